@@ -1,0 +1,109 @@
+//! The codecs of the hot path: what one frame, one event, one delivery plan costs.
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use fanfare_protocol::envelope::Envelope;
+use fanfare_protocol::frame::{self, Decoder, FrameLimits, Opcode};
+use fanfare_protocol::{DeliverTable, Event, Plan as _, json};
+
+const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+                    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const LIMITS: FrameLimits = FrameLimits {
+    message_bytes: 1 << 20,
+    frame_bytes: 1 << 20,
+};
+
+/// A client's text frame of 128 bytes.
+fn masked() -> Vec<u8> {
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    let mut frame = vec![0x81, 0x80 | 126, 0, TEXT.len() as u8];
+    frame.extend(mask);
+    frame.extend(
+        TEXT.bytes()
+            .zip(mask.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    frame
+}
+
+fn chat() -> Event {
+    Event::new("chat.message").with("message", TEXT)
+}
+
+fn decode_all(input: &mut [u8]) -> usize {
+    let mut decoder = Decoder::new();
+    let mut rest = input;
+    let mut messages = 0;
+    while let Ok((taken, Some(message))) = decoder.next(&LIMITS, rest) {
+        black_box(message);
+        messages += 1;
+        rest = rest.get_mut(taken..).unwrap_or_default();
+    }
+    messages
+}
+
+fn decode(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("frame_decode");
+    for count in [1, 64] {
+        let input = masked().repeat(count);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("text_128_x{count}"), |bencher| {
+            bencher.iter_batched_ref(
+                || input.clone(),
+                |input| assert_eq!(decode_all(input), count),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn encode(criterion: &mut Criterion) {
+    let mut out = BytesMut::with_capacity(1 << 12);
+    criterion.bench_function("frame_push/text_128", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            frame::push(&mut out, Opcode::Text, black_box(TEXT.as_bytes()));
+        });
+    });
+    let event = chat();
+    let table = DeliverTable {
+        send: [("chat.message".to_owned(), "message".to_owned())].into(),
+        deliver_unknown: true,
+    };
+    for (name, table) in [("field", table), ("json", DeliverTable::default())] {
+        criterion.bench_function(&format!("deliver_table/{name}"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                table.encode(black_box(&event), &mut out)
+            });
+        });
+    }
+}
+
+fn events(criterion: &mut Criterion) {
+    let envelope = Envelope::new(chat());
+    criterion.bench_function("msgpack/encode_chat", |bencher| {
+        bencher.iter(|| black_box(&envelope).to_msgpack());
+    });
+    let wire = envelope.to_msgpack();
+    criterion.bench_function("msgpack/decode_chat", |bencher| {
+        bencher.iter(|| Envelope::from_msgpack(black_box(&wire)));
+    });
+    let mut out = BytesMut::with_capacity(1 << 12);
+    criterion.bench_function("json/write_chat", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            json::write_event(black_box(&envelope.event), &mut out);
+        });
+    });
+    let text = format!("{{\"type\":\"chat.message\",\"message\":\"{TEXT}\"}}");
+    criterion.bench_function("json/parse_chat", |bencher| {
+        bencher.iter(|| json::parse_event(black_box(text.as_bytes())));
+    });
+}
+
+criterion_group!(benches, decode, encode, events);
+criterion_main!(benches);

@@ -1,0 +1,1 @@
+//! Criterion benchmarks of codecs and data structures; see `benches/`.

@@ -1,0 +1,182 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::affinity::Cores;
+use crate::scenario::{Bench, Named, Scenario};
+use crate::server::{Program, fanfare_beside};
+
+/// Measures a Fanfare server per second of its CPU, against a bare epoll loop.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare-bench", version)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve as the limit: a bare epoll loop that does the same deliveries.
+    Limit {
+        /// Where to listen; port 0 takes a free one.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        bind: SocketAddr,
+        /// Deliver all messages of one read in one write for each member.
+        #[arg(long)]
+        coalesce: bool,
+    },
+    /// Measure every scenario that has a bar, or those that are named.
+    #[command(visible_alias = "all")]
+    Compare {
+        /// Only this scenario; may be repeated.
+        #[arg(long = "scenario", value_enum)]
+        scenarios: Vec<Named>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Deliveries to a group of any size.
+    FanOut {
+        /// Sessions of the group.
+        #[arg(long, default_value_t = 1000)]
+        members: usize,
+        /// Messages under way; more than one is compared with a limit that coalesces.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+        in_flight: u64,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Publish to one's own group and back.
+    RoundTrip {
+        /// Sessions, each with one message under way.
+        #[arg(long, default_value_t = 100)]
+        sessions: usize,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Resident memory of sessions that do nothing.
+    IdleMemory {
+        /// Sessions, all in one group.
+        #[arg(long, default_value_t = 10_000)]
+        sessions: usize,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Delay of another session while a group is written to.
+    Fairness {
+        /// Sessions of the group.
+        #[arg(long, default_value_t = 10_000)]
+        members: usize,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// User-space time of one delivery.
+    UserTime {
+        /// Sessions of the group.
+        #[arg(long, default_value_t = 1000)]
+        members: usize,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+/// What all measurements share.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The server's binary; by default `fanfare` beside this program.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// What to measure; `limit` measures the limit against itself, which must give 1.0.
+    #[arg(long, value_enum, default_value_t = Kind::Fanfare)]
+    server_kind: Kind,
+    /// Pairs of runs of a comparison.
+    #[arg(long, default_value_t = 11)]
+    pairs: usize,
+    /// Tries of a run that other processes disturb; with 1 it is taken as it comes.
+    #[arg(long, default_value_t = 3)]
+    tries: usize,
+    /// Length of one run.
+    #[arg(long, default_value_t = 1.5, value_parser = seconds)]
+    seconds: f64,
+    /// Sample user time with perf instead of the kernel's tick.
+    #[arg(long)]
+    perf: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// The product.
+    Fanfare,
+    /// The limit in its place.
+    Limit,
+}
+
+impl Options {
+    /// What to measure with.
+    ///
+    /// # Errors
+    /// The cores or the server's path cannot be found.
+    pub(crate) fn bench(&self) -> anyhow::Result<Bench> {
+        let product = match (self.server_kind, &self.server) {
+            (Kind::Limit, _) => None,
+            (Kind::Fanfare, Some(path)) => Some(Program::Fanfare(path.clone())),
+            (Kind::Fanfare, None) => Some(Program::Fanfare(fanfare_beside()?)),
+        };
+        Ok(Bench {
+            cores: Cores::choose()?,
+            product,
+            time: Duration::from_secs_f64(self.seconds),
+            pairs: self.pairs,
+            tries: self.tries,
+            perf: self.perf,
+        })
+    }
+}
+
+impl Command {
+    /// The scenarios to measure with their names; none for the limit.
+    pub(crate) fn scenarios(&self) -> Vec<(String, Scenario)> {
+        let one = |name: &str, scenario| vec![(name.to_owned(), scenario)];
+        match *self {
+            Self::Limit { .. } => Vec::new(),
+            Self::Compare { ref scenarios, .. } => {
+                let named = if scenarios.is_empty() {
+                    &Named::ALL
+                } else {
+                    scenarios.as_slice()
+                };
+                named
+                    .iter()
+                    .map(|named| (named.name(), named.scenario()))
+                    .collect()
+            }
+            Self::FanOut {
+                members, in_flight, ..
+            } => one("fan-out", Scenario::FanOut { members, in_flight }),
+            Self::RoundTrip { sessions, .. } => one("round-trip", Scenario::RoundTrip { sessions }),
+            Self::IdleMemory { sessions, .. } => {
+                one("idle-memory", Scenario::IdleMemory { sessions })
+            }
+            Self::Fairness { members, .. } => one("fairness", Scenario::Fairness { members }),
+            Self::UserTime { members, .. } => one("user-time", Scenario::UserTime { members }),
+        }
+    }
+}
+
+/// Longest run: a bound on the whole, and the sessions' timers stay out of it.
+const MAX_SECONDS: f64 = 60.0;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= MAX_SECONDS => Ok(seconds),
+        _ => Err(format!("a number of seconds up to {MAX_SECONDS} is needed")),
+    }
+}

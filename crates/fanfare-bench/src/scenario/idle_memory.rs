@@ -1,0 +1,76 @@
+//! Resident memory of sessions that do nothing, before and after a few broadcasts.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Bench;
+use super::run::{one_group, plan};
+use crate::loader::{FanOut, Plan, connect_all};
+use crate::proc::memory::settled_kib;
+use crate::report::Outcome;
+use crate::server::{Program, Server};
+
+const RUNS: usize = 3;
+const BROADCASTS: u64 = 10;
+
+/// Resident KiB for each session.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Memory {
+    idle_kib: f64,
+    after_broadcasts_kib: f64,
+    /// Whether the memory of the process stood still when it was read.
+    settled: bool,
+}
+
+/// Measures the product a few times and the limit once.
+pub(super) fn measure(name: &str, sessions: usize, bench: &Bench) -> anyhow::Result<Outcome> {
+    let product = bench.product(false);
+    let mut runs = Vec::new();
+    for number in 0..bench.at_most(RUNS) {
+        let memory = once(sessions, &product, bench)?;
+        eprintln!(
+            "{name} {}: {product} {:.2} KiB",
+            number + 1,
+            memory.idle_kib
+        );
+        runs.push(memory);
+    }
+    let limit = once(sessions, &Program::Limit { coalesce: false }, bench)?;
+    let idle: Vec<f64> = runs.iter().map(|run| run.idle_kib).collect();
+    let after: Vec<f64> = runs.iter().map(|run| run.after_broadcasts_kib).collect();
+    let after = Outcome::of(name, "", &after)?.value;
+    let mut outcome = Outcome::of(name, "KiB a session", &idle)?;
+    outcome.details = vec![
+        format!("{product}: {after:.2} KiB after {BROADCASTS} broadcasts"),
+        format!(
+            "limit: {:.2} KiB, {:.2} after",
+            limit.idle_kib, limit.after_broadcasts_kib
+        ),
+    ];
+    if runs.iter().any(|run| !run.settled) {
+        outcome
+            .notes
+            .push("the memory of the server did not come to rest".to_owned());
+    }
+    outcome.runs = json!({ "product": runs, "limit": [limit] });
+    Ok(outcome)
+}
+
+fn once(sessions: usize, program: &Program, bench: &Bench) -> anyhow::Result<Memory> {
+    let server = Server::start(program, bench.cores)?;
+    let (before, still_before) = settled_kib(server.pid())?;
+    let mut group = FanOut::new(connect_all(server.addr(), &one_group(sessions))?)?;
+    let (idle, still_idle) = settled_kib(server.pid())?;
+    group.check()?;
+    group.run(&Plan {
+        messages: BROADCASTS - 1,
+        ..plan(1, bench.time.max(crate::loader::STALL_LIMIT))
+    })?;
+    let (after, still_after) = settled_kib(server.pid())?;
+    let each = |kib: u64| kib.saturating_sub(before) as f64 / sessions as f64;
+    Ok(Memory {
+        idle_kib: each(idle),
+        after_broadcasts_kib: each(after),
+        settled: still_before && still_idle && still_after,
+    })
+}

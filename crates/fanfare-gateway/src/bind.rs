@@ -1,0 +1,88 @@
+//! Where a server listens.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that may wait to be accepted: a reconnect storm arrives at once.
+const BACKLOG: i32 = 4096;
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// TCP; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A Unix socket at a path; a socket that nobody listens on any more is replaced.
+    Unix(PathBuf),
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {bind}: {error}")]
+pub struct BindError {
+    /// The address.
+    pub bind: Bind,
+    /// What the system answered.
+    pub error: io::Error,
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(out, "{address}"),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Bind {
+    /// Listens; answers the address with the port that was taken.
+    pub(crate) fn listen(self) -> Result<(Self, Listener), BindError> {
+        let listening = match &self {
+            Self::Tcp(address) => tcp(*address),
+            Self::Unix(path) => unix(path),
+        };
+        match listening {
+            Ok(Listener::Tcp(listener)) => match listener.local_addr() {
+                Ok(address) => Ok((Self::Tcp(address), Listener::Tcp(listener))),
+                Err(error) => Err(BindError { bind: self, error }),
+            },
+            Ok(listener) => Ok((self, listener)),
+            Err(error) => Err(BindError { bind: self, error }),
+        }
+    }
+}
+
+fn tcp(address: SocketAddr) -> io::Result<Listener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(Listener::Tcp(socket.into()))
+}
+
+fn unix(path: &Path) -> io::Result<Listener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path).map(Listener::Unix)
+        }
+        bound => bound.map(Listener::Unix),
+    }
+}

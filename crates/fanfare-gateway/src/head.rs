@@ -1,0 +1,41 @@
+//! The head of the 101 response, written by us: no HTTP dispatcher is left to do it.
+
+use actix_http::Response;
+use actix_web::http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+/// Status line and headers, names in their usual capitals.
+pub(crate) fn switching_protocols<B>(response: &Response<B>) -> Bytes {
+    let mut head = BytesMut::with_capacity(256);
+    head.put_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+    );
+    if let Some(accept) = response.headers().get(SEC_WEBSOCKET_ACCEPT) {
+        head.put_slice(b"Sec-WebSocket-Accept: ");
+        head.put_slice(accept.as_bytes());
+        head.put_slice(b"\r\n");
+    }
+    put_headers(response.headers(), &mut head);
+    head.put_slice(b"\r\n");
+    head.freeze()
+}
+
+fn put_headers(headers: &HeaderMap, head: &mut BytesMut) {
+    for (name, value) in headers {
+        if [UPGRADE, CONNECTION, SEC_WEBSOCKET_ACCEPT].contains(name) {
+            continue;
+        }
+        let mut first = true;
+        for byte in name.as_str().bytes() {
+            head.put_u8(if first {
+                byte.to_ascii_uppercase()
+            } else {
+                byte
+            });
+            first = byte == b'-';
+        }
+        head.put_slice(b": ");
+        head.put_slice(value.as_bytes());
+        head.put_slice(b"\r\n");
+    }
+}

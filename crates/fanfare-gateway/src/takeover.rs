@@ -1,0 +1,210 @@
+//! The upgrade service: every request with `Upgrade: websocket` and every CONNECT comes here, and
+//! nobody else writes its response.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_codec::{Framed, ReadBuf};
+use actix_http::body::{BoxBody, MessageBody, to_bytes};
+use actix_http::h1::{Codec, SendResponse};
+use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
+use actix_service::Service;
+use actix_web::Error;
+use actix_web::http::{Method, StatusCode, header};
+use futures_util::FutureExt as _;
+
+use crate::connection::Connection;
+use crate::handshake::{Offer, Takeover};
+use crate::head;
+
+/// What is read of a refused client before its connection ends, in bytes: unread input would make
+/// the system answer with a reset that overtakes the response.
+const DISCARD: usize = 64 * 1024;
+
+/// Runs handshakes through an App and hands over the connections of those that it accepts.
+pub(crate) struct TakeoverService<S, B> {
+    app: Rc<S>,
+    /// For the App's answer and for writing a refusal, each.
+    timeout: Duration,
+    body: PhantomData<B>,
+}
+
+/// Never produced: what goes wrong with one connection ends that connection here.
+#[derive(Debug)]
+pub(crate) enum Never {}
+
+impl fmt::Display for Never {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+impl From<Never> for Response<BoxBody> {
+    fn from(never: Never) -> Self {
+        match never {}
+    }
+}
+
+impl<S, B> TakeoverService<S, B> {
+    pub(crate) fn new(app: S, timeout: Duration) -> Self {
+        Self {
+            app: Rc::new(app),
+            timeout,
+            body: PhantomData,
+        }
+    }
+}
+
+impl<S, B, T> Service<(Request, Framed<T, Codec>)> for TakeoverService<S, B>
+where
+    S: Service<Request> + 'static,
+    S::Error: Into<Error>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+    T: Connection,
+{
+    type Response = ();
+    type Error = Never;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Never>>>>;
+
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        // An App is always ready; a wrapped one answers errors in its call.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&self, (request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
+        let (app, timeout) = (Rc::clone(&self.app), self.timeout);
+        Box::pin(async move {
+            let response = answer::<S, B, T>(&*app, request, framed.io_ref(), timeout).await;
+            conclude(response, framed, timeout).await;
+            Ok(())
+        })
+    }
+}
+
+async fn answer<S, B, T>(
+    app: &S,
+    mut request: Request,
+    io: &T,
+    timeout: Duration,
+) -> Response<BoxBody>
+where
+    S: Service<Request>,
+    S::Error: Into<Error>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+    T: Connection,
+{
+    if request.method() == Method::CONNECT {
+        return refusal(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "CONNECT is not served",
+        );
+    }
+    request.extensions_mut().insert(Offer(io.link()));
+    request.head_mut().peer_addr = io.peer();
+    let answer = AssertUnwindSafe(async { app.call(request).await }).catch_unwind();
+    match tokio::time::timeout(timeout, answer).await {
+        Ok(Ok(Ok(response))) => response.into().map_into_boxed_body(),
+        Ok(Ok(Err(error))) => {
+            let error: Error = error.into();
+            Response::from(error.error_response()).map_into_boxed_body()
+        }
+        Ok(Err(_panic)) => {
+            tracing::error!("the handler of a handshake panicked");
+            refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the handler failed",
+            )
+        }
+        Err(_elapsed) => {
+            let message = "the handshake was not answered in time";
+            let mut response = refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "handshake_timeout",
+                message,
+            );
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            response
+        }
+    }
+}
+
+/// A response in the shape of all errors: `{"error":{"code","message","field"}}`.
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response<BoxBody> {
+    let body = format!(r#"{{"error":{{"code":"{code}","message":"{message}","field":null}}}}"#);
+    let mut response = Response::with_body(status, body).map_into_boxed_body();
+    let json = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response
+            .headers_mut()
+            .insert(header::ALLOW, header::HeaderValue::from_static("GET"));
+    }
+    response
+}
+
+async fn conclude<T: Connection>(
+    mut response: Response<BoxBody>,
+    framed: Framed<T, Codec>,
+    timeout: Duration,
+) {
+    let takeover = response.extensions_mut().remove::<Takeover>();
+    if let Some(ticket) = takeover.and_then(|takeover| takeover.0.take())
+        && response.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        let head = head::switching_protocols(&response);
+        let parts = framed.into_parts();
+        ticket.open(parts.io.into_socket(), head, parts.read_buf.freeze());
+        return;
+    }
+    response
+        .head_mut()
+        .set_connection_type(ConnectionType::Close);
+    let refused = async {
+        let (head, body) = response.into_parts();
+        let body = match to_bytes(body).await {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(%error, "the body of a refusal failed");
+                return;
+            }
+        };
+        match SendResponse::new(framed, head.set_body(body)).await {
+            Ok(framed) => discard(framed).await,
+            Err(error) => tracing::debug!(%error, "a refused client did not take its answer"),
+        }
+    };
+    if tokio::time::timeout(timeout, refused).await.is_err() {
+        tracing::debug!("a refused client was slow to go");
+    }
+}
+
+/// Reads a bounded rest, until the client has seen the end.
+async fn discard<T: Connection>(framed: Framed<T, Codec>) {
+    let mut io = framed.into_parts().io;
+    io.end();
+    let mut scratch = [0; 1024];
+    let mut left = DISCARD;
+    while left > 0 {
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let read =
+            std::future::poll_fn(|context| Pin::new(&mut io).poll_read(context, &mut buffer));
+        match read.await {
+            Ok(()) if !buffer.filled().is_empty() => {
+                left = left.saturating_sub(buffer.filled().len())
+            }
+            _ => return,
+        }
+    }
+}

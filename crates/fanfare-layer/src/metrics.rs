@@ -1,0 +1,138 @@
+//! What the layers count.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The layer's counters; clones count together.
+#[derive(Debug, Clone)]
+pub struct LayerMetrics {
+    pub(crate) up: IntGauge,
+    pub(crate) published: IntCounter,
+    pub(crate) failures: PublishFailures,
+    pub(crate) received: IntCounter,
+    pub(crate) dropped: Drops,
+    pub(crate) round_trip: Histogram,
+    pub(crate) gaps: IntCounter,
+    pub(crate) reconnects: IntCounter,
+    pub(crate) subscriptions: IntGauge,
+}
+
+/// Publishes that failed, by cause.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishFailures {
+    /// Not sent: a host is unreachable.
+    pub(crate) down: IntCounter,
+    /// Sent, and the server answered with an error.
+    pub(crate) refused: IntCounter,
+    /// Sent, and the connection broke before the answer.
+    pub(crate) unanswered: IntCounter,
+    /// Not sent: the layer is closed.
+    pub(crate) closed: IntCounter,
+    /// Not sent: its publisher stopped waiting for room.
+    pub(crate) abandoned: IntCounter,
+}
+
+/// Arrived messages that were dropped, by cause.
+#[derive(Debug, Clone)]
+pub(crate) struct Drops {
+    /// The inbox had no room.
+    pub(crate) inbox_full: IntCounter,
+    /// No msgpack.
+    pub(crate) malformed: IntCounter,
+    /// Msgpack, but no map.
+    pub(crate) not_a_map: IntCounter,
+    /// A map without `type`.
+    pub(crate) no_type: IntCounter,
+    /// A map whose `type` is no string.
+    pub(crate) type_not_string: IntCounter,
+    /// Came on a Redis channel that is no legal group or channel.
+    pub(crate) bad_name: IntCounter,
+}
+
+impl LayerMetrics {
+    /// Creates them in a registry.
+    ///
+    /// # Errors
+    /// When one of the names is taken there.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
+        let by_cause = |name: &str, help: &str| {
+            registered(
+                registry,
+                IntCounterVec::new(Opts::new(name, help), &["cause"])?,
+            )
+        };
+        let failures = by_cause(
+            "fanfare_layer_publish_failures_total",
+            "Events that the layer did not take, by cause",
+        )?;
+        let dropped = by_cause(
+            "fanfare_layer_dropped_total",
+            "Messages that came from the layer and were dropped before delivery, by cause",
+        )?;
+        let round_trip = HistogramOpts::new(
+            "fanfare_layer_round_trip_seconds",
+            "Time from publishing a probe to its arrival at this node, per host",
+        )
+        .buckets(prometheus::exponential_buckets(0.0001, 2.5, 12)?);
+        Ok(Self {
+            up: gauge(
+                "fanfare_layer_up",
+                "1 while every host of the layer answers, else 0",
+            )?,
+            published: counter("fanfare_layer_published_total", "Events taken by the layer")?,
+            failures: PublishFailures::of(&failures),
+            received: counter(
+                "fanfare_layer_received_total",
+                "Messages that came from the layer for this node",
+            )?,
+            dropped: Drops::of(&dropped),
+            round_trip: registered(registry, Histogram::with_opts(round_trip)?)?,
+            gaps: counter(
+                "fanfare_layer_gaps_total",
+                "Lost and restored subscriber connections; what was published meanwhile is missing",
+            )?,
+            reconnects: counter(
+                "fanfare_layer_reconnects_total",
+                "Attempts to connect to a host again",
+            )?,
+            subscriptions: gauge(
+                "fanfare_layer_subscriptions",
+                "Groups whose subscription the layer has acknowledged",
+            )?,
+        })
+    }
+}
+
+impl PublishFailures {
+    fn of(causes: &IntCounterVec) -> Self {
+        Self {
+            down: causes.with_label_values(&["down"]),
+            refused: causes.with_label_values(&["refused"]),
+            unanswered: causes.with_label_values(&["unanswered"]),
+            closed: causes.with_label_values(&["closed"]),
+            abandoned: causes.with_label_values(&["abandoned"]),
+        }
+    }
+}
+
+impl Drops {
+    fn of(causes: &IntCounterVec) -> Self {
+        Self {
+            inbox_full: causes.with_label_values(&["inbox_full"]),
+            malformed: causes.with_label_values(&["malformed"]),
+            not_a_map: causes.with_label_values(&["not_a_map"]),
+            no_type: causes.with_label_values(&["no_type"]),
+            type_not_string: causes.with_label_values(&["type_not_string"]),
+            bad_name: causes.with_label_values(&["bad_name"]),
+        }
+    }
+}
+
+fn registered<C>(registry: &Registry, collector: C) -> prometheus::Result<C>
+where
+    C: prometheus::core::Collector + Clone + 'static,
+{
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

@@ -1,0 +1,406 @@
+//! The publishes of one host: bounded, in the order of their calls.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{LayerMetrics, Publish, PublishError};
+
+/// Publishes and bytes that go out in one write.
+const BATCH_JOBS: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+
+type Outcome = Result<(), PublishError>;
+
+/// Takes publishes from any thread and hands them to the host's writer in batches.
+///
+/// Not more than `limit` are queued or unanswered at once. The ones beyond wait in line: a place
+/// that comes free goes to the first of them at once, whether or not its publisher looks, so the
+/// order of the calls is the order on the wire.
+pub(super) struct Pipe {
+    limit: usize,
+    state: Mutex<State>,
+    /// There is something to write.
+    work: Notify,
+    /// Nothing is in flight any more.
+    idle: Notify,
+    metrics: LayerMetrics,
+}
+
+struct State {
+    /// Why nothing is taken; `None` while open.
+    refusal: Option<PublishError>,
+    queue: VecDeque<Job>,
+    /// Those who were told [`Publish::Full`], oldest first.
+    waiting: VecDeque<Waiting>,
+    next_ticket: u64,
+    /// Queued and unanswered ones.
+    in_flight: usize,
+}
+
+struct Job {
+    channel: String,
+    body: Bytes,
+    answer: oneshot::Sender<Outcome>,
+}
+
+struct Waiting {
+    ticket: u64,
+    job: Job,
+    admitted: oneshot::Sender<()>,
+}
+
+/// Publishes on their way to the server. Dropped without an answer, they are unanswered.
+pub(super) struct Batch {
+    pipe: Arc<Pipe>,
+    jobs: Vec<Job>,
+}
+
+/// A place in the line; given up by dropping it.
+struct Ticket {
+    pipe: Arc<Pipe>,
+    number: u64,
+}
+
+impl Pipe {
+    pub(super) fn new(limit: usize, refusal: PublishError, metrics: LayerMetrics) -> Self {
+        let state = State {
+            refusal: Some(refusal),
+            queue: VecDeque::new(),
+            waiting: VecDeque::new(),
+            next_ticket: 0,
+            in_flight: 0,
+        };
+        Self {
+            limit: limit.max(1),
+            state: Mutex::new(state),
+            work: Notify::new(),
+            idle: Notify::new(),
+            metrics,
+        }
+    }
+
+    pub(super) fn publish(self: &Arc<Self>, channel: String, body: Bytes) -> Publish {
+        let mut state = self.state.lock();
+        if let Some(refusal) = state.refusal.clone() {
+            drop(state);
+            self.count(&refusal);
+            return Publish::Done(Err(refusal));
+        }
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            channel,
+            body,
+            answer,
+        };
+        if state.in_flight < self.limit {
+            state.in_flight += 1;
+            state.queue.push_back(job);
+            drop(state);
+            self.work.notify_one();
+            return Publish::Sent(answered);
+        }
+        let (admitted, admission) = oneshot::channel();
+        let number = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.push_back(Waiting {
+            ticket: number,
+            job,
+            admitted,
+        });
+        let ticket = Ticket {
+            pipe: self.clone(),
+            number,
+        };
+        Publish::Full(wait_in_line(ticket, admission, answered))
+    }
+
+    /// The host answers: take publishes.
+    pub(super) fn open(&self) {
+        let mut state = self.state.lock();
+        if state.refusal != Some(PublishError::Closed) {
+            state.refusal = None;
+        }
+    }
+
+    /// The host does not answer: refuse new publishes and fail those that were not written.
+    pub(super) fn refuse(&self, refusal: PublishError) {
+        let mut state = self.state.lock();
+        let reason = match state.refusal.take() {
+            Some(PublishError::Closed) => PublishError::Closed,
+            _ => refusal,
+        };
+        state.refusal = Some(reason.clone());
+        let mut jobs = mem::take(&mut state.queue);
+        state.in_flight -= jobs.len();
+        jobs.extend(
+            mem::take(&mut state.waiting)
+                .into_iter()
+                .map(|waiting| waiting.job),
+        );
+        drop(state);
+        for job in jobs {
+            self.settle(job, Err(reason.clone()));
+        }
+    }
+
+    /// Takes nothing more; what was taken is still written.
+    pub(super) fn close(&self) {
+        self.state.lock().refusal = Some(PublishError::Closed);
+    }
+
+    /// The next publishes to write, at least one.
+    pub(super) async fn next_batch(self: &Arc<Self>) -> Batch {
+        loop {
+            let jobs = self.state.lock().take_batch();
+            if !jobs.is_empty() {
+                return Batch {
+                    pipe: self.clone(),
+                    jobs,
+                };
+            }
+            self.work.notified().await;
+        }
+    }
+
+    /// Waits until everything that was taken is answered.
+    pub(super) async fn idle(&self) {
+        loop {
+            if self.state.lock().in_flight == 0 {
+                return;
+            }
+            self.idle.notified().await;
+        }
+    }
+
+    fn release(&self, count: usize) {
+        let mut state = self.state.lock();
+        state.in_flight -= count;
+        let mut let_in = Vec::new();
+        while state.in_flight < self.limit
+            && let Some(first) = state.waiting.pop_front()
+        {
+            state.in_flight += 1;
+            state.queue.push_back(first.job);
+            let_in.push(first.admitted);
+        }
+        let idle = state.in_flight == 0;
+        drop(state);
+        if idle {
+            self.idle.notify_one();
+        }
+        for admitted in let_in {
+            // Gone in this instant: it is published all the same, nobody asks for the outcome.
+            let _ = admitted.send(());
+        }
+        self.work.notify_one();
+    }
+
+    fn settle(&self, job: Job, outcome: Outcome) {
+        match &outcome {
+            Ok(()) => self.metrics.published.inc(),
+            Err(error) => self.count(error),
+        }
+        // A publisher that does not care has dropped its end.
+        let _ = job.answer.send(outcome);
+    }
+
+    fn count(&self, error: &PublishError) {
+        let failures = &self.metrics.failures;
+        match error {
+            PublishError::Down(_) => failures.down.inc(),
+            PublishError::Unanswered(_) => failures.unanswered.inc(),
+            PublishError::Closed => failures.closed.inc(),
+        }
+    }
+
+    fn abandon(&self, ticket: u64) {
+        let mut state = self.state.lock();
+        let place = state
+            .waiting
+            .binary_search_by_key(&ticket, |waiting| waiting.ticket);
+        if let Ok(place) = place {
+            state.waiting.remove(place);
+            drop(state);
+            self.metrics.failures.abandoned.inc();
+        }
+    }
+}
+
+impl State {
+    fn take_batch(&mut self) -> Vec<Job> {
+        let mut bytes = 0;
+        let mut jobs = Vec::new();
+        while jobs.len() < BATCH_JOBS
+            && bytes < BATCH_BYTES
+            && let Some(job) = self.queue.pop_front()
+        {
+            bytes += job.body.len();
+            jobs.push(job);
+        }
+        jobs
+    }
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// The PUBLISH commands in order.
+    pub(super) fn commands(&self) -> redis::Pipeline {
+        let mut commands = redis::Pipeline::with_capacity(self.jobs.len());
+        for job in &self.jobs {
+            commands
+                .cmd("PUBLISH")
+                .arg(&job.channel)
+                .arg(job.body.as_ref());
+        }
+        commands
+    }
+
+    /// The server's answers, one per publish. PUBLISH answers with a number of receivers, which
+    /// says nothing: other nodes may have none.
+    pub(super) fn answered(mut self, replies: Vec<redis::Value>) {
+        let jobs = mem::take(&mut self.jobs);
+        let count = jobs.len();
+        for (job, reply) in jobs.into_iter().zip(replies) {
+            match reply {
+                redis::Value::ServerError(error) => {
+                    self.pipe.metrics.failures.refused.inc();
+                    let _ = job.answer.send(Err(PublishError::Down(error.to_string())));
+                }
+                _ => self.pipe.settle(job, Ok(())),
+            }
+        }
+        self.pipe.release(count);
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let jobs = mem::take(&mut self.jobs);
+        if jobs.is_empty() {
+            return;
+        }
+        let count = jobs.len();
+        for job in jobs {
+            let lost = PublishError::Unanswered("the connection was lost".into());
+            self.pipe.settle(job, Err(lost));
+        }
+        self.pipe.release(count);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.pipe.abandon(self.number);
+    }
+}
+
+fn wait_in_line(
+    ticket: Ticket,
+    admission: oneshot::Receiver<()>,
+    answered: oneshot::Receiver<Outcome>,
+) -> BoxFuture<'static, Publish> {
+    async move {
+        // An error means that the host went down meanwhile; the answer says so.
+        let _ = admission.await;
+        drop(ticket);
+        Publish::Sent(answered)
+    }
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipe(limit: usize) -> Arc<Pipe> {
+        let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
+        let pipe = Pipe::new(limit, PublishError::Down("not yet".into()), metrics);
+        pipe.open();
+        Arc::new(pipe)
+    }
+
+    fn publish(pipe: &Arc<Pipe>, name: &str) -> Publish {
+        pipe.publish(name.into(), Bytes::new())
+    }
+
+    async fn write_one(pipe: &Arc<Pipe>) -> String {
+        let batch = pipe.next_batch().await;
+        assert_eq!(batch.len(), 1);
+        let name = batch.jobs[0].channel.clone();
+        batch.answered(vec![redis::Value::Int(0)]);
+        name
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_their_order_and_not_overtaken() {
+        let pipe = pipe(1);
+        let first = publish(&pipe, "1");
+        assert!(matches!(first, Publish::Sent(_)));
+        let second = publish(&pipe, "2");
+        let given_up = publish(&pipe, "3");
+        let fourth = publish(&pipe, "4");
+        assert!(matches!(second, Publish::Full(_)));
+        drop(given_up);
+        assert_eq!(write_one(&pipe).await, "1");
+        let fifth = publish(&pipe, "5");
+        for name in ["2", "4", "5"] {
+            assert_eq!(write_one(&pipe).await, name);
+        }
+        for publish in [first, second, fourth, fifth] {
+            assert_eq!(publish.confirmed().await, Ok(()));
+        }
+        assert_eq!(pipe.metrics.failures.abandoned.get(), 1);
+        assert_eq!(pipe.metrics.published.get(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_lost_host_fails_the_written_the_queued_and_the_waiting() {
+        let pipe = pipe(2);
+        let written = publish(&pipe, "1");
+        let batch = pipe.next_batch().await;
+        let queued = publish(&pipe, "2");
+        let waiting = publish(&pipe, "3");
+        assert!(matches!(waiting, Publish::Full(_)));
+        drop(batch);
+        pipe.refuse(PublishError::Down("gone".into()));
+        assert!(matches!(
+            written.confirmed().await,
+            Err(PublishError::Unanswered(_))
+        ));
+        for publish in [queued, waiting] {
+            assert_eq!(
+                publish.confirmed().await,
+                Err(PublishError::Down("gone".into()))
+            );
+        }
+        pipe.open();
+        assert!(matches!(publish(&pipe, "4"), Publish::Sent(_)));
+        assert!(matches!(publish(&pipe, "5"), Publish::Sent(_)));
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_server_reaches_its_publisher_only() {
+        let pipe = pipe(2);
+        let (refused, taken) = (publish(&pipe, "1"), publish(&pipe, "2"));
+        let error = redis::parse_redis_value(b"-NOPERM not you\r\n").unwrap();
+        pipe.next_batch()
+            .await
+            .answered(vec![error, redis::Value::Int(0)]);
+        assert!(matches!(
+            refused.confirmed().await,
+            Err(PublishError::Down(_))
+        ));
+        assert_eq!(taken.confirmed().await, Ok(()));
+        assert_eq!(pipe.metrics.failures.refused.get(), 1);
+    }
+}

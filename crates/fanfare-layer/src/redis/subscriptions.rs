@@ -1,0 +1,293 @@
+//! The groups that this node wants from one host, and who waits for them.
+
+use std::mem;
+
+use fanfare_protocol::GroupName;
+use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{LayerMetrics, SubscribeError};
+
+/// Waiters kept before those whose callers have given up are looked for.
+const WAITERS_UNCHECKED: usize = 64;
+
+type Answer = Result<(), SubscribeError>;
+
+/// The wanted state and the way to it. Callers change what is wanted; the host's task compares it
+/// with what Redis has acknowledged and sends the difference, one round at a time. So changes of a
+/// group are serialised, and a broken connection loses none of them.
+pub(super) struct Subscriptions {
+    state: Mutex<State>,
+    changed: Notify,
+    metrics: LayerMetrics,
+}
+
+#[derive(Default)]
+struct State {
+    wanted: FxHashSet<GroupName>,
+    /// What this connection has acknowledged; empty without one.
+    acknowledged: FxHashSet<GroupName>,
+    /// Groups whose wanted state was changed since the last round.
+    touched: FxHashSet<GroupName>,
+    /// Whether there is a connection.
+    connected: bool,
+    closed: bool,
+    waiters: Vec<Waiter>,
+    check_waiters_at: usize,
+    next_call: u64,
+}
+
+struct Waiter {
+    call: u64,
+    /// What must be wanted still for the answer to be yes.
+    groups: Vec<GroupName>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What to tell Redis next.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Round {
+    pub(super) subscribe: Vec<GroupName>,
+    pub(super) unsubscribe: Vec<GroupName>,
+    /// Calls below this one are answered by this round.
+    calls: u64,
+}
+
+impl Subscriptions {
+    pub(super) fn new(metrics: LayerMetrics) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            metrics,
+        }
+    }
+
+    /// Wants groups; the answer comes once Redis has acknowledged every one.
+    pub(super) fn add(&self, groups: Vec<GroupName>) -> oneshot::Receiver<Answer> {
+        let mut state = self.state.lock();
+        let (answer, answered) = oneshot::channel();
+        if state.closed {
+            // The caller cannot have dropped the other end yet.
+            let _ = answer.send(Err(SubscribeError("it is closed".into())));
+            return answered;
+        }
+        state.wanted.extend(groups.iter().cloned());
+        state.touched.extend(groups.iter().cloned());
+        state.wait(groups, answer);
+        drop(state);
+        self.changed.notify_one();
+        answered
+    }
+
+    /// Wants groups no more. Without a connection there is nothing to take back.
+    pub(super) fn remove(&self, groups: Vec<GroupName>) -> oneshot::Receiver<Answer> {
+        let mut state = self.state.lock();
+        let (answer, answered) = oneshot::channel();
+        for group in &groups {
+            state.wanted.remove(group);
+        }
+        if state.connected {
+            state.touched.extend(groups);
+            state.wait(Vec::new(), answer);
+            drop(state);
+            self.changed.notify_one();
+        } else {
+            // The caller cannot have dropped the other end yet.
+            let _ = answer.send(Ok(()));
+        }
+        answered
+    }
+
+    /// A new connection: everything that is wanted.
+    pub(super) fn connected(&self) -> Round {
+        let mut state = self.state.lock();
+        state.connected = true;
+        state.touched = state.wanted.clone();
+        state.round()
+    }
+
+    /// The next difference. Taken only when the round before is settled.
+    pub(super) async fn next(&self) -> Round {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if !state.touched.is_empty() {
+                    return state.round();
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Redis has acknowledged a round.
+    pub(super) fn acknowledged(&self, round: Round) {
+        let mut state = self.state.lock();
+        for group in &round.unsubscribe {
+            state.acknowledged.remove(group);
+        }
+        state.acknowledged.extend(round.subscribe.iter().cloned());
+        let change = count(round.subscribe.len()) - count(round.unsubscribe.len());
+        self.metrics.subscriptions.add(change);
+        let State {
+            waiters, wanted, ..
+        } = &mut *state;
+        let mut answered = Vec::new();
+        for waiter in mem::take(waiters) {
+            if waiter.call >= round.calls {
+                waiters.push(waiter);
+            } else if waiter.groups.iter().all(|group| wanted.contains(group)) {
+                answered.push((waiter.answer, Ok(())));
+            } else {
+                let taken_back = SubscribeError("it was taken back meanwhile".into());
+                answered.push((waiter.answer, Err(taken_back)));
+            }
+        }
+        drop(state);
+        for (answer, outcome) in answered {
+            // A caller that gave up has dropped its end.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// The connection is gone, and with it every acknowledgement.
+    pub(super) fn lost(&self) {
+        let mut state = self.state.lock();
+        state.connected = false;
+        self.metrics
+            .subscriptions
+            .sub(count(state.acknowledged.len()));
+        state.acknowledged.clear();
+        state.touched.clear();
+    }
+
+    /// Wants nothing any more; whoever waits is told.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.wanted.clear();
+        state.touched.clear();
+        let waiters = mem::take(&mut state.waiters);
+        drop(state);
+        for waiter in waiters {
+            let _ = waiter
+                .answer
+                .send(Err(SubscribeError("it is closed".into())));
+        }
+    }
+}
+
+impl State {
+    fn wait(&mut self, groups: Vec<GroupName>, answer: oneshot::Sender<Answer>) {
+        if self.waiters.len() >= self.check_waiters_at.max(WAITERS_UNCHECKED) {
+            self.waiters.retain(|waiter| !waiter.answer.is_closed());
+            self.check_waiters_at = self.waiters.len() * 2;
+        }
+        let call = self.next_call;
+        self.next_call += 1;
+        self.waiters.push(Waiter {
+            call,
+            groups,
+            answer,
+        });
+    }
+
+    fn round(&mut self) -> Round {
+        let mut round = Round {
+            calls: self.next_call,
+            ..Round::default()
+        };
+        for group in mem::take(&mut self.touched) {
+            match (
+                self.wanted.contains(&group),
+                self.acknowledged.contains(&group),
+            ) {
+                (true, false) => round.subscribe.push(group),
+                (false, true) => round.unsubscribe.push(group),
+                _ => {}
+            }
+        }
+        round
+    }
+}
+
+fn count(groups: usize) -> i64 {
+    i64::try_from(groups).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscriptions() -> Subscriptions {
+        Subscriptions::new(LayerMetrics::new(&prometheus::Registry::new()).unwrap())
+    }
+
+    fn group(name: &str) -> GroupName {
+        GroupName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_wanted_before_the_connection_is_answered_by_its_first_round() {
+        let subscriptions = subscriptions();
+        let mut answered = subscriptions.add(vec![group("a")]);
+        let round = subscriptions.connected();
+        assert_eq!(round.subscribe, [group("a")]);
+        assert!(
+            answered.try_recv().is_err(),
+            "answered before the acknowledgement"
+        );
+        subscriptions.acknowledged(round);
+        assert_eq!(answered.try_recv(), Ok(Ok(())));
+        assert_eq!(subscriptions.metrics.subscriptions.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_group_taken_back_and_wanted_again_stays_subscribed() {
+        let subscriptions = subscriptions();
+        drop(subscriptions.add(vec![group("a")]));
+        subscriptions.acknowledged(subscriptions.connected());
+        let mut removed = subscriptions.remove(vec![group("a")]);
+        let mut added = subscriptions.add(vec![group("a")]);
+        let round = subscriptions.next().await;
+        assert!(round.subscribe.is_empty() && round.unsubscribe.is_empty());
+        subscriptions.acknowledged(round);
+        assert_eq!(
+            (removed.try_recv(), added.try_recv()),
+            (Ok(Ok(())), Ok(Ok(())))
+        );
+    }
+
+    #[test]
+    fn a_call_made_during_a_round_waits_for_the_next() {
+        let subscriptions = subscriptions();
+        let round = subscriptions.connected();
+        let mut late = subscriptions.add(vec![group("b")]);
+        subscriptions.acknowledged(round);
+        assert!(late.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_lost_connection_asks_for_everything_again_and_keeps_who_waits() {
+        let subscriptions = subscriptions();
+        drop(subscriptions.add(vec![group("a")]));
+        subscriptions.acknowledged(subscriptions.connected());
+        let mut waiting = subscriptions.add(vec![group("b")]);
+        subscriptions.lost();
+        assert_eq!(subscriptions.metrics.subscriptions.get(), 0);
+        let round = subscriptions.connected();
+        assert_eq!(round.subscribe.len(), 2);
+        subscriptions.acknowledged(round);
+        assert_eq!(waiting.try_recv(), Ok(Ok(())));
+        assert_eq!(subscriptions.metrics.subscriptions.get(), 2);
+    }
+
+    #[test]
+    fn callers_that_gave_up_do_not_pile_up() {
+        let subscriptions = subscriptions();
+        for _ in 0..10_000 {
+            drop(subscriptions.add(vec![group("a")]));
+        }
+        assert!(subscriptions.state.lock().waiters.len() <= 2 * WAITERS_UNCHECKED);
+    }
+}

@@ -1,0 +1,170 @@
+//! What every layer must do. Each behaviour is one function; the modules at the end run all of
+//! them on each layer.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+use fanfare_layer::{Publish, PublishError, State};
+use fanfare_protocol::{Envelope, Event, GroupName, Value};
+use fanfare_rig::within;
+
+use crate::support::{Cluster, SOON, group, numbered, numbers};
+
+async fn a_group_keeps_the_order_of_its_publishes(cluster: Cluster) -> Result<()> {
+    let node = cluster.node().await?;
+    node.subscribe(&["room"]).await?;
+    for number in 0..1000 {
+        // Not awaited one by one: the order is that of the calls.
+        let step = node
+            .layer
+            .publish(group("room"), Arc::new(numbered(number).into()));
+        assert!(
+            !matches!(step, Publish::Full(_)),
+            "{number} publishes fill the pipeline"
+        );
+    }
+    let arrived = node.arrivals.first(1000).await?;
+    assert_eq!(numbers(&arrived), (0..1000).collect::<Vec<_>>());
+    assert!(
+        arrived
+            .iter()
+            .all(|delivery| delivery.target == group("room"))
+    );
+    Ok(())
+}
+
+async fn a_full_layer_loses_nothing_and_keeps_the_order(cluster: Cluster) -> Result<()> {
+    let cluster = cluster.narrow();
+    let node = cluster.node().await?;
+    node.subscribe(&["room"]).await?;
+    let mut was_full = 0;
+    for number in 0..500 {
+        let mut step = node
+            .layer
+            .publish(group("room"), Arc::new(numbered(number).into()));
+        while let Publish::Full(room) = step {
+            was_full += 1;
+            step = within(SOON, "room", room).await?;
+        }
+    }
+    assert!(was_full > 0, "it was never full, so nothing is shown");
+    let arrived = node.arrivals.first(500).await?;
+    assert_eq!(numbers(&arrived), (0..500).collect::<Vec<_>>());
+    Ok(())
+}
+
+async fn a_channel_gets_what_is_sent_to_it(cluster: Cluster) -> Result<()> {
+    let node = cluster.node().await?;
+    for session in ["0000000000000001", "0000000000000002"] {
+        let channel = node.channel(session)?;
+        node.publish(&channel, numbered(1)).await?;
+    }
+    let mut targets: Vec<_> = node
+        .arrivals
+        .first(2)
+        .await?
+        .into_iter()
+        .map(|delivery| delivery.target)
+        .collect();
+    targets.sort_by_key(|target| format!("{target:?}"));
+    let expected = [
+        node.channel("0000000000000001")?,
+        node.channel("0000000000000002")?,
+    ];
+    assert_eq!(targets, expected);
+    Ok(())
+}
+
+async fn an_envelope_arrives_as_it_was_published(cluster: Cluster) -> Result<()> {
+    let node = cluster.node().await?;
+    node.subscribe(&["room"]).await?;
+    let fanfare_protocol::Target::Channel(excluded) = node.channel("0000000000000001")? else {
+        unreachable!("a channel");
+    };
+    let event = Event::new("chat.message")
+        .with("message", "gr\u{fc}\u{df}e")
+        .with("body", Bytes::from_static(b"\x00\xff"))
+        .with("half", 0.5)
+        .with("list", vec![Value::Nil, Value::Bool(true), Value::Int(-1)]);
+    let envelope = Envelope {
+        event,
+        exclude: vec![excluded],
+    };
+    node.layer
+        .publish(group("room"), Arc::new(envelope.clone()))
+        .confirmed()
+        .await?;
+    assert_eq!(*node.arrivals.first(1).await?[0].envelope, envelope);
+    Ok(())
+}
+
+async fn what_is_published_is_counted(cluster: Cluster) -> Result<()> {
+    let node = cluster.node().await?;
+    for number in 0..3 {
+        node.publish(&group("room"), numbered(number)).await?;
+    }
+    assert_eq!(node.metric("fanfare_layer_published_total", ""), 3.0);
+    assert_eq!(node.metric("fanfare_layer_up", ""), 1.0);
+    Ok(())
+}
+
+async fn a_closed_layer_publishes_what_it_took_and_refuses_the_rest(
+    cluster: Cluster,
+) -> Result<()> {
+    let node = cluster.node().await?;
+    let taken: Vec<_> = (0..100)
+        .map(|number| {
+            node.layer
+                .publish(group("room"), Arc::new(numbered(number).into()))
+        })
+        .collect();
+    let closed = node.layer.close();
+    let refused = node
+        .layer
+        .publish(group("room"), Arc::new(numbered(100).into()));
+    assert!(matches!(refused, Publish::Done(Err(PublishError::Closed))));
+    within(SOON, "the close", closed).await?;
+    for publish in taken {
+        assert_eq!(publish.confirmed().await, Ok(()));
+    }
+    within(SOON, "the second close", node.layer.close()).await?;
+    let late = node.layer.subscribe(vec![GroupName::parse("room")?]);
+    assert!(within(SOON, "the subscription", late).await?.is_err());
+    assert_eq!(node.layer.status().borrow().state, State::Down);
+    assert_eq!(
+        node.metric("fanfare_layer_publish_failures_total", "closed"),
+        1.0
+    );
+    Ok(())
+}
+
+macro_rules! conforms {
+    ($layer:ident, $cluster:expr, [$($behaviour:ident),+ $(,)?]) => {
+        mod $layer {
+            use super::Cluster;
+            $(
+                #[tokio::test]
+                async fn $behaviour() -> anyhow::Result<()> {
+                    super::$behaviour($cluster).await
+                }
+            )+
+        }
+    };
+    ($($layer:ident = $cluster:expr;)+) => {
+        $(conforms!($layer, $cluster, [
+            a_group_keeps_the_order_of_its_publishes,
+            a_full_layer_loses_nothing_and_keeps_the_order,
+            a_channel_gets_what_is_sent_to_it,
+            an_envelope_arrives_as_it_was_published,
+            what_is_published_is_counted,
+            a_closed_layer_publishes_what_it_took_and_refuses_the_rest,
+        ]);)+
+    };
+}
+
+conforms! {
+    memory = Cluster::memory();
+    one_redis = Cluster::redis(1)?;
+    three_redises = Cluster::redis(3)?;
+}

@@ -1,0 +1,263 @@
+//! Redis goes away, and comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fanfare_layer::{Publish, PublishError, State};
+use fanfare_protocol::GroupName;
+use fanfare_rig::{RedisOptions, RedisServer, eventually, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::support::{Node, SOON, group, numbered, numbers, options};
+
+const PROBE: Duration = Duration::from_millis(300);
+
+fn node_of(server: &RedisServer) -> Result<Node> {
+    let mut options = options([server.url()])?;
+    options.probe = PROBE;
+    options.publish_in_flight = 32;
+    Ok(Node::redis(options)?.reading())
+}
+
+fn publish(node: &Node, number: i64) -> Publish {
+    node.layer
+        .publish(group("room"), Arc::new(numbered(number).into()))
+}
+
+#[tokio::test]
+async fn a_server_that_appears_late_is_found() -> Result<()> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let mut options = options([format!("redis://127.0.0.1:{port}")])?;
+    options.probe = PROBE;
+    let node = Node::redis(options)?.reading();
+    let subscribed = node.layer.subscribe(vec![GroupName::parse("room")?]);
+    node.metric_becomes("fanfare_layer_reconnects_total", "", 2.0)
+        .await?;
+    assert_eq!(node.layer.status().borrow().state, State::Connecting);
+    assert!(matches!(
+        publish(&node, 1),
+        Publish::Done(Err(PublishError::Down(_)))
+    ));
+
+    let _server = RedisServer::with(RedisOptions {
+        port: Some(port),
+        ..Default::default()
+    })?;
+    within(SOON, "the subscription", subscribed).await??;
+    node.reaches(State::Up).await?;
+    node.publish(&group("room"), numbered(2)).await?;
+    assert_eq!(numbers(&node.arrivals.first(1).await?), [2]);
+    assert_eq!(node.metric("fanfare_layer_gaps_total", ""), 0.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restarted_server_gets_every_subscription_again() -> Result<()> {
+    let mut server = RedisServer::start()?;
+    let node = node_of(&server)?;
+    let mut groups: Vec<_> = (0..1200).map(|number| format!("g{number}")).collect();
+    groups.push("room".into());
+    node.subscribe(&groups.iter().map(String::as_str).collect::<Vec<_>>())
+        .await?;
+    assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 1201.0);
+
+    server.kill();
+    node.reaches(State::Down).await?;
+    assert!(matches!(
+        publish(&node, 1),
+        Publish::Done(Err(PublishError::Down(_)))
+    ));
+    assert_eq!(node.metric("fanfare_layer_up", ""), 0.0);
+    assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 0.0);
+    // Wanted while it is away: subscribed when it is back.
+    let late = node.layer.subscribe(vec![GroupName::parse("late")?]);
+    let dropped = node.layer.unsubscribe(vec![GroupName::parse("g0")?]);
+    within(SOON, "nothing to take back", dropped).await??;
+
+    server.restart()?;
+    node.reaches(State::Up).await?;
+    within(SOON, "the late subscription", late).await??;
+    assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 1201.0);
+    assert_eq!(node.metric("fanfare_layer_gaps_total", ""), 1.0);
+    for (number, name) in [(2, "room"), (3, "g1"), (4, "g1199"), (5, "late")] {
+        node.publish(&group(name), numbered(number)).await?;
+    }
+    node.publish(&node.channel("0000000000000001")?, numbered(6))
+        .await?;
+    assert_eq!(numbers(&node.arrivals.first(5).await?), [2, 3, 4, 5, 6]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_server_fails_publishes_within_the_probe_time_and_nothing_piles_up() -> Result<()>
+{
+    let server = RedisServer::start()?;
+    let node = node_of(&server)?;
+    node.subscribe(&["room"]).await?;
+    server.pause()?;
+    let start = Instant::now();
+    let steps: Vec<_> = (0..1000).map(|number| publish(&node, number)).collect();
+    let sent = steps
+        .iter()
+        .filter(|step| matches!(step, Publish::Sent(_)))
+        .count();
+    assert_eq!(sent, 32, "only the pipeline is taken");
+    for step in steps {
+        let outcome = within(SOON, "an answer", step.confirmed()).await?;
+        assert!(matches!(
+            outcome,
+            Err(PublishError::Unanswered(_) | PublishError::Down(_))
+        ));
+    }
+    assert!(start.elapsed() < PROBE * 3, "{:?}", start.elapsed());
+    node.reaches(State::Down).await?;
+    assert!(matches!(
+        publish(&node, 1),
+        Publish::Done(Err(PublishError::Down(_)))
+    ));
+    assert_eq!(
+        node.metric("fanfare_layer_publish_failures_total", ""),
+        1001.0
+    );
+
+    server.resume()?;
+    node.reaches(State::Up).await?;
+    node.publish(&group("room"), numbered(-1)).await?;
+    eventually(SOON, "the last one", async || {
+        let all = node.arrivals.first(node.arrivals.len()).await?;
+        Ok((numbers(&all).last() == Some(&-1)).then_some(()))
+    })
+    .await?;
+    assert!(node.metric("fanfare_layer_gaps_total", "") >= 1.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_silently_dead_connection_is_noticed_without_traffic() -> Result<()> {
+    let server = RedisServer::start()?;
+    let node = node_of(&server)?;
+    node.reaches(State::Up).await?;
+    server.pause()?;
+    let start = Instant::now();
+    node.reaches(State::Down).await?;
+    assert!(start.elapsed() < PROBE * 4, "{:?}", start.elapsed());
+    server.resume()?;
+    node.reaches(State::Up).await
+}
+
+/// Stands between a layer and its server. Frozen, it brings the answers of subscriber connections
+/// (the second of each pair) no more and keeps them open: a path that died on one side.
+async fn freezing_proxy(server: &RedisServer) -> Result<(u16, watch::Sender<bool>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (port, target) = (listener.local_addr()?.port(), server.port());
+    let (freeze, frozen) = watch::channel(false);
+    tokio::spawn(async move {
+        for number in 0_u64.. {
+            let (client, _) = listener.accept().await?;
+            let (mut from_client, mut to_client) = client.into_split();
+            let server = TcpStream::connect(("127.0.0.1", target)).await?;
+            let (mut from_server, mut to_server) = server.into_split();
+            let frozen = frozen.clone();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                loop {
+                    let count = from_server.read(&mut buffer).await?;
+                    let lost = number % 2 == 1 && *frozen.borrow();
+                    if count == 0 {
+                        return to_client.shutdown().await;
+                    }
+                    if !lost {
+                        to_client.write_all(&buffer[..count]).await?;
+                    }
+                }
+            });
+        }
+        std::io::Result::Ok(())
+    });
+    Ok((port, freeze))
+}
+
+#[tokio::test]
+async fn a_subscriber_connection_that_brings_nothing_is_noticed_while_publishing_works()
+-> Result<()> {
+    let server = RedisServer::start()?;
+    let (port, freeze) = freezing_proxy(&server).await?;
+    let mut options = options([format!("redis://127.0.0.1:{port}")])?;
+    options.probe = PROBE;
+    let node = Node::redis(options)?.reading();
+    node.subscribe(&["room"]).await?;
+    freeze.send_replace(true);
+    let start = Instant::now();
+    node.reaches(State::Down).await?;
+    assert!(start.elapsed() < PROBE * 4, "{:?}", start.elapsed());
+    freeze.send_replace(false);
+    node.reaches(State::Up).await?;
+    node.publish(&group("room"), numbered(1)).await?;
+    assert_eq!(numbers(&node.arrivals.first(1).await?), [1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_lost_host_of_three_takes_the_layer_down_and_its_own_groups_only() -> Result<()> {
+    let mut servers = [
+        RedisServer::start()?,
+        RedisServer::start()?,
+        RedisServer::start()?,
+    ];
+    let mut options = options(servers.iter().map(RedisServer::url))?;
+    options.probe = PROBE;
+    let node = Node::redis(options)?.reading();
+    let names: Vec<_> = (0..30).map(|number| format!("room-{number}")).collect();
+    node.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        .await?;
+    servers[1].kill();
+    node.reaches(State::Down).await?;
+    for name in &names {
+        let lives_there = fanfare_layer::redis::shard(&format!("asgi__group__{name}"), 3) == 1;
+        let outcome = node.publish(&group(name), numbered(1)).await;
+        assert_eq!(outcome.is_err(), lives_there, "{name}: {outcome:?}");
+    }
+    servers[1].restart()?;
+    node.reaches(State::Up).await
+}
+
+#[tokio::test]
+async fn a_layer_closes_while_its_server_is_away() -> Result<()> {
+    let mut server = RedisServer::start()?;
+    let node = node_of(&server)?;
+    node.subscribe(&["room"]).await?;
+    server.kill();
+    node.reaches(State::Down).await?;
+    let waiting = node.layer.subscribe(vec![GroupName::parse("late")?]);
+    within(SOON, "the close", node.layer.close()).await?;
+    assert!(within(SOON, "the subscription", waiting).await?.is_err());
+    assert!(matches!(
+        publish(&node, 1),
+        Publish::Done(Err(PublishError::Closed))
+    ));
+    Ok(())
+}
+
+#[tokio::test]
+async fn probes_measure_the_way_through_the_bus() -> Result<()> {
+    let server = RedisServer::start()?;
+    let node = node_of(&server)?;
+    eventually(SOON, "round trips", async || {
+        let families = node.registry.gather();
+        let named = |family: &&prometheus::proto::MetricFamily| {
+            family.name() == "fanfare_layer_round_trip_seconds"
+        };
+        let count = families
+            .iter()
+            .find(named)
+            .map(|family| family.get_metric()[0].get_histogram().get_sample_count());
+        Ok((count >= Some(2)).then_some(()))
+    })
+    .await
+}

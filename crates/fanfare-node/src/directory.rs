@@ -1,0 +1,208 @@
+//! The directory of a node: which workers have members of a group, and the group's subscription.
+//!
+//! Shared by all threads, striped by group. A delivery is handed to the workers under its
+//! stripe's lock: that lock is what gives a group one order on the node.
+
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, OnceLock};
+
+use fanfare_layer::{Delivery, Full, Sink};
+use fanfare_protocol::{GroupName, Naming, NodeId, Target};
+use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use tokio::sync::oneshot;
+
+use crate::inbox::Inbox;
+use crate::metrics::NodeMetrics;
+use crate::subscriptions::{Changes, Subscription};
+
+/// Workers fit one word of bits.
+pub(crate) const MAX_WORKERS: usize = 64;
+const STRIPES: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct Entry {
+    /// Bit per worker that has members.
+    pub(crate) workers: u64,
+    /// Members on this node.
+    pub(crate) members: usize,
+    pub(crate) subscription: Subscription,
+}
+
+type Stripe = FxHashMap<GroupName, Entry>;
+
+/// See the module.
+pub(crate) struct Directory {
+    node: NodeId,
+    naming: Naming,
+    stripes: Vec<Mutex<Stripe>>,
+    inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
+    /// What the bridge has to tell the layer; `None` where the layer needs no subscriptions.
+    pub(crate) changes: Option<Changes>,
+    metrics: NodeMetrics,
+}
+
+impl Directory {
+    pub(crate) fn new(
+        node: NodeId,
+        naming: Naming,
+        changes: Option<Changes>,
+        metrics: NodeMetrics,
+    ) -> Self {
+        Self {
+            node,
+            naming,
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            inboxes: [const { OnceLock::new() }; MAX_WORKERS],
+            changes,
+            metrics,
+        }
+    }
+
+    /// Adds a worker; its inbox gets the deliveries. Called once a worker.
+    pub(crate) fn add_worker(&self, worker: u8, inbox: Arc<Inbox>) {
+        if let Some(place) = self.inboxes.get(usize::from(worker)) {
+            let _first = place.set(inbox);
+        }
+    }
+
+    /// Locks the stripe of a group.
+    pub(crate) fn stripe(&self, group: &GroupName) -> MutexGuard<'_, Stripe> {
+        let hash = FxBuildHasher.hash_one(group);
+        // The map inside uses the low bits of the same hash.
+        let index = (hash >> 32) as usize % STRIPES;
+        match self.stripes.get(index) {
+            Some(stripe) => stripe.lock(),
+            None => unreachable!("the index is below the number of stripes"),
+        }
+    }
+
+    pub(crate) fn stripes(&self) -> &[Mutex<Stripe>] {
+        &self.stripes
+    }
+
+    /// A session of `worker` has joined. Answers what to wait for until the layer has
+    /// acknowledged the group's subscription, if that is still to come.
+    pub(crate) fn join(&self, group: &GroupName, worker: u8) -> Option<oneshot::Receiver<()>> {
+        let mut stripe = self.stripe(group);
+        let entry = stripe.entry(group.clone()).or_insert_with(|| {
+            self.metrics.groups.inc();
+            Entry::default()
+        });
+        entry.members += 1;
+        entry.workers |= 1 << worker;
+        self.changes
+            .as_ref()?
+            .wanted(group, &mut entry.subscription)
+    }
+
+    /// A session of `worker` has left; `last` if no other of that worker is in the group.
+    pub(crate) fn leave(&self, group: &GroupName, worker: u8, last: bool) {
+        let mut stripe = self.stripe(group);
+        let Some(entry) = stripe.get_mut(group) else {
+            return;
+        };
+        entry.members = entry.members.saturating_sub(1);
+        if last {
+            entry.workers &= !(1 << worker);
+        }
+        if entry.members > 0 {
+            return;
+        }
+        match &self.changes {
+            Some(changes) => changes.emptied(group),
+            None => {
+                stripe.remove(group);
+                self.metrics.groups.dec();
+            }
+        }
+    }
+
+    /// Members of a group on this node.
+    pub(crate) fn members(&self, group: &GroupName) -> usize {
+        self.stripe(group)
+            .get(group)
+            .map_or(0, |entry| entry.members)
+    }
+
+    /// All groups with members on this node, sorted by name.
+    pub(crate) fn groups(&self) -> Vec<(GroupName, usize)> {
+        let mut groups = Vec::new();
+        for stripe in &self.stripes {
+            let stripe = stripe.lock();
+            let filled = stripe.iter().filter(|(_, entry)| entry.members > 0);
+            groups.extend(filled.map(|(name, entry)| (name.clone(), entry.members)));
+        }
+        groups.sort();
+        groups
+    }
+
+    fn inbox(&self, worker: u32) -> Option<&Arc<Inbox>> {
+        self.inboxes.get(worker as usize)?.get()
+    }
+
+    fn deliver_to(&self, workers: u64, delivery: Delivery) -> Result<(), Full> {
+        for worker in bits(workers) {
+            if let Some(inbox) = self.inbox(worker)
+                && !inbox.has_room()
+            {
+                return Err(Full {
+                    delivery,
+                    room: inbox.room(),
+                });
+            }
+        }
+        let mut rest = workers;
+        while rest != 0 {
+            let worker = rest.trailing_zeros();
+            rest &= rest - 1;
+            let Some(inbox) = self.inbox(worker) else {
+                continue;
+            };
+            if rest == 0 {
+                inbox.push(delivery);
+                return Ok(());
+            }
+            inbox.push(delivery.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Directory {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
+        match &delivery.target {
+            Target::Group(group) => {
+                let stripe = self.stripe(group);
+                match stripe.get(group).map_or(0, |entry| entry.workers) {
+                    0 => {
+                        self.metrics.dropped.no_members.inc();
+                        Ok(())
+                    }
+                    workers => self.deliver_to(workers, delivery),
+                }
+            }
+            Target::Channel(channel) => match self.naming.locate(channel.as_str()) {
+                Some((node, session))
+                    if node == self.node && usize::from(session.worker) < MAX_WORKERS =>
+                {
+                    self.deliver_to(1 << session.worker, delivery)
+                }
+                _ => {
+                    self.metrics.dropped.no_session.inc();
+                    Ok(())
+                }
+            },
+        }
+    }
+}
+
+fn bits(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        (word != 0).then(|| {
+            let bit = word.trailing_zeros();
+            word &= word - 1;
+            bit
+        })
+    })
+}

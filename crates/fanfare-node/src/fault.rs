@@ -1,0 +1,29 @@
+//! Faults that tests inject: an actor that gets a [`Crash`] panics in its handler.
+
+use crate::{Node, Worker};
+
+/// Makes the actor that handles it panic.
+#[derive(Debug, Clone, Copy)]
+pub struct Crash;
+
+impl actix::Message for Crash {
+    type Result = ();
+}
+
+/// Makes this thread's registry panic; whether it was there to be told.
+pub fn crash_registry(worker: &Worker) -> bool {
+    worker
+        .registry
+        .borrow()
+        .as_ref()
+        .is_some_and(|registry| registry.try_send(Crash).is_ok())
+}
+
+/// Makes the node's bridge panic; whether it was there to be told.
+pub fn crash_bridge(node: &Node) -> bool {
+    node.shared()
+        .bridge
+        .lock()
+        .as_ref()
+        .is_some_and(|bridge| bridge.try_send(Crash).is_ok())
+}

@@ -1,0 +1,182 @@
+//! A lane: the members of one group that share a delivery plan, and the batches on their way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fanfare_protocol::Plan;
+
+use crate::batch::{Batch, OpenBatch, Share};
+use crate::slots::{Member, Slots};
+
+/// The entry of a member that left: no slot has this index.
+const GONE: Member = Member {
+    fd: -1,
+    slot: u32::MAX,
+    word: 1,
+};
+
+/// See the module.
+pub(crate) struct Lane {
+    pub(crate) plan: Arc<dyn Plan>,
+    /// Members by index; [`GONE`] where somebody left while batches were on their way.
+    members: Vec<Member>,
+    holes: usize,
+    pub(crate) open: OpenBatch,
+    queue: VecDeque<Batch>,
+}
+
+/// A member that another's leaving has moved to a new index.
+pub(crate) struct Moved {
+    pub(crate) member: Member,
+    pub(crate) index: u32,
+}
+
+impl Lane {
+    pub(crate) fn new(plan: Arc<dyn Plan>) -> Self {
+        Self {
+            plan,
+            members: Vec::new(),
+            holes: 0,
+            open: OpenBatch::default(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len() - self.holes
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.queue.is_empty()
+    }
+
+    pub(crate) fn member_at(&self, index: u32) -> Option<Member> {
+        self.members
+            .get(index as usize)
+            .copied()
+            .filter(|member| *member != GONE)
+    }
+
+    /// Adds a member behind everything that is on its way; answers its index.
+    pub(crate) fn join(&mut self, member: Member) -> u32 {
+        self.seal();
+        self.members.push(member);
+        u32::try_from(self.members.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Takes the member at `index` out. In a busy lane it leaves a hole, because batches on their
+    /// way count by index; in an idle one the last member moves into its place.
+    pub(crate) fn leave(&mut self, index: u32) -> Option<Moved> {
+        let index = index as usize;
+        if self.is_idle() {
+            if index >= self.members.len() {
+                return None;
+            }
+            self.members.swap_remove(index);
+            let member = *self.members.get(index)?;
+            return Some(Moved {
+                member,
+                index: u32::try_from(index).ok()?,
+            });
+        }
+        if let Some(entry) = self.members.get_mut(index)
+            && std::mem::replace(entry, GONE) != GONE
+        {
+            self.holes += 1;
+        }
+        None
+    }
+
+    /// Closes the open batch and puts it on its way.
+    pub(crate) fn seal(&mut self) {
+        if !self.open.is_empty() {
+            self.queue.push_back(self.open.seal(self.members.len()));
+        }
+    }
+
+    /// Drops the batch in front, for one that cannot be delivered; answers how many events it had.
+    pub(crate) fn drop_front(&mut self) -> u32 {
+        self.queue.pop_front().map_or(0, |batch| batch.events())
+    }
+
+    /// Serves members until `budget` sends are spent; answers a batch that reached its end.
+    pub(crate) fn run(&mut self, slots: &mut Slots, budget: &mut u32) -> Option<Batch> {
+        self.seal();
+        let batch = self.queue.front_mut()?;
+        let count = batch.events();
+        while batch.cursor < batch.end {
+            if *budget == 0 {
+                return None;
+            }
+            let member = self
+                .members
+                .get(batch.cursor as usize)
+                .copied()
+                .unwrap_or(GONE);
+            batch.cursor += 1;
+            *budget -= 1;
+            match batch.share(member) {
+                Share::Whole => slots.send(member, batch.frames(), count),
+                Share::Part(frames, count) => slots.send(member, &frames, count),
+                Share::Nothing => {}
+            }
+        }
+        self.queue.pop_front()
+    }
+
+    /// Sends a member now what is on its way to it, so that something may follow in order.
+    pub(crate) fn settle(&mut self, slots: &mut Slots, member: Member, index: u32) {
+        self.seal();
+        for batch in &mut self.queue {
+            if !batch.is_ahead(index) {
+                continue;
+            }
+            match batch.share(member) {
+                Share::Whole => slots.send(member, batch.frames(), batch.events()),
+                Share::Part(frames, count) => slots.send(member, &frames, count),
+                Share::Nothing => {}
+            }
+            batch.served(member);
+        }
+    }
+
+    /// Closes holes when they are many; answers whether members have moved. Batches on their way
+    /// keep their place.
+    pub(crate) fn compact(&mut self) -> bool {
+        if self.holes == 0 || (self.holes * 2 < self.members.len() && !self.is_idle()) {
+            return false;
+        }
+        let before = |members: &[Member], index: u32| {
+            let taken = members
+                .iter()
+                .take(index as usize)
+                .filter(|m| **m != GONE)
+                .count();
+            u32::try_from(taken).unwrap_or(u32::MAX)
+        };
+        for batch in &mut self.queue {
+            batch.cursor = before(&self.members, batch.cursor);
+            batch.end = before(&self.members, batch.end);
+        }
+        self.members.retain(|member| *member != GONE);
+        self.holes = 0;
+        true
+    }
+
+    /// All members with their indexes.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (u32, Member)> + '_ {
+        (0u32..)
+            .zip(self.members.iter().copied())
+            .filter(|(_, member)| *member != GONE)
+    }
+
+    /// Empties the entries that `keep` refuses.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u32, Member) -> bool) {
+        for (index, entry) in (0u32..).zip(&mut self.members) {
+            if *entry != GONE && !keep(index, *entry) {
+                *entry = GONE;
+                self.holes += 1;
+            }
+        }
+    }
+}

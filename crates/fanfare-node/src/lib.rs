@@ -1,0 +1,39 @@
+//! One node: its sessions, registries and bridge, as actix actors, and their supervision.
+//!
+//! ```text
+//! socket -> session -> Inbound (the route) -> Node::publish -> layer
+//! layer -> directory -> inbox of every worker with members -> registry -> sockets
+//! ```
+//!
+//! Sessions are pinned to the worker thread that accepted them. A worker owns a slot table, a
+//! roster of groups and an inbox, all outside of its actors: an actor that panics is rebuilt and
+//! finds them where they were. This crate knows no HTTP, no configuration and no listener; it is
+//! the only one with `unsafe`, in `fd.rs`.
+
+mod admission;
+mod batch;
+mod bridge;
+mod directory;
+#[cfg(feature = "fault")]
+pub mod fault;
+mod fd;
+mod inbox;
+mod lane;
+mod metrics;
+mod node;
+mod outbox;
+mod registry;
+mod roster;
+mod session;
+mod slots;
+mod socket;
+mod subscriptions;
+mod supervise;
+mod wheel;
+mod worker;
+
+pub use admission::{Admission, AdmitError, Ticket};
+pub use node::{Limits, Node, NodeOptions, PingOptions};
+pub use session::{Inbound, SessionContext, Step};
+pub use socket::{Link, Socket};
+pub use worker::Worker;

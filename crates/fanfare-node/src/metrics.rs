@@ -1,0 +1,196 @@
+//! What a node counts.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// A node's counters; clones count together.
+#[derive(Clone)]
+pub(crate) struct NodeMetrics {
+    pub(crate) sessions: IntGauge,
+    pub(crate) opened: IntCounter,
+    pub(crate) closed: Closed,
+    pub(crate) refused: Refused,
+    pub(crate) published: IntCounter,
+    pub(crate) delivered: IntCounter,
+    pub(crate) dropped: Dropped,
+    pub(crate) messages: IntCounter,
+    pub(crate) received_bytes: IntCounter,
+    pub(crate) sent_bytes: IntCounter,
+    pub(crate) groups: IntGauge,
+    pub(crate) slow: IntCounter,
+    pub(crate) restarts: Restarts,
+    pub(crate) fan_out: Histogram,
+}
+
+/// Sessions closed, by reason.
+#[derive(Clone)]
+pub(crate) struct Closed {
+    pub(crate) client: IntCounter,
+    pub(crate) lost: IntCounter,
+    pub(crate) ping_timeout: IntCounter,
+    pub(crate) protocol: IntCounter,
+    pub(crate) route: IntCounter,
+    pub(crate) slow: IntCounter,
+    pub(crate) drain: IntCounter,
+    pub(crate) panic: IntCounter,
+}
+
+/// Sessions refused at the handshake, by cause.
+#[derive(Clone)]
+pub(crate) struct Refused {
+    pub(crate) node_full: IntCounter,
+    pub(crate) draining: IntCounter,
+    pub(crate) layer: IntCounter,
+    pub(crate) groups: IntCounter,
+}
+
+/// Events and frames that reached nobody, by cause.
+#[derive(Clone)]
+pub(crate) struct Dropped {
+    pub(crate) no_members: IntCounter,
+    pub(crate) no_session: IntCounter,
+    pub(crate) field_missing: IntCounter,
+    pub(crate) unknown_type: IntCounter,
+    pub(crate) session_closed: IntCounter,
+    pub(crate) registry_panic: IntCounter,
+    pub(crate) bridge_panic: IntCounter,
+}
+
+/// Restarts of supervised actors.
+#[derive(Clone)]
+pub(crate) struct Restarts {
+    pub(crate) registry: IntCounter,
+    pub(crate) bridge: IntCounter,
+}
+
+impl NodeMetrics {
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let new = New(registry);
+        let closed = new.family(
+            "fanfare_sessions_closed_total",
+            "Sessions closed, by reason.",
+            "reason",
+        )?;
+        let refused = new.family(
+            "fanfare_sessions_refused_total",
+            "Handshakes refused for want of room, by cause.",
+            "cause",
+        )?;
+        let dropped = new.family(
+            "fanfare_events_dropped_total",
+            "Events, or frames of them, that were not delivered on this node, by cause.",
+            "cause",
+        )?;
+        let restarts = new.family(
+            "fanfare_restarts_total",
+            "Actors rebuilt after a panic, by actor.",
+            "actor",
+        )?;
+        Ok(Self {
+            sessions: new.gauge("fanfare_sessions", "Sessions open on this node.")?,
+            opened: new.counter("fanfare_sessions_opened_total", "Sessions opened.")?,
+            closed: Closed::new(&closed),
+            refused: Refused::new(&refused),
+            published: new.counter(
+                "fanfare_events_published_total",
+                "Events given to the layer on this node.",
+            )?,
+            delivered: new.counter(
+                "fanfare_events_delivered_total",
+                "Frames of events handed to a socket or its outbox.",
+            )?,
+            dropped: Dropped::new(&dropped),
+            messages: new.counter(
+                "fanfare_messages_received_total",
+                "Text and binary messages received from clients.",
+            )?,
+            received_bytes: new.counter(
+                "fanfare_received_bytes_total",
+                "Bytes received on sessions.",
+            )?,
+            sent_bytes: new.counter("fanfare_sent_bytes_total", "Bytes sent on sessions.")?,
+            groups: new.gauge("fanfare_groups", "Groups with members on this node.")?,
+            slow: new.counter(
+                "fanfare_slow_sessions_closed_total",
+                "Sessions closed because their outbox passed its bound.",
+            )?,
+            restarts: Restarts {
+                registry: restarts.with_label_values(&["registry"]),
+                bridge: restarts.with_label_values(&["bridge"]),
+            },
+            fan_out: new.histogram(
+                "fanfare_fan_out_seconds",
+                "From an event's arrival at this node to the end of its fan-out on one worker.",
+            )?,
+        })
+    }
+}
+
+impl Closed {
+    fn new(family: &IntCounterVec) -> Self {
+        Self {
+            client: family.with_label_values(&["client"]),
+            lost: family.with_label_values(&["lost"]),
+            ping_timeout: family.with_label_values(&["ping_timeout"]),
+            protocol: family.with_label_values(&["protocol"]),
+            route: family.with_label_values(&["route"]),
+            slow: family.with_label_values(&["slow"]),
+            drain: family.with_label_values(&["drain"]),
+            panic: family.with_label_values(&["panic"]),
+        }
+    }
+}
+
+impl Refused {
+    fn new(family: &IntCounterVec) -> Self {
+        Self {
+            node_full: family.with_label_values(&["node_full"]),
+            draining: family.with_label_values(&["draining"]),
+            layer: family.with_label_values(&["layer"]),
+            groups: family.with_label_values(&["groups"]),
+        }
+    }
+}
+
+impl Dropped {
+    fn new(family: &IntCounterVec) -> Self {
+        Self {
+            no_members: family.with_label_values(&["no_members"]),
+            no_session: family.with_label_values(&["no_session"]),
+            field_missing: family.with_label_values(&["field_missing"]),
+            unknown_type: family.with_label_values(&["unknown_type"]),
+            session_closed: family.with_label_values(&["session_closed"]),
+            registry_panic: family.with_label_values(&["registry_panic"]),
+            bridge_panic: family.with_label_values(&["bridge_panic"]),
+        }
+    }
+}
+
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        let counter = IntCounter::new(name, help)?;
+        self.0.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        let gauge = IntGauge::new(name, help)?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn family(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+        let family = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        // 50 us to 6.6 s in steps of 2.
+        let buckets = prometheus::exponential_buckets(0.000_05, 2.0, 18)?;
+        let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+        self.0.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+}

@@ -1,0 +1,295 @@
+//! The node: what all its worker threads share, behind one cheap handle.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fanfare_layer::{ChannelLayer, Publish, Sink, Status};
+use fanfare_protocol::frame::FrameLimits;
+use fanfare_protocol::{Envelope, GroupName, Naming, NodeId, Target};
+use prometheus::Registry;
+use tokio::sync::Notify;
+
+use crate::admission::AdmitError;
+use crate::bridge::Bridge;
+use crate::directory::Directory;
+use crate::metrics::NodeMetrics;
+use crate::subscriptions::Changes;
+use crate::supervise::supervise;
+use crate::worker::Worker;
+
+/// Bounds of a node, as in the configuration's `limits`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Sessions at one time.
+    pub sessions: usize,
+    /// Bytes of an assembled message.
+    pub message_bytes: usize,
+    /// Bytes of one frame's payload.
+    pub frame_bytes: usize,
+    /// Bytes that may wait for one session.
+    pub outbox_bytes: usize,
+    /// Frames that may wait for one session.
+    pub outbox_frames: usize,
+    /// Deliveries that may wait for one worker.
+    pub inbox_frames: usize,
+    /// Groups of one session, besides everyone's.
+    pub groups_per_session: usize,
+}
+
+/// When silent clients are pinged and given up.
+#[derive(Debug, Clone)]
+pub struct PingOptions {
+    /// Silence after which a ping goes out; zero turns pings off.
+    pub interval: Duration,
+    /// How long its pong may take.
+    pub timeout: Duration,
+}
+
+/// What a node is made of.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Fresh at every start.
+    pub id: NodeId,
+    /// How the layer spells channels.
+    pub naming: Naming,
+    /// Bounds.
+    pub limits: Limits,
+    /// Pings.
+    pub ping: PingOptions,
+    /// How long a join waits for the layer's acknowledgement.
+    pub join_timeout: Duration,
+    /// How long a closing session waits for its peer's close frame.
+    pub close_timeout: Duration,
+    /// How long an emptied group keeps its subscription.
+    pub linger: Duration,
+    /// Whether the layer must be told which groups have members: false for the memory layer.
+    pub subscribes: bool,
+}
+
+/// A cheap handle on a node, usable from any thread.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) options: NodeOptions,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) layer: Arc<dyn ChannelLayer>,
+    pub(crate) metrics: NodeMetrics,
+    pub(crate) everyone: GroupName,
+    sessions: AtomicUsize,
+    /// Signalled whenever the number of sessions falls to zero.
+    emptied: Notify,
+    workers: AtomicU8,
+    refusing: AtomicBool,
+    /// The drain's window in milliseconds plus one; 0 while there is no drain.
+    pub(crate) drain: AtomicU64,
+    #[cfg(feature = "fault")]
+    pub(crate) bridge: parking_lot::Mutex<Option<actix::Addr<Bridge>>>,
+}
+
+thread_local! {
+    /// The workers of this thread, one per node: several nodes share a thread only in tests.
+    static WORKERS: RefCell<Vec<(NodeId, Rc<Worker>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Limits {
+    pub(crate) fn frames(&self) -> FrameLimits {
+        FrameLimits {
+            message_bytes: self.message_bytes,
+            frame_bytes: self.frame_bytes,
+        }
+    }
+}
+
+impl NodeOptions {
+    /// A tick of the timer wheels: a tenth of the shortest time they measure, from 5 to 250 ms.
+    pub(crate) fn tick(&self) -> Duration {
+        let times = [self.ping.interval, self.ping.timeout, self.close_timeout];
+        let shortest = times.into_iter().filter(|time| !time.is_zero()).min();
+        let tenth = shortest.unwrap_or(Duration::from_secs(1)) / 10;
+        tenth.clamp(Duration::from_millis(5), Duration::from_millis(250))
+    }
+}
+
+impl Node {
+    /// A node; `layer` gets the node's sink, for layers that deliver at publish, and makes the
+    /// layer. Call [`Node::worker`] on the threads that are to have sessions.
+    ///
+    /// # Errors
+    /// When a metric's name is taken in `registry`.
+    pub fn new(
+        options: NodeOptions,
+        registry: &Registry,
+        layer: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn ChannelLayer>,
+    ) -> prometheus::Result<Self> {
+        let metrics = NodeMetrics::new(registry)?;
+        let changes = options.subscribes.then(|| Changes::new(options.linger));
+        let (id, naming) = (options.id, options.naming.clone());
+        let directory = Arc::new(Directory::new(id, naming, changes, metrics.clone()));
+        let layer = layer(Arc::clone(&directory) as Arc<dyn Sink>);
+        let shared = Shared {
+            options,
+            directory,
+            layer,
+            metrics,
+            everyone: GroupName::everyone(),
+            sessions: AtomicUsize::new(0),
+            emptied: Notify::new(),
+            workers: AtomicU8::new(0),
+            refusing: AtomicBool::new(false),
+            drain: AtomicU64::new(0),
+            #[cfg(feature = "fault")]
+            bridge: parking_lot::Mutex::new(None),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    #[cfg(feature = "fault")]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> NodeId {
+        self.shared.options.id
+    }
+
+    /// How the layer spells channels.
+    pub fn naming(&self) -> &Naming {
+        &self.shared.options.naming
+    }
+
+    /// The layer's state.
+    pub fn status(&self) -> Status {
+        *self.shared.layer.status().borrow()
+    }
+
+    /// The node's layer.
+    pub fn layer(&self) -> &Arc<dyn ChannelLayer> {
+        &self.shared.layer
+    }
+
+    /// Publishes to a target, in the order of calls, never blocking.
+    pub fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
+        self.shared.publish(target, envelope)
+    }
+
+    /// This thread's worker. The first call on a thread, which must run an actix arbiter, starts
+    /// the thread's registry; the first on the node starts the bridge there.
+    pub fn worker(&self) -> Rc<Worker> {
+        let found = WORKERS.with_borrow(|workers| {
+            let own = workers.iter().find(|(node, _)| *node == self.id());
+            own.map(|(_, worker)| Rc::clone(worker))
+        });
+        found.unwrap_or_else(|| {
+            let index = self.shared.workers.fetch_add(1, Ordering::AcqRel);
+            let worker = Worker::start(Arc::clone(&self.shared), index);
+            WORKERS.with_borrow_mut(|workers| workers.push((self.id(), Rc::clone(&worker))));
+            if index == 0 && self.shared.options.subscribes {
+                supervise_bridge(&self.shared);
+            }
+            worker
+        })
+    }
+
+    /// Sessions on this node, those with an unanswered handshake included.
+    pub fn sessions(&self) -> usize {
+        self.shared.sessions.load(Ordering::Acquire)
+    }
+
+    /// Groups with members on this node and how many, sorted by name.
+    pub fn groups(&self) -> Vec<(GroupName, usize)> {
+        self.shared.directory.groups()
+    }
+
+    /// Members of a group on this node.
+    pub fn members(&self, group: &GroupName) -> usize {
+        self.shared.directory.members(group)
+    }
+
+    /// From now on no session is admitted.
+    pub fn refuse_sessions(&self) {
+        self.shared.refusing.store(true, Ordering::Release);
+    }
+
+    /// Closes every session with 1001, spread over `window`. Resolves when all are gone, at the
+    /// latest after the window, the time a close may take and a second; answers how many remain.
+    pub async fn close_sessions(&self, window: Duration) -> usize {
+        let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX - 1);
+        self.shared
+            .drain
+            .store(millis.saturating_add(1), Ordering::Release);
+        let patience = window + self.shared.options.close_timeout + Duration::from_secs(1);
+        let deadline = Instant::now() + patience;
+        loop {
+            let emptied = self.shared.emptied.notified();
+            if self.sessions() == 0 {
+                return 0;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if tokio::time::timeout(left, emptied).await.is_err() {
+                return self.sessions();
+            }
+        }
+    }
+
+    /// Takes the subscriptions back and ends the layer's connections.
+    pub async fn close(&self) {
+        self.shared.layer.close().await;
+    }
+}
+
+impl Shared {
+    pub(crate) fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
+        self.metrics.published.inc();
+        self.layer.publish(target, envelope)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.load(Ordering::Acquire) != 0
+    }
+
+    /// Counts a session in, if there is room for it.
+    pub(crate) fn reserve_session(&self) -> Result<(), AdmitError> {
+        if self.refusing.load(Ordering::Acquire) {
+            self.metrics.refused.draining.inc();
+            return Err(AdmitError::Draining);
+        }
+        let limit = self.options.limits.sessions;
+        if self.sessions.fetch_add(1, Ordering::AcqRel) >= limit {
+            self.sessions.fetch_sub(1, Ordering::AcqRel);
+            self.metrics.refused.node_full.inc();
+            return Err(AdmitError::NodeFull { limit });
+        }
+        self.metrics.sessions.inc();
+        Ok(())
+    }
+
+    pub(crate) fn return_session(&self) {
+        self.metrics.sessions.dec();
+        if self.sessions.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+}
+
+fn supervise_bridge(shared: &Arc<Shared>) {
+    let node = Arc::clone(shared);
+    let _started = Arc::clone(shared);
+    supervise(
+        "bridge",
+        shared.metrics.restarts.bridge.clone(),
+        move |lifeline, _| Bridge::new(Arc::clone(&node), lifeline),
+        move |_address| {
+            #[cfg(feature = "fault")]
+            _started.bridge.lock().replace(_address);
+        },
+    );
+}

@@ -1,0 +1,274 @@
+//! The session's loop: write what waits, then read once and handle what came.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use actix::fut::ActorFuture;
+use actix::{ActorContext as _, Context};
+use bytes::BytesMut;
+use fanfare_layer::Publish;
+use fanfare_protocol::frame::{self, FrameLimits, Message, Opcode};
+use futures_util::FutureExt as _;
+
+use super::ending::{Ending, Phase};
+use super::{Session, SessionContext, Step};
+use crate::slots::Condemned;
+use crate::worker::READ_BYTES;
+
+/// Polls the session inside its actor's task; takes no memory of its own.
+pub(super) struct Drive;
+
+impl ActorFuture<Session> for Drive {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut Session,
+        actor: &mut Context<Session>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let ending = ready!(session.poll(task));
+        session.ending = Some(ending);
+        actor.stop();
+        Poll::Ready(())
+    }
+}
+
+/// What the seat has to say when the session looks.
+struct Glance {
+    timer_fired: bool,
+    condemned: Option<Condemned>,
+    has_output: bool,
+}
+
+/// What follows the handling of a message.
+enum After {
+    Read,
+    /// Nothing more is read until the publish has found room.
+    Wait,
+    /// The session is closing; what is left of the input is of no interest.
+    Closing,
+}
+
+impl Session {
+    fn poll(&mut self, task: &mut TaskContext<'_>) -> Poll<Ending> {
+        let glance = self.glance(task);
+        if glance.timer_fired
+            && let Some(ending) = self.timer()
+        {
+            return Poll::Ready(ending);
+        }
+        match glance.condemned {
+            Some(Condemned::Slow) => return Poll::Ready(Ending::Slow),
+            Some(Condemned::Lost) => return Poll::Ready(Ending::Lost),
+            Some(Condemned::Close(code, reason)) if self.phase == Phase::Open => {
+                self.close(code, reason, Ending::Drain);
+            }
+            _ => {}
+        }
+        if self.poll_publishing(task).is_pending() {
+            return self.poll_output(task, glance.has_output);
+        }
+        if glance.has_output
+            && let Poll::Ready(ending) = self.poll_output(task, true)
+        {
+            return Poll::Ready(ending);
+        }
+        let read = self.poll_input(task);
+        // Reading may have queued a close or a pong behind output that waits.
+        if read.is_pending()
+            && self.phase != Phase::Open
+            && let Poll::Ready(ending) = self.poll_output(task, true)
+        {
+            return Poll::Ready(ending);
+        }
+        read
+    }
+
+    fn glance(&mut self, task: &TaskContext<'_>) -> Glance {
+        let mut hall = self.place.worker.hall.borrow_mut();
+        let Some(seat) = hall.slots.seat_mut(self.place.member) else {
+            return Glance {
+                timer_fired: false,
+                condemned: Some(Condemned::Lost),
+                has_output: false,
+            };
+        };
+        match &mut seat.waker {
+            Some(waker) if waker.will_wake(task.waker()) => {}
+            other => *other = Some(task.waker().clone()),
+        }
+        Glance {
+            timer_fired: std::mem::take(&mut seat.timer_fired),
+            condemned: seat.condemned,
+            has_output: seat
+                .outbox
+                .as_ref()
+                .is_some_and(|outbox| !outbox.is_empty()),
+        }
+    }
+
+    /// Writes what waits. Pending when all is written too: the end comes from elsewhere.
+    fn poll_output(&mut self, task: &mut TaskContext<'_>, has_output: bool) -> Poll<Ending> {
+        if has_output {
+            let worker = Rc::clone(&self.place.worker);
+            let hall = &mut *worker.hall.borrow_mut();
+            let Some(seat) = hall.slots.seat_mut(self.place.member) else {
+                return Poll::Ready(Ending::Lost);
+            };
+            if let Some(mut outbox) = seat.outbox.take() {
+                match self.socket.poll_drain(task, &mut outbox) {
+                    Poll::Ready(Ok(_)) if seat.closed => {}
+                    Poll::Ready(Ok(_)) => hall.slots.unblock(self.place.member),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Ending::Lost),
+                    Poll::Pending => {
+                        seat.outbox = Some(outbox);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        self.output_is_empty();
+        Poll::Pending
+    }
+
+    fn poll_publishing(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
+        while let Some(publishing) = &mut self.publishing {
+            match ready!(publishing.poll_unpin(task)) {
+                Publish::Full(room) => self.publishing = Some(room),
+                Publish::Done(_) | Publish::Sent(_) => self.publishing = None,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_input(&mut self, task: &mut TaskContext<'_>) -> Poll<Ending> {
+        if let Some(mut backlog) = self.backlog.take()
+            && matches!(self.consume(&mut backlog), After::Wait)
+        {
+            // Polls the publish, which registers for its room.
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let worker = Rc::clone(&self.place.worker);
+        let mut buffer = worker.read_buffer.borrow_mut();
+        loop {
+            let read = match ready!(self.socket.poll_read(task, &mut buffer)) {
+                Ok(0) => return Poll::Ready(self.ending_at_end_of_stream()),
+                Ok(read) => read,
+                Err(_) => return Poll::Ready(self.ending_at_end_of_stream()),
+            };
+            worker.node().metrics.received_bytes.inc_by(read as u64);
+            if let Phase::Discarding { budget, .. } = &mut self.phase {
+                *budget = budget.saturating_sub(read);
+                if *budget == 0 {
+                    return Poll::Ready(self.ending_at_end_of_stream());
+                }
+                continue;
+            }
+            let after = self.consume(buffer.get_mut(..read).unwrap_or_default());
+            if matches!(after, After::Wait) || read == READ_BYTES {
+                // The other sessions of the thread first.
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Handles all messages in `input`; keeps what is left when it has to wait.
+    fn consume(&mut self, input: &mut [u8]) -> After {
+        let limits = self.place.worker.node().options.limits.frames();
+        let mut at = 0;
+        loop {
+            let rest = input.get_mut(at..).unwrap_or_default();
+            if rest.is_empty() {
+                self.release_buffer(&limits);
+                return After::Read;
+            }
+            match self.next(&limits, rest) {
+                (used, After::Read) => at += used,
+                (used, After::Wait) => {
+                    let rest = input.get(at + used..).unwrap_or_default();
+                    if !rest.is_empty() {
+                        self.backlog = Some(Box::new(BytesMut::from(rest)));
+                    }
+                    return After::Wait;
+                }
+                (_, After::Closing) => return After::Closing,
+            }
+        }
+    }
+
+    /// The decoder keeps a message that it has assembled until it is asked for the next one.
+    fn release_buffer(&mut self, limits: &FrameLimits) {
+        // Nothing can come of no input.
+        let _none = self.decoder.next(limits, &mut []);
+    }
+
+    /// Decodes and handles one message; answers how many bytes it took.
+    fn next(&mut self, limits: &FrameLimits, input: &mut [u8]) -> (usize, After) {
+        let whole = input.len();
+        let (used, message) = match self.decoder.next(limits, input) {
+            Ok((used, Some(message))) => (used, message),
+            Ok((_, None)) => return (whole, After::Read),
+            Err(error) => {
+                self.close(error.code, error.reason, Ending::Protocol);
+                return (whole, After::Closing);
+            }
+        };
+        if self.phase != Phase::Open && !matches!(message, Message::Close(_)) {
+            return (used, After::Read);
+        }
+        let worker = &self.place.worker;
+        let mut context = SessionContext {
+            place: &self.place,
+            groups: &self.terms.groups,
+        };
+        let step = match message {
+            Message::Text(text) => {
+                self.heard = worker.ticks.get();
+                worker.node().metrics.messages.inc();
+                self.terms.inbound.text(&mut context, text)
+            }
+            Message::Binary(bytes) => {
+                self.heard = worker.ticks.get();
+                worker.node().metrics.messages.inc();
+                self.terms.inbound.binary(&mut context, bytes)
+            }
+            Message::Ping(payload) => {
+                let mut pong = BytesMut::new();
+                frame::push(&mut pong, Opcode::Pong, payload);
+                worker.send(self.place.member, &pong.freeze());
+                Step::Continue
+            }
+            Message::Pong(_) => {
+                if self.awaiting_pong {
+                    self.awaiting_pong = false;
+                    self.heard = worker.ticks.get();
+                }
+                Step::Continue
+            }
+            Message::Close(frame) => {
+                let code = frame.map(|(code, _)| code);
+                self.peer_closed(code);
+                return (used, After::Closing);
+            }
+        };
+        (used, self.after(step))
+    }
+
+    fn after(&mut self, step: Step) -> After {
+        match step {
+            Step::Continue | Step::Publishing(Publish::Done(_) | Publish::Sent(_)) => After::Read,
+            Step::Publishing(Publish::Full(room)) => {
+                self.publishing = Some(room);
+                After::Wait
+            }
+            Step::Close(code, reason) => {
+                self.close(code, reason, Ending::Route);
+                After::Closing
+            }
+        }
+    }
+}

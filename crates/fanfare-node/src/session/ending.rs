@@ -1,0 +1,216 @@
+//! How sessions end: pings that nobody answers, the closing handshake, and the last words.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fanfare_protocol::CloseCode;
+use fanfare_protocol::frame::{self, Opcode};
+use prometheus::IntCounter;
+
+use super::Session;
+use crate::metrics::Closed;
+
+/// What is read and thrown away of a peer that is still sending, in bytes.
+const DISCARD: usize = 16 * 1024 * 1024;
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Messages and events flow.
+    Open,
+    /// The close frame is on its way; the peer's is awaited until this tick.
+    Closing { until: u64 },
+    /// Both have closed, or the peer broke the protocol. What still comes is thrown away, so that
+    /// the system does not answer it with a reset that would overtake the close frame.
+    Discarding {
+        until: u64,
+        budget: usize,
+        shut: bool,
+    },
+}
+
+/// Why a session has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The client closed.
+    Client,
+    /// The connection was lost.
+    Lost,
+    /// The client answered no ping.
+    PingTimeout,
+    /// The client broke the protocol or a limit.
+    Protocol,
+    /// The route closed it.
+    Route,
+    /// It read too slowly.
+    Slow,
+    /// The node is shutting down.
+    Drain,
+}
+
+impl Ending {
+    fn counter(self, closed: &Closed) -> &IntCounter {
+        match self {
+            Self::Client => &closed.client,
+            Self::Lost => &closed.lost,
+            Self::PingTimeout => &closed.ping_timeout,
+            Self::Protocol => &closed.protocol,
+            Self::Route => &closed.route,
+            Self::Slow => &closed.slow,
+            Self::Drain => &closed.drain,
+        }
+    }
+}
+
+impl Session {
+    /// Asks for the timer when the next ping may be due.
+    pub(super) fn schedule_ping(&self) {
+        let ping = &self.place.worker.node().options.ping;
+        if ping.interval.is_zero() {
+            return;
+        }
+        let wait = if self.awaiting_pong {
+            ping.timeout
+        } else {
+            ping.interval
+        };
+        self.schedule(wait.saturating_sub(self.ticks_length(self.silence())));
+    }
+
+    fn schedule(&self, after: Duration) {
+        let member = self.place.member;
+        let mut wheel = self.place.worker.wheel.borrow_mut();
+        wheel.schedule(member.slot, member.generation(), after);
+    }
+
+    fn silence(&self) -> u64 {
+        self.place.worker.ticks.get().saturating_sub(self.heard)
+    }
+
+    fn ticks_length(&self, ticks: u64) -> Duration {
+        let length = self.place.worker.wheel.borrow().tick_length();
+        length.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// The session's timer has fired.
+    pub(super) fn timer(&mut self) -> Option<Ending> {
+        let now = self.place.worker.ticks.get();
+        match self.phase {
+            Phase::Closing { until } | Phase::Discarding { until, .. } if now >= until => {
+                return Some(self.ending_at_end_of_stream());
+            }
+            Phase::Closing { until } | Phase::Discarding { until, .. } => {
+                self.schedule(self.ticks_length(until - now));
+                return None;
+            }
+            Phase::Open => {}
+        }
+        let ping = &self.place.worker.node().options.ping;
+        let silence = self.ticks_length(self.silence());
+        if self.awaiting_pong && silence >= ping.timeout {
+            return Some(Ending::PingTimeout);
+        }
+        if !self.awaiting_pong && silence >= ping.interval {
+            let mut frame = BytesMut::new();
+            frame::push(&mut frame, Opcode::Ping, &[]);
+            self.place.worker.send(self.place.member, &frame.freeze());
+            self.awaiting_pong = true;
+            self.heard = now;
+        }
+        self.schedule_ping();
+        None
+    }
+
+    /// Begins to close from this side.
+    pub(super) fn close(&mut self, code: CloseCode, reason: &str, cause: Ending) {
+        if self.cause.is_some() {
+            return;
+        }
+        self.cause = Some(cause);
+        self.publishing = None;
+        let mut frame = BytesMut::new();
+        frame::push_close(&mut frame, code, reason);
+        self.place
+            .worker
+            .send_last(self.place.member, &frame.freeze());
+        let until = self.closing_deadline();
+        self.phase = match cause {
+            // The rest of the input cannot be told apart into frames any more.
+            Ending::Protocol => Phase::Discarding {
+                until,
+                budget: DISCARD,
+                shut: false,
+            },
+            _ => Phase::Closing { until },
+        };
+    }
+
+    /// The peer's close frame has come.
+    pub(super) fn peer_closed(&mut self, code: Option<CloseCode>) {
+        if self.cause.is_none() {
+            self.cause = Some(Ending::Client);
+            let mut frame = BytesMut::new();
+            match code {
+                Some(code) => frame::push_close(&mut frame, code, ""),
+                None => frame::push(&mut frame, Opcode::Close, &[]),
+            }
+            self.place
+                .worker
+                .send_last(self.place.member, &frame.freeze());
+        }
+        let until = self.closing_deadline();
+        self.phase = Phase::Discarding {
+            until,
+            budget: DISCARD,
+            shut: false,
+        };
+    }
+
+    fn closing_deadline(&self) -> u64 {
+        let worker = &self.place.worker;
+        let wait = worker.node().options.close_timeout;
+        self.schedule(wait);
+        let length = worker.wheel.borrow().tick_length().as_nanos().max(1);
+        let ticks = u64::try_from(wait.as_nanos().div_ceil(length)).unwrap_or(u64::MAX);
+        worker.ticks.get().saturating_add(ticks)
+    }
+
+    /// Nothing waits to be written: the write side ends once both sides have closed.
+    pub(super) fn output_is_empty(&mut self) {
+        if let Phase::Discarding { shut, .. } = &mut self.phase
+            && !*shut
+        {
+            *shut = true;
+            self.socket.shutdown();
+        }
+    }
+
+    pub(super) fn ending_at_end_of_stream(&self) -> Ending {
+        self.cause.unwrap_or(Ending::Lost)
+    }
+
+    /// Runs when the actor is dropped, whatever the way: counts, and tells the client of a panic.
+    pub(super) fn finish(&mut self) {
+        let metrics = &self.place.worker.node().metrics;
+        let ending = match self.ending.or(self.cause) {
+            Some(ending) => Some(ending),
+            None if self.place.worker.node().is_draining() => Some(Ending::Drain),
+            None => None,
+        };
+        match ending {
+            Some(ending) => ending.counter(&metrics.closed).inc(),
+            None => {
+                metrics.closed.panic.inc();
+                let access = self.terms.access.as_deref().unwrap_or_default();
+                tracing::error!(session = access, "a session panicked and is closed");
+                let mut frame = BytesMut::new();
+                frame::push_close(&mut frame, CloseCode::INTERNAL, "internal error");
+                let frame: Bytes = frame.freeze();
+                self.place.worker.send_last(self.place.member, &frame);
+            }
+        }
+        if let Some(access) = &self.terms.access {
+            tracing::info!(target: "fanfare::access", "WebSocket DISCONNECT {access}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The session actor: one per connection, pinned to its worker thread.
+
+mod context;
+mod drive;
+mod ending;
+
+use std::rc::Rc;
+
+use actix::{Actor, AsyncContext as _, Context};
+use bytes::{Bytes, BytesMut};
+use fanfare_layer::Publish;
+use fanfare_protocol::GroupName;
+use fanfare_protocol::frame::Decoder;
+use futures_util::future::BoxFuture;
+
+pub use context::{Inbound, SessionContext, Step};
+
+use crate::admission::Place;
+use crate::socket::Socket;
+use drive::Drive;
+use ending::{Ending, Phase};
+
+/// The actor. Its fields are dropped in this order: the seat is given up before the socket, so
+/// that no entry names a descriptor that is closed.
+pub(crate) struct Session {
+    place: Place,
+    socket: Socket,
+    decoder: Decoder,
+    terms: Terms,
+    phase: Phase,
+    /// Input that waits for a publish to find room.
+    backlog: Option<Box<BytesMut>>,
+    /// While it waits for room in the layer the session does not read its socket.
+    publishing: Option<BoxFuture<'static, Publish>>,
+    /// Tick of the last data message or of the ping that is under way.
+    heard: u64,
+    awaiting_pong: bool,
+    /// Why the session is closing, once somebody has begun to close it.
+    cause: Option<Ending>,
+    /// Why the session has ended; a session that is dropped without has panicked.
+    ending: Option<Ending>,
+}
+
+/// What a session was admitted with and keeps.
+pub(crate) struct Terms {
+    pub(crate) inbound: Rc<dyn Inbound>,
+    pub(crate) groups: Box<[GroupName]>,
+    /// For the access lines.
+    pub(crate) access: Option<Box<str>>,
+}
+
+impl Session {
+    /// Starts the actor on this thread. `head` goes out before everything else; `received` came in
+    /// behind the handshake.
+    pub(crate) fn start(place: Place, socket: Socket, terms: Terms, head: Bytes, received: Bytes) {
+        let worker = Rc::clone(&place.worker);
+        if let Some(seat) = worker.hall.borrow_mut().slots.seat_mut(place.member) {
+            seat.outbox.get_or_insert_default().push_front(head);
+        }
+        worker.node().metrics.opened.inc();
+        if let Some(access) = &terms.access {
+            tracing::info!(target: "fanfare::access", "WebSocket CONNECT {access}");
+        }
+        let backlog = (!received.is_empty()).then(|| Box::new(BytesMut::from(received)));
+        let session = Self {
+            place,
+            socket,
+            decoder: Decoder::new(),
+            terms,
+            phase: Phase::Open,
+            backlog,
+            publishing: None,
+            heard: worker.ticks.get(),
+            awaiting_pong: false,
+            cause: None,
+            ending: None,
+        };
+        Actor::start(session);
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.schedule_ping();
+        context.spawn(Drive);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+#[cfg(feature = "fault")]
+impl actix::Handler<crate::fault::Crash> for Session {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "the fault that tests inject")]
+    fn handle(&mut self, _: crate::fault::Crash, _: &mut Self::Context) {
+        panic!("injected into a session");
+    }
+}

@@ -1,0 +1,314 @@
+//! The slot table of a worker: who is alive, who is blocked, and what each session is owed.
+//!
+//! A slot's word is its generation and its blocked bit. A fan-out compares one word per member:
+//! equal means alive and not blocked. Dropping a session raises the generation, so every entry
+//! that still names it, anywhere, is dead at once. The table lives outside the registry: a
+//! registry that panics orphans nothing.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use fanfare_protocol::{CloseCode, Plan};
+use smallvec::SmallVec;
+
+use crate::fd;
+use crate::outbox::Outbox;
+
+/// The session cannot be written to directly: what is for it goes to its outbox.
+const BLOCKED: u32 = 1;
+/// What waits for a session is copied up to this size, in bytes, and shared beyond it: so what an
+/// outbox counts is what it keeps in memory, within a factor of two.
+pub(crate) const COPIED: usize = 4096;
+/// The last generation of a slot; the slot is retired after it, so that no id is ever reused.
+const LAST_GENERATION: u32 = (u32::MAX >> 1) - 1;
+
+/// A session's entry in a group: all that a fan-out touches when the socket takes the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) fd: RawFd,
+    pub(crate) slot: u32,
+    /// The slot's word while this session is alive and not blocked.
+    pub(crate) word: u32,
+}
+
+impl Member {
+    pub(crate) fn generation(self) -> u32 {
+        self.word >> 1
+    }
+}
+
+/// Where a session stands in one group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) group: u32,
+    pub(crate) lane: u32,
+    /// Index among the members of the lane: leaving is O(1).
+    pub(crate) index: u32,
+}
+
+/// Why a session is to end, as asked by somebody else than its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condemned {
+    /// Its outbox is over the bound.
+    Slow,
+    /// Its socket answered an error.
+    Lost,
+    /// The node wants it closed.
+    Close(CloseCode, &'static str),
+}
+
+/// What a worker knows of one session; the session actor owns the rest.
+pub(crate) struct Seat {
+    pub(crate) fd: RawFd,
+    pub(crate) plan: Arc<dyn Plan>,
+    pub(crate) memberships: SmallVec<[Membership; 2]>,
+    pub(crate) outbox: Option<Box<Outbox>>,
+    /// Wakes the session's actor.
+    pub(crate) waker: Option<Waker>,
+    pub(crate) condemned: Option<Condemned>,
+    /// The close frame is on its way: nothing may follow it.
+    pub(crate) closed: bool,
+    /// The session's timer has fired since the session last looked.
+    pub(crate) timer_fired: bool,
+}
+
+impl Seat {
+    fn refuses_frames(&self) -> bool {
+        self.closed || matches!(self.condemned, Some(Condemned::Slow | Condemned::Lost))
+    }
+}
+
+/// How much may wait for one session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) bytes: usize,
+    pub(crate) frames: usize,
+}
+
+/// What a run of sends did, added to the counters at its end.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Tally {
+    /// Calls of send.
+    pub(crate) sends: u64,
+    /// Frames taken by a socket or an outbox.
+    pub(crate) delivered: u64,
+    /// Bytes of them.
+    pub(crate) bytes: u64,
+    /// Frames for sessions that were already condemned.
+    pub(crate) refused: u64,
+    /// Sessions condemned for reading too slowly.
+    pub(crate) slow: u64,
+}
+
+/// The table.
+pub(crate) struct Slots {
+    words: Vec<u32>,
+    seats: Vec<Option<Box<Seat>>>,
+    free: Vec<u32>,
+    bounds: Bounds,
+    pub(crate) tally: Tally,
+}
+
+impl Slots {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            words: Vec::new(),
+            seats: Vec::new(),
+            free: Vec::new(),
+            bounds,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Seats a session, blocked; `None` when the table is full (2^24 slots).
+    pub(crate) fn take(&mut self, seat: Seat) -> Option<Member> {
+        let fd = seat.fd;
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None if self.words.len() < 1 << 24 => {
+                self.words.push(0);
+                self.seats.push(None);
+                u32::try_from(self.words.len() - 1).ok()?
+            }
+            None => return None,
+        };
+        *self.seats.get_mut(slot as usize)? = Some(Box::new(seat));
+        let word = self.words.get_mut(slot as usize)?;
+        *word |= BLOCKED;
+        Some(Member {
+            fd,
+            slot,
+            word: *word & !BLOCKED,
+        })
+    }
+
+    /// Gives a seat up: from here on every entry that names it is dead.
+    pub(crate) fn release(&mut self, member: Member) -> Option<Box<Seat>> {
+        if !self.is_alive(member) {
+            return None;
+        }
+        let seat = self.seats.get_mut(member.slot as usize)?.take();
+        if member.generation() < LAST_GENERATION {
+            *self.words.get_mut(member.slot as usize)? = (member.generation() + 1) << 1;
+            self.free.push(member.slot);
+        } else {
+            // Beyond every member's word: dead for good.
+            *self.words.get_mut(member.slot as usize)? = u32::MAX;
+        }
+        seat
+    }
+
+    #[inline]
+    pub(crate) fn is_alive(&self, member: Member) -> bool {
+        self.words
+            .get(member.slot as usize)
+            .is_some_and(|word| word & !BLOCKED == member.word)
+            && self
+                .seats
+                .get(member.slot as usize)
+                .is_some_and(Option::is_some)
+    }
+
+    /// The entry of the session in a slot, when it is of this generation.
+    pub(crate) fn find(&self, slot: u32, generation: u32) -> Option<Member> {
+        let seat = self.seats.get(slot as usize)?.as_ref()?;
+        let member = Member {
+            fd: seat.fd,
+            slot,
+            word: generation << 1,
+        };
+        self.is_alive(member).then_some(member)
+    }
+
+    pub(crate) fn seat(&self, member: Member) -> Option<&Seat> {
+        self.is_alive(member)
+            .then(|| self.seats.get(member.slot as usize)?.as_deref())
+            .flatten()
+    }
+
+    pub(crate) fn seat_mut(&mut self, member: Member) -> Option<&mut Seat> {
+        if !self.is_alive(member) {
+            return None;
+        }
+        self.seats.get_mut(member.slot as usize)?.as_deref_mut()
+    }
+
+    /// How many slots there are, taken or not.
+    pub(crate) fn capacity(&self) -> u32 {
+        u32::try_from(self.words.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whoever sits in a slot now.
+    pub(crate) fn occupant(&self, slot: u32) -> Option<Member> {
+        let seat = self.seats.get(slot as usize)?.as_ref()?;
+        let word = *self.words.get(slot as usize)? & !BLOCKED;
+        Some(Member {
+            fd: seat.fd,
+            slot,
+            word,
+        })
+    }
+
+    /// Ends the session for a reason that its actor then acts on.
+    pub(crate) fn condemn(&mut self, member: Member, why: Condemned) {
+        let Some(seat) = self.seat_mut(member) else {
+            return;
+        };
+        if seat.condemned.is_none() {
+            seat.condemned = Some(why);
+            self.tally.slow += u64::from(why == Condemned::Slow);
+        }
+        self.block(member);
+        self.wake(member);
+    }
+
+    pub(crate) fn block(&mut self, member: Member) {
+        if let Some(word) = self.words.get_mut(member.slot as usize) {
+            *word |= BLOCKED;
+        }
+    }
+
+    /// Lets the fan-out write directly again; the outbox must be empty.
+    pub(crate) fn unblock(&mut self, member: Member) {
+        if self.is_alive(member)
+            && let Some(word) = self.words.get_mut(member.slot as usize)
+        {
+            *word &= !BLOCKED;
+        }
+    }
+
+    pub(crate) fn wake(&mut self, member: Member) {
+        if let Some(waker) = self.seat(member).and_then(|seat| seat.waker.as_ref()) {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Sends frames to a session that may be blocked or gone. Everything that writes to a socket
+    /// on this thread comes through here, or from here through the outbox.
+    #[inline]
+    pub(crate) fn send(&mut self, member: Member, frames: &Bytes, count: u32) {
+        match self.words.get(member.slot as usize) {
+            Some(word) if *word == member.word => self.send_now(member, frames, count),
+            Some(word) if *word == member.word | BLOCKED => {
+                self.enqueue(member, frames, 0, count);
+            }
+            _ => {}
+        }
+    }
+
+    /// The word has been compared: alive, not blocked, nothing waits in front.
+    #[inline]
+    fn send_now(&mut self, member: Member, frames: &Bytes, count: u32) {
+        self.tally.sends += 1;
+        match fd::send(member.fd, frames) {
+            Ok(sent) if sent == frames.len() => {
+                self.tally.delivered += u64::from(count);
+                self.tally.bytes += sent as u64;
+            }
+            Ok(sent) => {
+                self.block(member);
+                self.enqueue(member, frames, sent, count);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                self.block(member);
+                self.enqueue(member, frames, 0, count);
+            }
+            Err(_) => {
+                self.tally.refused += u64::from(count);
+                self.condemn(member, Condemned::Lost);
+            }
+        }
+    }
+
+    #[cold]
+    fn enqueue(&mut self, member: Member, frames: &Bytes, sent: usize, count: u32) {
+        let bounds = self.bounds;
+        let Some(seat) = self.seat_mut(member) else {
+            return;
+        };
+        if seat.refuses_frames() {
+            self.tally.refused += u64::from(count);
+            return;
+        }
+        let rest = frames.slice(sent..);
+        let bytes = frames.len();
+        let outbox = seat.outbox.get_or_insert_default();
+        let first = outbox.is_empty();
+        if rest.len() <= COPIED {
+            outbox.push(Bytes::copy_from_slice(&rest), count, rest.len());
+        } else {
+            outbox.push(rest, count, bytes);
+        }
+        // What waits alone is always taken: one message may be as large as the whole bound.
+        let over = !first && (outbox.bytes() > bounds.bytes || outbox.frames() > bounds.frames);
+        self.tally.delivered += u64::from(count);
+        self.tally.bytes += bytes as u64;
+        if over {
+            self.condemn(member, Condemned::Slow);
+        } else if first {
+            self.wake(member);
+        }
+    }
+}

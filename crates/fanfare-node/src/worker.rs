@@ -1,0 +1,333 @@
+//! One worker thread's part of a node: everything its actors share, and outlives them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fanfare_layer::Delivery;
+use fanfare_protocol::{ChannelName, CloseCode, GroupName, Target};
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use crate::inbox::Inbox;
+use crate::node::Shared;
+use crate::registry::Registry;
+use crate::roster::Roster;
+use crate::slots::{Bounds, Condemned, Member, Seat, Slots, Tally};
+use crate::supervise::supervise;
+use crate::wheel::Wheel;
+
+/// The largest read of one turn, in bytes.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// Deliveries taken from the inbox in one turn, so that a turn stays short.
+const TURN: usize = 512;
+
+/// The length of a slice of fan-out: what else the thread has to do comes between slices.
+const SLICE: Duration = Duration::from_micros(500);
+
+/// What the fan-out works on; one borrow for a whole slice.
+pub(crate) struct Hall {
+    pub(crate) slots: Slots,
+    pub(crate) roster: Roster,
+}
+
+/// The thread's part of a node. Lives as long as the thread has sessions of it.
+pub struct Worker {
+    index: u8,
+    node: Arc<Shared>,
+    inbox: Arc<Inbox>,
+    pub(crate) hall: RefCell<Hall>,
+    pub(crate) wheel: RefCell<Wheel>,
+    /// One buffer for all reads of the thread: a session keeps bytes only while a message is
+    /// incomplete.
+    pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    /// Ticks of the wheel since the start: the clock of pings, read without a system call.
+    pub(crate) ticks: Cell<u64>,
+    draining: Cell<Option<Draining>>,
+    #[cfg(feature = "fault")]
+    pub(crate) registry: RefCell<Option<actix::Addr<Registry>>>,
+}
+
+/// Progress of a drain through the slots.
+#[derive(Clone, Copy)]
+struct Draining {
+    next: u32,
+    until: Instant,
+}
+
+impl Worker {
+    /// Starts the thread's registry and timer. Runs on an actix arbiter.
+    pub(crate) fn start(node: Arc<Shared>, index: u8) -> Rc<Self> {
+        let limits = &node.options.limits;
+        let bounds = Bounds {
+            bytes: limits.outbox_bytes,
+            frames: limits.outbox_frames,
+        };
+        let inbox = Arc::new(Inbox::new(limits.inbox_frames));
+        node.directory.add_worker(index, Arc::clone(&inbox));
+        let wheel = Wheel::new(node.options.tick());
+        let worker = Rc::new(Self {
+            index,
+            inbox,
+            hall: RefCell::new(Hall {
+                slots: Slots::new(bounds),
+                roster: Roster::default(),
+            }),
+            wheel: RefCell::new(wheel),
+            read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            ticks: Cell::new(0),
+            draining: Cell::new(None),
+            #[cfg(feature = "fault")]
+            registry: RefCell::new(None),
+            node,
+        });
+        worker.supervise_registry();
+        actix_rt::spawn(tick(Rc::clone(&worker)));
+        worker
+    }
+
+    fn supervise_registry(self: &Rc<Self>) {
+        let build = Rc::clone(self);
+        let _started = Rc::clone(self);
+        supervise(
+            "registry",
+            self.node.metrics.restarts.registry.clone(),
+            move |lifeline, failures| {
+                if failures > 0 {
+                    build.reconcile(failures > 1);
+                }
+                Registry::new(Rc::clone(&build), lifeline)
+            },
+            move |_address| {
+                #[cfg(feature = "fault")]
+                _started.registry.replace(Some(_address));
+            },
+        );
+    }
+
+    pub(crate) fn index(&self) -> u8 {
+        self.index
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Shared> {
+        &self.node
+    }
+
+    pub(crate) fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    pub(crate) fn is_fanning_out(&self) -> bool {
+        self.hall.borrow().roster.is_busy()
+    }
+
+    pub(crate) fn take(&self, seat: Seat) -> Option<Member> {
+        self.hall.borrow_mut().slots.take(seat)
+    }
+
+    /// Puts a session into a group; answers the shared name and what to wait for.
+    pub(crate) fn join(
+        &self,
+        member: Member,
+        group: &GroupName,
+    ) -> (GroupName, Option<oneshot::Receiver<()>>) {
+        let hall = &mut *self.hall.borrow_mut();
+        match hall.roster.join(&mut hall.slots, member, group) {
+            Some((shared, true)) => {
+                let wait = self.node.directory.join(&shared, self.index);
+                (shared, wait)
+            }
+            Some((shared, false)) => (shared, None),
+            None => (group.clone(), None),
+        }
+    }
+
+    /// A session gives its seat up: from here on it is in no group and nothing is sent to it.
+    pub(crate) fn vacate(&self, member: Member) {
+        let hall = &mut *self.hall.borrow_mut();
+        let Some(seat) = hall.slots.release(member) else {
+            return;
+        };
+        let lost = seat.outbox.as_ref().map_or(0, |outbox| outbox.frames());
+        self.node.metrics.dropped.session_closed.inc_by(lost as u64);
+        for membership in seat.memberships {
+            if let Some((group, last)) = hall.roster.leave(&mut hall.slots, membership) {
+                self.node.directory.leave(&group, self.index, last);
+            }
+        }
+        self.node.return_session();
+    }
+
+    /// One turn of the registry: what has arrived is put on its way, and one slice of it is sent.
+    pub(crate) fn turn(&self) {
+        let hall = &mut *self.hall.borrow_mut();
+        for _ in 0..TURN {
+            let Some(delivery) = self.inbox.pop() else {
+                break;
+            };
+            self.dispatch(hall, &delivery);
+        }
+        let Hall { slots, roster } = hall;
+        let started = Instant::now();
+        roster.slice(
+            slots,
+            || started.elapsed() >= SLICE,
+            |batch| {
+                let now = Instant::now();
+                for arrived in batch.arrivals() {
+                    let took = now.saturating_duration_since(arrived);
+                    self.node.metrics.fan_out.observe(took.as_secs_f64());
+                }
+            },
+        );
+        self.count(std::mem::take(&mut slots.tally));
+    }
+
+    fn dispatch(&self, hall: &mut Hall, delivery: &Delivery) {
+        let dropped = &self.node.metrics.dropped;
+        match &delivery.target {
+            Target::Group(group) => {
+                let excluded = self.members_here(&hall.slots, &delivery.envelope.exclude);
+                let lost = hall.roster.append(group, delivery, &excluded);
+                if lost != Default::default() {
+                    dropped.no_members.inc_by(lost.no_members);
+                    dropped.field_missing.inc_by(lost.field_missing);
+                    dropped.unknown_type.inc_by(lost.unknown_type);
+                }
+            }
+            Target::Channel(channel) => {
+                let Some(member) = self.member(&hall.slots, channel) else {
+                    dropped.no_session.inc();
+                    return;
+                };
+                match hall.roster.direct(&mut hall.slots, member, delivery) {
+                    Ok(()) => {
+                        let took = delivery.arrived.elapsed().as_secs_f64();
+                        self.node.metrics.fan_out.observe(took);
+                    }
+                    Err(fanfare_protocol::Undeliverable::FieldMissing) => {
+                        dropped.field_missing.inc()
+                    }
+                    Err(fanfare_protocol::Undeliverable::UnknownType) => dropped.unknown_type.inc(),
+                }
+            }
+        }
+    }
+
+    fn members_here(&self, slots: &Slots, channels: &[ChannelName]) -> SmallVec<[Member; 1]> {
+        channels
+            .iter()
+            .filter_map(|channel| self.member(slots, channel))
+            .collect()
+    }
+
+    /// The session of this worker behind a channel name.
+    fn member(&self, slots: &Slots, channel: &ChannelName) -> Option<Member> {
+        let (node, session) = self.node.options.naming.locate(channel.as_str())?;
+        if node != self.node.options.id || session.worker != self.index {
+            return None;
+        }
+        slots.find(session.slot, session.generation)
+    }
+
+    pub(crate) fn count(&self, tally: Tally) {
+        let metrics = &self.node.metrics;
+        if tally.sends > 0 || tally.delivered > 0 {
+            metrics.delivered.inc_by(tally.delivered);
+            metrics.sent_bytes.inc_by(tally.bytes);
+        }
+        if tally.refused > 0 {
+            metrics.dropped.session_closed.inc_by(tally.refused);
+        }
+        if tally.slow > 0 {
+            metrics.slow.inc_by(tally.slow);
+        }
+    }
+
+    /// Sends one session frames of its own: a reply or a pong.
+    pub(crate) fn send(&self, member: Member, frames: &Bytes) {
+        let hall = &mut *self.hall.borrow_mut();
+        hall.slots.send(member, frames, 0);
+        self.count(std::mem::take(&mut hall.slots.tally));
+    }
+
+    /// Sends one session its close frame, behind what is on its way to it from its groups; nothing
+    /// follows it.
+    pub(crate) fn send_last(&self, member: Member, frames: &Bytes) {
+        let hall = &mut *self.hall.borrow_mut();
+        hall.roster.settle(&mut hall.slots, member);
+        hall.slots.send(member, frames, 0);
+        hall.slots.block(member);
+        if let Some(seat) = hall.slots.seat_mut(member) {
+            seat.closed = true;
+        }
+        self.count(std::mem::take(&mut hall.slots.tally));
+    }
+
+    fn reconcile(&self, poisoned: bool) {
+        let hall = &mut *self.hall.borrow_mut();
+        let (mended, lost) = hall.roster.reconcile(&mut hall.slots, poisoned);
+        self.node.metrics.dropped.registry_panic.inc_by(lost);
+        tracing::info!(worker = self.index, mended, lost, "the registry is rebuilt");
+    }
+
+    fn tick(&self) {
+        self.ticks.set(self.ticks.get() + 1);
+        let due = self.wheel.borrow_mut().advance();
+        let slots = &mut self.hall.borrow_mut().slots;
+        for (slot, generation) in due {
+            if let Some(member) = slots.find(slot, generation) {
+                if let Some(seat) = slots.seat_mut(member) {
+                    seat.timer_fired = true;
+                }
+                slots.wake(member);
+            }
+        }
+        self.drain(slots);
+    }
+
+    /// Closes a part of the sessions each tick, so that they are spread over the window.
+    fn drain(&self, slots: &mut Slots) {
+        let window = match self.node.drain.load(Ordering::Acquire) {
+            0 => return,
+            millis => Duration::from_millis(millis - 1),
+        };
+        let now = Instant::now();
+        let Draining { mut next, until } = self.draining.get().unwrap_or(Draining {
+            next: 0,
+            until: now + window,
+        });
+        let ticks = until.saturating_duration_since(now).as_nanos()
+            / self.wheel.borrow().tick_length().as_nanos().max(1);
+        let left = slots.capacity().saturating_sub(next);
+        let share = u32::try_from(u128::from(left) / (ticks + 1))
+            .unwrap_or(left)
+            .max(1);
+        let end = slots.capacity().min(next.saturating_add(share));
+        for member in (next..end)
+            .filter_map(|slot| slots.occupant(slot))
+            .collect::<Vec<_>>()
+        {
+            let reason = "node is shutting down";
+            slots.condemn(member, Condemned::Close(CloseCode::GOING_AWAY, reason));
+        }
+        next = end;
+        if next >= slots.capacity() {
+            // Handshakes that were under way have taken seats behind or before the cursor.
+            next = 0;
+        }
+        self.draining.set(Some(Draining { next, until }));
+    }
+}
+
+async fn tick(worker: Rc<Worker>) {
+    let mut interval = tokio::time::interval(worker.wheel.borrow().tick_length());
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        worker.tick();
+    }
+}

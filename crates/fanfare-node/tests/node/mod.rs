@@ -1,0 +1,4 @@
+mod client;
+#[cfg(feature = "fault")]
+mod faults;
+mod sessions;

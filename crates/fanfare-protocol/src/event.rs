@@ -1,0 +1,167 @@
+//! Events: ordered maps with a `type`, the unit that a layer carries.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+/// How deep lists and maps may be nested, the event itself counted: what is read from either notation
+/// can be written in the other and read again.
+pub const MAX_DEPTH: usize = 64;
+
+/// A value inside an event: what msgpack and JSON have in common, and bytes.
+///
+/// Strings and bytes are reference-counted slices: an event decoded from the layer points into the
+/// buffer it arrived in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `None` of Python, `null` of JSON.
+    Nil,
+    /// A boolean.
+    Bool(bool),
+    /// An integer that fits 64 bits with a sign.
+    Int(i64),
+    /// An integer above `i64::MAX`: accepted, never produced.
+    UInt(u64),
+    /// A float; NaN and infinities are legal in an event and become `null` in JSON text.
+    Float(f64),
+    /// Text.
+    Str(ByteString),
+    /// Bytes; base64 (standard alphabet, padded) in JSON text.
+    Bin(Bytes),
+    /// A list.
+    List(Vec<Value>),
+    /// A map in its order. Keys that were no strings on the wire carry their JSON spelling.
+    Map(Vec<(ByteString, Value)>),
+}
+
+/// What travels through a layer: a map whose key `type` is a string.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    fields: Vec<(ByteString, Value)>,
+    /// Index of `type` in `fields`, found once.
+    kind: usize,
+}
+
+/// Why a map is no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// There is no key `type`.
+    #[error("the event has no key \"type\"")]
+    NoType,
+    /// The value of `type` is no string.
+    #[error("the event's \"type\" is no string")]
+    TypeNotString,
+}
+
+impl Event {
+    /// An event of a type with no other field.
+    pub fn new(kind: impl Into<ByteString>) -> Self {
+        let fields = vec![(ByteString::from_static("type"), Value::Str(kind.into()))];
+        Self { fields, kind: 0 }
+    }
+
+    /// The event of a map; its order is kept. Of keys given twice the first counts.
+    ///
+    /// # Errors
+    /// [`EventError`] when `type` is missing or no string.
+    pub fn from_fields(fields: Vec<(ByteString, Value)>) -> Result<Self, EventError> {
+        let kind = fields
+            .iter()
+            .position(|(key, _)| key == "type")
+            .ok_or(EventError::NoType)?;
+        match fields.get(kind) {
+            Some((_, Value::Str(_))) => Ok(Self { fields, kind }),
+            _ => Err(EventError::TypeNotString),
+        }
+    }
+
+    /// Sets a field, for building events by hand: `Event::new("chat.message").with("message", "hi")`.
+    /// A `type` that is no string is not taken.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<ByteString>, value: impl Into<Value>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        match self.fields.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, known)) => {
+                if key != "type" || matches!(value, Value::Str(_)) {
+                    *known = value;
+                }
+            }
+            None => self.fields.push((key, value)),
+        }
+        self
+    }
+
+    /// The event's type.
+    pub fn kind(&self) -> &str {
+        match self.fields.get(self.kind) {
+            Some((_, Value::Str(kind))) => kind,
+            _ => "",
+        }
+    }
+
+    /// The value of a top-level key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.fields
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// All fields in their order, `type` among them.
+    pub fn fields(&self) -> &[(ByteString, Value)] {
+        &self.fields
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Str(ByteString::from(text))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Str(ByteString::from(text))
+    }
+}
+
+impl From<ByteString> for Value {
+    fn from(text: ByteString) -> Self {
+        Self::Str(text)
+    }
+}
+
+impl From<Bytes> for Value {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bin(bytes)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        i64::try_from(number).map_or(Self::UInt(number), Self::Int)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(list: Vec<Value>) -> Self {
+        Self::List(list)
+    }
+}

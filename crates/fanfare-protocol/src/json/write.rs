@@ -1,0 +1,43 @@
+//! Values into any serde format, in their JSON notation.
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, Serializer};
+
+use crate::event::{Event, Value};
+
+/// Bytes become base64; a JSON serializer makes null of NaN and infinities.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nil => serializer.serialize_unit(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Int(number) => serializer.serialize_i64(*number),
+            Self::UInt(number) => serializer.serialize_u64(*number),
+            Self::Float(number) => serializer.serialize_f64(*number),
+            Self::Str(text) => serializer.serialize_str(text),
+            Self::Bin(bytes) => serializer.collect_str(&Base64Display::new(bytes, &STANDARD)),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (&**key, value)))
+            }
+        }
+    }
+}
+
+/// All fields, `type` among them.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.fields().iter().map(|(key, value)| (&**key, value)))
+    }
+}
+
+/// An event as clients get it: without its type.
+pub(super) struct Untyped<'a>(pub(super) &'a Event);
+
+impl Serialize for Untyped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.fields().iter().filter(|(key, _)| key != "type");
+        serializer.collect_map(fields.map(|(key, value)| (&**key, value)))
+    }
+}

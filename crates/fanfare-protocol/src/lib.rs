@@ -1,0 +1,27 @@
+//! The words of Fanfare that travel: names, events, envelopes, close codes and WebSocket frames.
+//!
+//! This crate is pure: no async, no I/O, no actix, no clock. Bytes come in, values go out, and the
+//! reverse. Everything above it (layer, node, gateway, server) speaks in these types.
+//!
+//! - [`name`]: groups, channels, node and session ids, checked once at the edge.
+//! - [`event`]: what travels through a layer; [`msgpack`] and [`json`] are its two notations.
+//! - [`envelope`]: an event with the metadata that nodes exchange about it.
+//! - [`frame`]: what travels on a socket.
+//! - [`plan`]: how an event becomes frames for the sessions of one route.
+//! - [`close`]: every close code a client can see.
+
+pub mod close;
+pub mod envelope;
+pub mod event;
+mod fields;
+pub mod frame;
+pub mod json;
+pub mod msgpack;
+pub mod name;
+pub mod plan;
+
+pub use close::CloseCode;
+pub use envelope::Envelope;
+pub use event::{Event, Value};
+pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, SessionId, Target};
+pub use plan::{DeliverTable, Plan, Undeliverable};

@@ -1,0 +1,81 @@
+//! Writing envelopes as `msgpack.packb` of Python writes dictionaries: the smallest form of every
+//! integer and length, floats with 64 bits, text and bytes apart.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use rmp::encode::{self, ByteBuf, ValueWriteError};
+
+use crate::envelope::{EXCLUDE_KEY, Envelope, META_KEY};
+use crate::event::Value;
+
+/// Writing to memory cannot fail.
+type Written<T> = Result<T, ValueWriteError<Infallible>>;
+
+/// See [`Envelope::to_msgpack`].
+pub(crate) fn encode(envelope: &Envelope) -> Bytes {
+    let mut out = ByteBuf::with_capacity(128);
+    let Ok(()) = write_envelope(&mut out, envelope);
+    out.into_vec().into()
+}
+
+fn write_envelope(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
+    // The reserved key is the layer's own: an application cannot forge it.
+    let fields = envelope
+        .event
+        .fields()
+        .iter()
+        .filter(|(key, _)| key != META_KEY);
+    let meta = usize::from(!envelope.exclude.is_empty());
+    write_map_len(out, fields.clone().count() + meta)?;
+    for (key, value) in fields {
+        encode::write_str(out, key)?;
+        write_value(out, value)?;
+    }
+    if meta == 1 {
+        encode::write_str(out, META_KEY)?;
+        write_map_len(out, 1)?;
+        encode::write_str(out, EXCLUDE_KEY)?;
+        write_list_len(out, envelope.exclude.len())?;
+        for channel in &envelope.exclude {
+            encode::write_str(out, channel.as_str())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_value(out: &mut ByteBuf, value: &Value) -> Written<()> {
+    match value {
+        Value::Nil => encode::write_nil(out).map_err(ValueWriteError::InvalidMarkerWrite)?,
+        Value::Bool(flag) => {
+            encode::write_bool(out, *flag).map_err(ValueWriteError::InvalidMarkerWrite)?;
+        }
+        Value::Int(number) => drop(encode::write_sint(out, *number)?),
+        Value::UInt(number) => drop(encode::write_uint(out, *number)?),
+        Value::Float(number) => encode::write_f64(out, *number)?,
+        Value::Str(text) => encode::write_str(out, text)?,
+        Value::Bin(bytes) => encode::write_bin(out, bytes)?,
+        Value::List(items) => {
+            write_list_len(out, items.len())?;
+            for item in items {
+                write_value(out, item)?;
+            }
+        }
+        Value::Map(entries) => {
+            write_map_len(out, entries.len())?;
+            for (key, value) in entries {
+                encode::write_str(out, key)?;
+                write_value(out, value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_list_len(out: &mut ByteBuf, len: usize) -> Written<()> {
+    encode::write_array_len(out, len as u32).map(drop)
+}
+
+fn write_map_len(out: &mut ByteBuf, len: usize) -> Written<()> {
+    encode::write_map_len(out, len as u32).map(drop)
+}

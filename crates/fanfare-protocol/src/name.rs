@@ -1,0 +1,294 @@
+//! Names: of groups, channels, nodes and sessions; checked once at the edge.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The longest legal name, in characters (the model's `MAX_NAME_LENGTH` is exclusive).
+pub const MAX_NAME: usize = 99;
+
+/// The longest name taken from the wire, in bytes: a layer prefix may stand in front.
+const MAX_WIRE_NAME: usize = 512;
+
+/// Why a name is refused; the text names the input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Empty, too long, or with characters beyond ASCII letters, digits, `-`, `_` and `.`.
+    #[error(
+        "{kind} name {name:?} must be 1 to 99 ASCII letters, digits, hyphens, underscores or periods"
+    )]
+    Illegal {
+        /// `group` or `channel`.
+        kind: &'static str,
+        /// As it was given.
+        name: String,
+    },
+    /// A user id that is empty or whose group name passes [`MAX_NAME`].
+    #[error("user id {id:?} is empty or too long: fanfare.user.<id> must fit 99 characters")]
+    User {
+        /// As it was given.
+        id: String,
+    },
+    /// A name that belongs to the layer or to Fanfare itself.
+    #[error("{kind} name {name:?} is reserved")]
+    Reserved {
+        /// `group` or `channel`.
+        kind: &'static str,
+        /// As it was given.
+        name: String,
+    },
+}
+
+/// A legal group name; clones share the text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupName(Arc<str>);
+
+/// A legal channel name; clones share the text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(Arc<str>);
+
+/// A node: 128 random bits, fresh at every start, 32 hex digits in text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeId([u8; 16]);
+
+/// A session within its node: where it lives, so that a name resolves without a map.
+/// In text: 2 hex digits of the worker, 6 of the slot, 8 of the generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId {
+    /// The worker thread.
+    pub worker: u8,
+    /// The slot in that worker's table; 24 bits.
+    pub slot: u32,
+    /// The slot's generation; never reused within a node.
+    pub generation: u32,
+}
+
+/// Whom an event is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The members of a group; users and everyone are groups too.
+    Group(GroupName),
+    /// One session, or whoever reads that channel.
+    Channel(ChannelName),
+}
+
+/// How channels are spelled on a layer: in the pub/sub format the layer's prefix stands in front
+/// of a session's name, because there the name is the Redis channel.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    layer_prefix: Arc<str>,
+    session_prefix: Arc<str>,
+}
+
+impl GroupName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`NameError::Illegal`].
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        if is_legal(name) {
+            Ok(Self(name.into()))
+        } else {
+            Err(NameError::Illegal {
+                kind: "group",
+                name: name.into(),
+            })
+        }
+    }
+
+    /// The group that every session is in: `fanfare.all`.
+    pub fn everyone() -> Self {
+        Self("fanfare.all".into())
+    }
+
+    /// The group of a user's sessions: `fanfare.user.<id>`, bytes of the id outside
+    /// `[A-Za-z0-9_-]` written `.xx`.
+    ///
+    /// # Errors
+    /// [`NameError::User`] when the id is empty or the name passes 99 characters.
+    pub fn user(id: &str) -> Result<Self, NameError> {
+        use std::fmt::Write as _;
+        let mut name = String::from("fanfare.user.");
+        for byte in id.bytes() {
+            if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+                name.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(name, ".{byte:02x}");
+            }
+        }
+        if id.is_empty() || name.len() > MAX_NAME {
+            return Err(NameError::User { id: id.into() });
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ChannelName {
+    /// A name that another node or application put on the wire; its own layer checked it, so only
+    /// its size is bounded here.
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
+        (1..=MAX_WIRE_NAME)
+            .contains(&name.len())
+            .then(|| Self(name.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl NodeId {
+    /// A fresh id from the system's random source.
+    ///
+    /// # Errors
+    /// When the system has no random source.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The id of 32 lowercase hex digits.
+    pub fn parse(hex: &str) -> Option<Self> {
+        let plain = hex
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if hex.len() != 32 || !plain {
+            return None;
+        }
+        u128::from_str_radix(hex, 16)
+            .ok()
+            .map(|bits| Self(bits.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl SessionId {
+    /// The id of 16 lowercase hex digits.
+    pub fn parse(hex: &str) -> Option<Self> {
+        let plain = hex
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if hex.len() != 16 || !plain {
+            return None;
+        }
+        let bits = u64::from_str_radix(hex, 16).ok()?;
+        let [worker, a, b, c, generation @ ..] = bits.to_be_bytes();
+        Some(Self {
+            worker,
+            slot: u32::from_be_bytes([0, a, b, c]),
+            generation: u32::from_be_bytes(generation),
+        })
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{:02x}{:06x}{:08x}",
+            self.worker, self.slot, self.generation
+        )
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl Naming {
+    /// The memory layer and the core format: `specific.<node>!<id>`.
+    pub fn plain(layer_prefix: &str) -> Self {
+        Self {
+            layer_prefix: layer_prefix.into(),
+            session_prefix: "".into(),
+        }
+    }
+
+    /// The pub/sub format: `{prefix}specific.<node>!<id>`.
+    pub fn pubsub(layer_prefix: &str) -> Self {
+        Self {
+            layer_prefix: layer_prefix.into(),
+            session_prefix: layer_prefix.into(),
+        }
+    }
+
+    /// The channel name of a session.
+    pub fn session(&self, node: NodeId, session: SessionId) -> ChannelName {
+        ChannelName(format!("{}specific.{node}!{session}", self.session_prefix).into())
+    }
+
+    /// Everything that the sessions of a node have in front of their ids.
+    pub fn node_prefix(&self, node: NodeId) -> String {
+        format!("{}specific.{node}!", self.session_prefix)
+    }
+
+    /// The node and session behind a channel name, when it is one of a Fanfare session.
+    pub fn locate(&self, channel: &str) -> Option<(NodeId, SessionId)> {
+        let rest = channel
+            .strip_prefix(&*self.session_prefix)?
+            .strip_prefix("specific.")?;
+        let (node, session) = rest.split_once('!')?;
+        Some((NodeId::parse(node)?, SessionId::parse(session)?))
+    }
+
+    /// Checks a channel name that an application gave: a session's, a process-local or a normal
+    /// one, never one of the layer's own.
+    ///
+    /// # Errors
+    /// [`NameError`], with the name.
+    pub fn channel(&self, name: &str) -> Result<ChannelName, NameError> {
+        if name.starts_with(&format!("{}__group__", self.layer_prefix))
+            || name.starts_with("fanfare:")
+        {
+            return Err(NameError::Reserved {
+                kind: "channel",
+                name: name.into(),
+            });
+        }
+        let bare = match name.strip_prefix(&*self.session_prefix) {
+            Some(rest) if rest.starts_with("specific.") => rest,
+            _ => name,
+        };
+        let (process, local) = bare.split_once('!').unwrap_or((bare, ""));
+        let legal = is_legal(process) && (local.is_empty() || is_legal(local));
+        if legal && bare.len() <= MAX_NAME {
+            Ok(ChannelName(name.into()))
+        } else {
+            Err(NameError::Illegal {
+                kind: "channel",
+                name: name.into(),
+            })
+        }
+    }
+}
+
+fn is_legal(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(legal)
+}

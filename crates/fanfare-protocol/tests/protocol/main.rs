@@ -1,0 +1,13 @@
+//! What the protocol crate promises, from outside.
+
+mod close;
+mod events;
+mod frame_cases;
+mod frame_properties;
+mod frames;
+mod json;
+mod msgpack;
+mod msgpack_faults;
+mod names;
+mod plan;
+mod strategies;

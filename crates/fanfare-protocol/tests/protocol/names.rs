@@ -1,0 +1,200 @@
+//! The model's name rules, in ASCII.
+
+use fanfare_protocol::{GroupName, NameError, Naming, NodeId, SessionId};
+
+const SESSION: SessionId = SessionId {
+    worker: 3,
+    slot: 0x00AB_CDEF,
+    generation: 0x0102_0304,
+};
+
+fn node() -> NodeId {
+    NodeId::parse("0123456789abcdef0123456789abcdef").expect("32 hex digits")
+}
+
+#[test]
+fn legal_group_names_are_kept_as_they_are() {
+    let longest = "g".repeat(99);
+    for name in [
+        "a",
+        "chat_room-1.x",
+        "A.Z",
+        "-",
+        "...",
+        "fanfare.all",
+        &longest,
+    ] {
+        assert_eq!(GroupName::parse(name).unwrap().as_str(), name);
+    }
+}
+
+#[test]
+fn illegal_group_names_are_refused_with_the_name() {
+    let long = "g".repeat(100);
+    for name in [
+        "", "a b", "a\n", "a!b", "a:b", "a/b", "a*", "a?b", "ü", "٣", &long,
+    ] {
+        let error = GroupName::parse(name).unwrap_err();
+        assert_eq!(
+            error,
+            NameError::Illegal {
+                kind: "group",
+                name: name.into()
+            }
+        );
+        assert!(error.to_string().contains(&format!("{name:?}")));
+    }
+}
+
+#[test]
+fn channel_names_follow_the_models_table() {
+    let naming = Naming::plain("asgi");
+    let longest = format!("a!{}", "b".repeat(97));
+    for name in [
+        "thumbnails-generate",
+        "a!",
+        "a!b",
+        "specific..inmemory!abcDEF",
+        &longest,
+    ] {
+        assert_eq!(naming.channel(name).unwrap().as_str(), name);
+    }
+    let long = format!("a!{}", "b".repeat(98));
+    for name in [
+        "", "!", "!b", "a!b!c", "a!b!", "a?b", "a:b", "a/b", "a*", "a!é", "a\n", &long,
+    ] {
+        let error = naming.channel(name).unwrap_err();
+        assert_eq!(
+            error,
+            NameError::Illegal {
+                kind: "channel",
+                name: name.into()
+            }
+        );
+    }
+}
+
+#[test]
+fn names_of_the_layer_itself_are_reserved() {
+    for naming in [Naming::plain("asgi"), Naming::pubsub("asgi")] {
+        for name in ["asgi__group__chat", "fanfare:asgi:node:00"] {
+            let reserved = NameError::Reserved {
+                kind: "channel",
+                name: name.into(),
+            };
+            assert_eq!(naming.channel(name), Err(reserved));
+        }
+        assert!(
+            naming.channel("other__group__chat").is_ok(),
+            "of another layer"
+        );
+    }
+}
+
+#[test]
+fn a_session_name_says_where_the_session_lives() {
+    let plain = Naming::plain("asgi").session(node(), SESSION);
+    assert_eq!(
+        plain.as_str(),
+        "specific.0123456789abcdef0123456789abcdef!03abcdef01020304"
+    );
+    let pubsub = Naming::pubsub("asgi").session(node(), SESSION);
+    assert_eq!(pubsub.as_str(), format!("asgi{plain}"));
+    for (naming, name) in [
+        (Naming::plain("asgi"), plain),
+        (Naming::pubsub("asgi"), pubsub),
+    ] {
+        assert_eq!(naming.locate(name.as_str()), Some((node(), SESSION)));
+        assert_eq!(naming.channel(name.as_str()), Ok(name.clone()));
+        assert!(name.as_str().starts_with(&naming.node_prefix(node())));
+    }
+}
+
+#[test]
+fn a_prefix_of_any_characters_stands_in_front_of_session_names_only() {
+    let naming = Naming::pubsub("my app:*");
+    let name = naming.session(node(), SESSION);
+    assert_eq!(naming.channel(name.as_str()), Ok(name.clone()));
+    assert_eq!(naming.locate(name.as_str()), Some((node(), SESSION)));
+    assert!(naming.channel("my app:*other").is_err());
+    let long = Naming::pubsub(&"p".repeat(90));
+    let name = long.session(node(), SESSION);
+    assert_eq!(
+        long.channel(name.as_str()),
+        Ok(name),
+        "the prefix does not count"
+    );
+}
+
+#[test]
+fn what_is_no_session_of_ours_is_not_located() {
+    let naming = Naming::pubsub("asgi");
+    let id = node();
+    let names = [
+        "thumbnails".to_owned(),
+        format!("specific.{id}!03abcdef01020304"),
+        format!("asgispecific.{id}"),
+        format!("asgispecific.{id}!03abcdef0102030"),
+        format!("asgispecific.{id}!03ABCDEF01020304"),
+        format!("asgispecific.{id}!+3abcdef01020304"),
+        "asgispecific.0123!03abcdef01020304".to_owned(),
+        format!(
+            "asgispecific.{}!03abcdef01020304",
+            id.to_string().to_uppercase()
+        ),
+    ];
+    for name in names {
+        assert_eq!(naming.locate(&name), None, "{name}");
+    }
+}
+
+#[test]
+fn ids_survive_their_text() {
+    let random = NodeId::random().unwrap();
+    assert_eq!(NodeId::parse(&random.to_string()), Some(random));
+    assert_ne!(NodeId::random().unwrap(), random);
+    let last = SessionId {
+        worker: u8::MAX,
+        slot: 0x00FF_FFFF,
+        generation: u32::MAX,
+    };
+    for id in [
+        last,
+        SESSION,
+        SessionId {
+            worker: 0,
+            slot: 0,
+            generation: 0,
+        },
+    ] {
+        assert_eq!(SessionId::parse(&id.to_string()), Some(id));
+        assert_eq!(id.to_string().len(), 16);
+    }
+}
+
+#[test]
+fn a_users_group_escapes_what_names_cannot_have() {
+    let group = |id: &str| GroupName::user(id).map(|group| group.as_str().to_owned());
+    assert_eq!(group("anna_B-7").unwrap(), "fanfare.user.anna_B-7");
+    assert_eq!(group("a.b@c").unwrap(), "fanfare.user.a.2eb.40c");
+    assert_eq!(group("é").unwrap(), "fanfare.user..c3.a9");
+    // 13 characters are the prefix.
+    assert_eq!(group(&"u".repeat(86)).unwrap().len(), 99);
+    for id in [String::new(), "u".repeat(87), "@".repeat(29)] {
+        assert_eq!(group(&id), Err(NameError::User { id }));
+    }
+    assert_eq!(GroupName::everyone().as_str(), "fanfare.all");
+}
+
+#[test]
+fn different_users_never_share_a_group() {
+    bolero::check!()
+        .with_iterations(5_000)
+        .with_type::<(String, String)>()
+        .for_each(|(a, b)| {
+            if let (Ok(first), Ok(second)) = (GroupName::user(a), GroupName::user(b)) {
+                assert_eq!(first == second, a == b);
+                assert!(GroupName::parse(first.as_str()).is_ok());
+            }
+        });
+}

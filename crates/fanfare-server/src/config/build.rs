@@ -1,0 +1,270 @@
+//! From checked types to checked values: the settings.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::hosts;
+use super::listen;
+use super::problem::Problems;
+use super::routes;
+use super::settings::{
+    Api, Backend, Drain, Health, Http, Layer, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
+};
+use super::tree::{self, Node, Origin, Table, Value};
+
+const GIGABYTE: i64 = 1 << 30;
+/// Longer waits are mistakes in the unit.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Session ids have one byte for the worker.
+const MOST_WORKERS: i64 = 256;
+const MOST_SESSIONS: i64 = 10_000_000;
+const MOST_QUEUED: i64 = 1_000_000;
+
+/// A configuration whose types are right, and what turns out wrong with its values.
+pub(super) struct Reader<'a> {
+    table: &'a Table,
+    pub(super) problems: &'a mut Problems,
+}
+
+/// Builds the settings; what is wrong goes to `problems`, and then the settings mean nothing.
+pub(super) fn settings(table: &Table, host_name: &str, problems: &mut Problems) -> Settings {
+    let mut reader = Reader { table, problems };
+    let settings = Settings {
+        development: reader.flag("development"),
+        http: http(&mut reader),
+        api: api(&mut reader),
+        node: node(&mut reader, host_name),
+        layer: layer(&mut reader),
+        limits: limits(&mut reader),
+        ping: Ping {
+            interval: reader.milliseconds("ping.interval_ms", 0),
+            timeout: reader.milliseconds("ping.timeout_ms", 1),
+        },
+        drain: Drain {
+            grace: reader.milliseconds("drain.grace_ms", 0),
+            window: reader.milliseconds("drain.window_ms", 0),
+            close: reader.milliseconds("drain.close_ms", 0),
+        },
+        health: Health {
+            layer_grace: reader.milliseconds("health.layer_grace_ms", 0),
+        },
+        log: log(&mut reader),
+        routes: routes::read(&mut reader),
+    };
+    routes::check_users(&settings, &mut reader);
+    settings
+}
+
+fn http(reader: &mut Reader<'_>) -> Http {
+    let workers = reader.number("http.workers", 0, MOST_WORKERS);
+    Http {
+        bind: listen::addresses(reader),
+        workers,
+        origins: listen::origins(reader),
+        trusted_proxies: listen::trusted_proxies(reader),
+    }
+}
+
+fn api(reader: &mut Reader<'_>) -> Api {
+    let mut keys = Vec::new();
+    for (key, node) in reader.entries("api.keys") {
+        match node.text() {
+            Some("") => reader
+                .problems
+                .push(&key, node, "is empty, so everyone would know it"),
+            // What cannot stand in a header could never be sent.
+            Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                reader
+                    .problems
+                    .push(&key, node, "may only hold visible ASCII without spaces");
+            }
+            Some(text) => keys.push(text.to_owned()),
+            None => {}
+        }
+    }
+    Api { keys, made: false }
+}
+
+fn node(reader: &mut Reader<'_>, host_name: &str) -> NodeSettings {
+    const LONGEST: usize = 200;
+    let name = reader.text("node.name").to_owned();
+    if name.chars().any(char::is_control) || name.len() > LONGEST {
+        reader.refuse(
+            "node.name",
+            format!("must be one line of at most {LONGEST} bytes"),
+        );
+    }
+    NodeSettings {
+        name: if name.is_empty() {
+            host_name.to_owned()
+        } else {
+            name
+        },
+    }
+}
+
+fn layer(reader: &mut Reader<'_>) -> Layer {
+    let (hosts, host_labels) = hosts::read(reader);
+    let given = reader.entries("layer.redis.hosts").len();
+    let backend = match reader.choice("layer.backend", &["auto", "memory", "redis"]) {
+        "redis" => Backend::Redis,
+        "auto" if given > 0 => Backend::Redis,
+        _ => Backend::Memory,
+    };
+    match (reader.text("layer.backend"), given) {
+        ("redis", 0) => reader.refuse("layer.backend", "needs an entry in layer.redis.hosts"),
+        ("memory", 1..) => {
+            reader.refuse(
+                "layer.redis.hosts",
+                "is not used with layer.backend = \"memory\"",
+            );
+        }
+        _ => {}
+    }
+    if reader.text("layer.format") == "core" {
+        reader.refuse(
+            "layer.format",
+            "the core format is not built yet; use \"pubsub\"",
+        );
+    } else {
+        reader.choice("layer.format", &["pubsub", "core"]);
+    }
+    let prefix = reader.text("layer.prefix").to_owned();
+    if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.refuse("layer.prefix", "may only hold visible ASCII without spaces");
+    } else if prefix.starts_with("fanfare:") {
+        reader.refuse(
+            "layer.prefix",
+            "names that start with \"fanfare:\" are the server's own",
+        );
+    }
+    let join = reader.milliseconds("layer.join_ms", 1);
+    Layer {
+        backend,
+        prefix,
+        hosts,
+        host_labels,
+        join,
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    Limits {
+        sessions: reader.number("limits.sessions", 1, MOST_SESSIONS),
+        sessions_given: reader.is_given("limits.sessions"),
+        message_bytes: reader.number("limits.message_bytes", 1, GIGABYTE),
+        frame_bytes: reader.number("limits.frame_bytes", 1, GIGABYTE),
+        outbox_bytes: reader.number("limits.outbox_bytes", 1, GIGABYTE),
+        outbox_frames: reader.number("limits.outbox_frames", 1, MOST_QUEUED),
+        inbox_frames: reader.number("limits.inbox_frames", 1, MOST_QUEUED),
+        groups_per_session: reader.number("limits.groups_per_session", 1, MOST_QUEUED),
+        handshake: reader.milliseconds("limits.handshake_ms", 1),
+        body_bytes: reader.number("limits.body_bytes", 1, GIGABYTE),
+    }
+}
+
+fn log(reader: &mut Reader<'_>) -> Log {
+    let format = match reader.choice("log.format", &["text", "json"]) {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    let level = reader.text("log.level").to_owned();
+    // A lone word that is no level would be read as the name of a module.
+    let lone_word = level.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if lone_word {
+        reader.choice(
+            "log.level",
+            &["error", "warn", "info", "debug", "trace", "off"],
+        );
+    } else if let Err(error) = EnvFilter::try_new(&level) {
+        reader.refuse("log.level", format!("no log directives: {error}"));
+    }
+    Log {
+        format,
+        level,
+        access: reader.flag("log.access"),
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Says what is wrong with the value of a key.
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        match tree::find(self.table, key) {
+            Some(node) => self.problems.push(key, node, reason),
+            None => self
+                .problems
+                .push_bare(key, &Origin::new(Origin::DEFAULT), reason),
+        }
+    }
+
+    /// Whether a source other than the embedded file set the key.
+    fn is_given(&self, key: &str) -> bool {
+        tree::find(self.table, key).is_some_and(|node| !node.origin.is_default())
+    }
+
+    /// The texts of a key that takes one or several, each with the key to blame.
+    pub(super) fn entries(&self, key: &str) -> Vec<(String, &'a Node)> {
+        match tree::find(self.table, key) {
+            Some(
+                node @ Node {
+                    value: Value::Text(_),
+                    ..
+                },
+            ) => vec![(key.to_owned(), node)],
+            Some(node) => (node.items().iter().enumerate())
+                .map(|(index, item)| (format!("{key}[{index}]"), item))
+                .collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The text of a key.
+    pub(super) fn text(&self, key: &str) -> &'a str {
+        tree::find(self.table, key)
+            .and_then(Node::text)
+            .unwrap_or_default()
+    }
+
+    /// The text of a key that must be one of a few words.
+    fn choice(&mut self, key: &str, words: &[&str]) -> &'a str {
+        let text = self.text(key);
+        if !words.contains(&text) {
+            let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            self.refuse(key, format!("must be one of {}", words.join(", ")));
+        }
+        text
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        matches!(
+            tree::find(self.table, key),
+            Some(Node {
+                value: Value::Bool(true),
+                ..
+            })
+        )
+    }
+
+    fn integer(&mut self, key: &str, least: i64, most: i64) -> i64 {
+        match tree::find(self.table, key) {
+            Some(Node {
+                value: Value::Integer(number),
+                ..
+            }) if (least..=most).contains(number) => *number,
+            _ => {
+                self.refuse(key, format!("must be from {least} to {most}"));
+                least
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, least: i64, most: i64) -> usize {
+        usize::try_from(self.integer(key, least, most)).unwrap_or_default()
+    }
+
+    fn milliseconds(&mut self, key: &str, least: i64) -> Duration {
+        let number = self.integer(key, least, DAY_MS);
+        Duration::from_millis(u64::try_from(number).unwrap_or_default())
+    }
+}

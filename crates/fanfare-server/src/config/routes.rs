@@ -1,0 +1,342 @@
+//! `[[routes]]`: what each may say, and what they may not say together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::build::Reader;
+use super::listen;
+use super::schema::join;
+use super::settings::{DeliverSettings, OnReceive, RouteSettings, Settings, UserSource};
+use super::tree::{Node, Table, Value};
+use crate::event_rules;
+use crate::routes::{RouteError, Routes};
+
+/// Reads every route; what is wrong with one does not hide what is wrong with the next.
+pub(super) fn read(reader: &mut Reader<'_>) -> Vec<RouteSettings> {
+    let mut routes = Vec::new();
+    // Paths without their parameters' names, to the key of the route that has them.
+    let mut taken: HashMap<String, String> = HashMap::new();
+    for (key, node) in reader.entries("routes") {
+        let Some(table) = node.table() else { continue };
+        let mut route = RouteReader {
+            key: &key,
+            node,
+            table,
+            reader,
+        };
+        let settings = route.read();
+        if settings.path.starts_with('/') {
+            let first = taken
+                .entry(comparable(&settings.path))
+                .or_insert_with(|| key.clone());
+            if *first != key {
+                let reason = format!("{first} has the same path");
+                route.refuse("path", reason);
+            }
+        }
+        routes.push(settings);
+    }
+    routes
+}
+
+/// Two paths that match the same requests, as far as text can tell, have one comparable form.
+fn comparable(path: &str) -> String {
+    let mut form = String::new();
+    let mut depth = 0_usize;
+    let mut in_name = false;
+    for letter in path.strip_suffix('/').unwrap_or(path).chars() {
+        match letter {
+            '{' => {
+                in_name = depth == 0;
+                depth += 1;
+            }
+            '}' => depth = depth.saturating_sub(1),
+            ':' if depth == 1 => in_name = false,
+            _ => {}
+        }
+        if !in_name || letter == '{' {
+            form.push(letter);
+        }
+        if depth == 0 && in_name {
+            in_name = false;
+            form.push(letter);
+        }
+    }
+    form
+}
+
+/// Refuses users that clients name themselves where other machines can connect.
+pub(super) fn check_users(settings: &Settings, reader: &mut Reader<'_>) {
+    if settings.development || settings.http.bind.iter().all(listen::is_local) {
+        return;
+    }
+    let paths: Vec<&str> = settings
+        .routes
+        .iter()
+        .filter(|route| route.user.is_some())
+        .map(|route| route.path.as_str())
+        .collect();
+    if !paths.is_empty() {
+        let reason = format!(
+            "other machines can reach this address, and these routes let anyone be any user: {}; \
+             configure routes without `user`, or set development = true to accept that",
+            paths.join(", ")
+        );
+        reader.refuse("http.bind", reason);
+    }
+}
+
+struct RouteReader<'r, 'a> {
+    key: &'r str,
+    node: &'a Node,
+    table: &'a Table,
+    reader: &'r mut Reader<'a>,
+}
+
+impl RouteReader<'_, '_> {
+    fn read(&mut self) -> RouteSettings {
+        let settings = RouteSettings {
+            path: self.text("path").unwrap_or_default(),
+            groups: self.groups(),
+            on_receive: self.on_receive(),
+            event_type: self.text("event_type"),
+            exclude_sender: self.flag("exclude_sender", false),
+            welcome: self.flag("welcome", false),
+            deliver_unknown: self.flag("deliver_unknown", true),
+            user: self.user(),
+            reply: self.text("reply").unwrap_or_else(|| "OK".to_owned()),
+            deliver: self.deliver(),
+        };
+        self.check_path(&settings);
+        self.check_groups(&settings);
+        self.check_publishing(&settings);
+        settings
+    }
+
+    fn check_path(&mut self, settings: &RouteSettings) {
+        if !self.table.contains_key("path") {
+            let key = join(self.key, "path");
+            self.reader
+                .problems
+                .push_bare(&key, &self.node.origin, "is missing");
+            return;
+        }
+        if settings.path.contains(['?', '#']) && !settings.path.contains('{') {
+            self.refuse("path", "a path has no query and no fragment");
+        }
+        let alone = RouteSettings {
+            groups: Vec::new(),
+            ..settings.clone()
+        };
+        for error in Routes::compile(&[alone]).err().unwrap_or_default() {
+            self.refuse("path", reason_of(error));
+        }
+    }
+
+    /// Each template alone, so that one broken one does not hide the next.
+    fn check_groups(&mut self, settings: &RouteSettings) {
+        let path = RouteSettings {
+            groups: Vec::new(),
+            ..settings.clone()
+        };
+        let path_is_right = Routes::compile(&[path]).is_ok();
+        for (index, group) in settings.groups.iter().enumerate() {
+            let alone = RouteSettings {
+                groups: vec![group.clone()],
+                ..settings.clone()
+            };
+            let error = Routes::compile(&[alone])
+                .err()
+                .and_then(|errors| errors.into_iter().next());
+            let reason = match error {
+                Some(error) if path_is_right => Some(reason_of(error)),
+                _ => illegal_literal(group),
+            };
+            if let Some(reason) = reason {
+                let key = format!("{}.groups[{index}]", self.key);
+                match self
+                    .table
+                    .get("groups")
+                    .and_then(|groups| groups.items().get(index))
+                {
+                    Some(node) => self.reader.problems.push(&key, node, reason),
+                    None => self
+                        .reader
+                        .problems
+                        .push_bare(&key, &self.node.origin, reason),
+                }
+            }
+        }
+    }
+
+    fn check_publishing(&mut self, settings: &RouteSettings) {
+        if let Some(kind) = &settings.event_type
+            && let Err(reason) = event_rules::check_type(kind)
+        {
+            self.refuse("event_type", reason);
+        }
+        if settings.on_receive == OnReceive::GroupSend {
+            if settings.event_type.is_none() {
+                self.refuse("on_receive", "\"group_send\" needs an event_type");
+            }
+            if settings.groups.is_empty() {
+                self.refuse("on_receive", "\"group_send\" needs a group to publish to");
+            }
+        }
+    }
+
+    fn on_receive(&mut self) -> OnReceive {
+        match self.text("on_receive").as_deref() {
+            Some("echo") => OnReceive::Echo,
+            Some("group_send") => OnReceive::GroupSend,
+            Some("reply") => OnReceive::Reply,
+            Some("ignore") | None => OnReceive::Ignore,
+            Some(_) => {
+                self.refuse(
+                    "on_receive",
+                    "must be one of \"echo\", \"group_send\", \"reply\", \"ignore\"",
+                );
+                OnReceive::Ignore
+            }
+        }
+    }
+
+    fn groups(&self) -> Vec<String> {
+        let items = self.table.get("groups").map_or(&[][..], Node::items);
+        items
+            .iter()
+            .filter_map(Node::text)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn user(&mut self) -> Option<UserSource> {
+        let table = self.table.get("user")?.table()?;
+        match table.get("query").and_then(Node::text) {
+            Some(query) if !query.is_empty() => Some(UserSource {
+                query: query.to_owned(),
+            }),
+            _ => {
+                self.refuse(
+                    "user",
+                    "needs the name of a query parameter: { query = \"user\" }",
+                );
+                None
+            }
+        }
+    }
+
+    fn deliver(&mut self) -> BTreeMap<String, DeliverSettings> {
+        let mut deliver = BTreeMap::new();
+        for (kind, entry) in self
+            .table
+            .get("deliver")
+            .and_then(Node::table)
+            .into_iter()
+            .flatten()
+        {
+            let send = entry
+                .table()
+                .and_then(|entry| entry.get("send"))
+                .and_then(Node::text);
+            match send {
+                Some(field) if !field.is_empty() => {
+                    deliver.insert(
+                        kind.clone(),
+                        DeliverSettings {
+                            send: field.to_owned(),
+                        },
+                    );
+                }
+                _ => {
+                    let key = join(&join(self.key, "deliver"), kind);
+                    let reason = "needs the field to send: send = \"message\"";
+                    self.reader.problems.push(&key, entry, reason);
+                }
+            }
+        }
+        deliver
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.table.get(name).and_then(Node::text).map(str::to_owned)
+    }
+
+    fn flag(&self, name: &str, default: bool) -> bool {
+        match self.table.get(name).map(|node| &node.value) {
+            Some(Value::Bool(flag)) => *flag,
+            _ => default,
+        }
+    }
+
+    fn refuse(&mut self, name: &str, reason: impl Into<String>) {
+        let key = join(self.key, name);
+        match self.table.get(name) {
+            Some(node) => self.reader.problems.push(&key, node, reason),
+            None => self
+                .reader
+                .problems
+                .push_bare(&key, &self.node.origin, reason),
+        }
+    }
+}
+
+/// The reason alone: the line it goes into has the key and the value already.
+fn reason_of(error: RouteError) -> String {
+    match error {
+        RouteError::Template { source, .. } => source.to_string(),
+        RouteError::OwnPath { .. } => "the server answers this path itself".to_owned(),
+    }
+}
+
+/// What no parameter can put right: a letter that group names do not have, or too many of them.
+fn illegal_literal(template: &str) -> Option<String> {
+    const LONGEST: usize = 99;
+    let mut depth = 0_usize;
+    let mut literal = String::new();
+    for letter in template.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => literal.push(letter),
+            _ => {}
+        }
+    }
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    if template.is_empty() {
+        return Some("a group has a name".to_owned());
+    }
+    if literal.starts_with("fanfare.") {
+        return Some("groups that start with \"fanfare.\" are the server's own".to_owned());
+    }
+    if let Some(letter) = literal.chars().find(|letter| !legal(*letter)) {
+        return Some(format!(
+            "group names have ASCII letters, digits, - _ and ., not {letter:?}"
+        ));
+    }
+    (literal.len() > LONGEST).then(|| format!("a group's name has at most {LONGEST} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_match_the_same_have_one_form() {
+        assert_eq!(comparable("/a/{x}/"), comparable("/a/{room}"));
+        assert_eq!(
+            comparable("/a/{x:[a-z]{2}}/b"),
+            comparable("/a/{y:[a-z]{2}}/b")
+        );
+        assert_ne!(comparable("/a/{x:[a-z]}"), comparable("/a/{x:[0-9]}"));
+        assert_ne!(comparable("/a/{x}"), comparable("/a/x"));
+    }
+
+    #[test]
+    fn letters_that_no_group_has_are_named() {
+        assert!(illegal_literal("chat {x}").is_some_and(|reason| reason.contains("' '")));
+        assert!(illegal_literal("").is_some());
+        assert!(illegal_literal(&"g".repeat(100)).is_some());
+        assert_eq!(illegal_literal("chat_{x}"), None);
+        assert_eq!(illegal_literal("{x}"), None);
+    }
+}

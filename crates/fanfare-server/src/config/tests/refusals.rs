@@ -1,0 +1,161 @@
+//! What is refused, and what is said about it.
+
+use super::*;
+
+#[test]
+fn everything_wrong_is_said_at_once_with_key_value_source_and_reason() {
+    let file = "\
+colour = 'red'
+[http]
+bnid = 'x'
+[limits]
+sessions = 'many'
+outbox_bytes = 0
+[log]
+format = 'xml'
+";
+    let environment = [
+        ("FANFARE__HTTP__WORKERS", "two"),
+        ("FANFARE__HTPP__BIND", "x"),
+    ];
+    let lines = errors(
+        file,
+        &environment,
+        &["ping.timeout_ms=-1", "http.bind=nowhere"],
+    );
+    let has = |start: &str, end: &str| {
+        let found = lines
+            .iter()
+            .any(|line| line.starts_with(start) && line.contains(end));
+        assert!(found, "{start} .. {end} in {lines:#?}");
+    };
+    has("colour = \"red\" (my.toml:1): unknown key", "known here");
+    has(
+        "http.bnid = \"x\" (my.toml:3): unknown key",
+        "did you mean http.bind?",
+    );
+    has(
+        "limits.sessions = \"many\" (my.toml:5): ",
+        "expected an integer, found text",
+    );
+    has("limits.outbox_bytes = 0 (my.toml:6): ", "from 1 to");
+    has(
+        "log.format = \"xml\" (my.toml:8): ",
+        "one of \"text\", \"json\"",
+    );
+    has(
+        "http.workers = \"two\" (FANFARE__HTTP__WORKERS): ",
+        "expected an integer",
+    );
+    has(
+        "htpp = { bind = \"x\" } (FANFARE__HTPP__BIND): ",
+        "did you mean http?",
+    );
+    has(
+        "ping.timeout_ms = -1 (--set ping.timeout_ms): ",
+        "from 1 to",
+    );
+    has(
+        "http.bind = \"nowhere\" (--set http.bind): ",
+        "ADDRESS:PORT",
+    );
+    assert_eq!(lines.len(), 9, "{lines:#?}");
+}
+
+#[test]
+fn broken_toml_is_refused_with_line_and_column() {
+    let lines = errors("[http]\nbind = \n", &[], &["log.level=loud"]);
+    assert!(lines[0].starts_with("my.toml:2:"), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("log.level")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_key_without_its_section_is_told_where_it_belongs() {
+    assert!(refusal(&["bind=x"]).contains("did you mean http.bind?"));
+    assert!(refusal(&["sessions=3"]).contains("did you mean limits.sessions?"));
+}
+
+#[test]
+fn values_that_no_key_takes_are_refused() {
+    for value in ["1.5", "99999999999999999999", "2024-01-01"] {
+        let lines = errors(&format!("[limits]\nsessions = {value}"), &[], &[]);
+        assert!(lines[0].contains("expected an integer"), "{lines:?}");
+    }
+    assert!(refusal(&["limits.sessions=1.5"]).contains("expected an integer"));
+    assert!(refusal(&["log.access=yes"]).contains("expected true or false"));
+    assert!(refusal(&["http={}x"]).contains("TOML"));
+    assert!(refusal(&["http=3"]).contains("expected a table"));
+    assert!(refusal(&["routes.0.path=/x"]).contains("[[routes]]"));
+    assert!(refusal(&["http.trusted_proxies=[1]"]).contains("http.trusted_proxies[0] = 1"));
+}
+
+#[test]
+fn bad_addresses_networks_and_origins_are_refused() {
+    assert!(refusal(&["http.bind=127.0.0.1"]).contains("127.0.0.1:8000"));
+    assert!(refusal(&["http.bind=[]"]).contains("no address"));
+    assert!(refusal(&["http.bind=['127.0.0.1:1', 'x']"]).starts_with("http.bind[1] = \"x\""));
+    assert!(refusal(&["http.trusted_proxies=10.0.0.0/33"]).contains("10.0.0.0/8"));
+    assert!(refusal(&["http.origins=a.com:x"]).contains("no port"));
+    let settings = settings("", &[], &["http.origins=a.com:8080"]);
+    assert_eq!(settings.http.origins, Some(vec!["a.com:8080".to_owned()]));
+}
+
+#[test]
+fn the_layer_must_fit_its_hosts() {
+    assert!(refusal(&["layer.backend=redis"]).contains("layer.redis.hosts"));
+    let both = ["layer.backend=memory", "layer.redis.hosts=redis://h"];
+    assert!(refusal(&both).contains("not used"));
+    assert!(refusal(&["layer.backend=kafka"]).contains("\"redis\""));
+    assert!(refusal(&["layer.format=core"]).contains("not built yet"));
+    assert!(refusal(&["layer.prefix=fanfare:x"]).contains("own"));
+    let host = refusal(&["layer.redis.hosts=http://:s3cret@h"]);
+    assert!(
+        host.starts_with("layer.redis.hosts[0] = \"http://:***@h\""),
+        "{host}"
+    );
+    assert!(!host.contains("s3cret"), "{host}");
+}
+
+#[test]
+fn keys_that_cannot_be_sent_or_are_known_to_all_are_refused_and_hidden() {
+    assert!(refusal(&["api.keys=['']"]).contains("empty"));
+    let line = refusal(&["api.keys=['s3 cret']"]);
+    assert!(
+        line.contains("visible ASCII") && !line.contains("cret"),
+        "{line}"
+    );
+    let line = refusal(&["api.key=s3cret"]);
+    assert!(
+        line.contains("did you mean api.keys?") && !line.contains("s3cret"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_level_is_a_word_or_directives() {
+    assert_eq!(
+        settings("", &[], &["log.level=info,fanfare=debug"])
+            .log
+            .level,
+        "info,fanfare=debug"
+    );
+    assert!(refusal(&["log.level=debgu"]).contains("\"debug\""));
+    assert!(refusal(&["log.level=a=b=c"]).contains("directives"));
+}
+
+#[test]
+fn names_with_dots_are_no_paths_and_empty_sections_have_a_place() {
+    let lines = errors("\"http.bind\" = 'x'\n[Http]\n[htpp]\n", &[], &[]);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for start in [
+        "\"http.bind\" = \"x\" (my.toml:1): unknown key",
+        "Http = { } (my.toml:2): unknown key; did you mean http?",
+        "htpp = { } (my.toml:3): unknown key; did you mean http?",
+    ] {
+        let found = lines.iter().any(|line| line.starts_with(start));
+        assert!(found, "{start} in {lines:#?}");
+    }
+}

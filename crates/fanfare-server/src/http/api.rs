@@ -1,0 +1,189 @@
+//! `/api/v1`: publishing, and what this node knows about itself.
+
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use fanfare_layer::State;
+use fanfare_node::Node;
+use fanfare_protocol::GroupName;
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+
+use super::error::{ApiError, Code};
+use super::publish::{self, Address, Publication};
+use super::{Shared, auth, batch, event, postable, readable};
+
+pub(crate) fn configure(app: &mut web::ServiceConfig) {
+    let api = web::scope("/api/v1")
+        .service(postable("/groups/{group}/events", web::to(to_group)))
+        .service(postable("/channels/{channel}/events", web::to(to_channel)))
+        .service(postable("/users/{user}/events", web::to(to_user)))
+        .service(postable("/broadcast", web::to(to_everyone)))
+        .service(postable("/batch", web::to(batch)))
+        .service(readable("/nodes", web::to(nodes)))
+        .service(readable("/groups", web::to(groups)))
+        .service(readable("/groups/{group}", web::to(group)))
+        .default_service(web::to(not_found))
+        .wrap(from_fn(auth::require_key));
+    app.service(api);
+}
+
+async fn to_group(
+    request: HttpRequest,
+    body: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    let name = parameter(&request, "group", Code::InvalidGroup)?;
+    publish_one(&request, body, &shared, Address::Group(&name)).await
+}
+
+async fn to_channel(
+    request: HttpRequest,
+    body: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    let name = parameter(&request, "channel", Code::InvalidChannel)?;
+    publish_one(&request, body, &shared, Address::Channel(&name)).await
+}
+
+async fn to_user(
+    request: HttpRequest,
+    body: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parameter(&request, "user", Code::InvalidUser)?;
+    publish_one(&request, body, &shared, Address::User(&id)).await
+}
+
+async fn to_everyone(
+    request: HttpRequest,
+    body: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    publish_one(&request, body, &shared, Address::Everyone).await
+}
+
+async fn publish_one(
+    request: &HttpRequest,
+    body: web::Payload,
+    shared: &Shared,
+    address: Address<'_>,
+) -> Result<HttpResponse, ApiError> {
+    let target = address.target(&shared.node)?;
+    let exclude = publish::excluded_in_query(request.query_string(), &shared.node)?;
+    let body = read(request, body, shared).await?;
+    let event = event::parse(&body)?;
+    let publication = Publication {
+        target,
+        event,
+        exclude,
+    };
+    publication
+        .hand_over(&shared.node)
+        .await
+        .confirmed()
+        .await?;
+    Ok(HttpResponse::Accepted().json(json!({ "published": 1 })))
+}
+
+async fn batch(
+    request: HttpRequest,
+    body: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    publish::no_parameters(request.query_string())?;
+    let body = read(&request, body, &shared).await?;
+    let results = batch::publish(&body, &shared.node).await?;
+    Ok(HttpResponse::Ok().json(json!({ "results": results })))
+}
+
+async fn nodes(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    publish::no_parameters(request.query_string())?;
+    let node = &shared.node;
+    let status = node.status();
+    let state = match status.state {
+        State::Connecting => "connecting",
+        State::Up => "up",
+        State::Down => "down",
+    };
+    let this = json!({
+        "id": node.id().to_string(),
+        "name": shared.settings.node.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": shared.started.elapsed().as_secs(),
+        "sessions": node.sessions(),
+        "groups": own_groups(node).len(),
+        "draining": shared.is_draining(),
+        "layer": { "state": state, "since_seconds": status.since.elapsed().as_secs() },
+    });
+    Ok(HttpResponse::Ok().json(json!({ "scope": "node", "nodes": [this] })))
+}
+
+async fn groups(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    publish::no_parameters(request.query_string())?;
+    let groups: Vec<_> = own_groups(&shared.node)
+        .iter()
+        .map(|(group, members)| json!({ "group": group.as_str(), "members": members }))
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({ "scope": "node", "groups": groups })))
+}
+
+/// The groups that applications made, without those of everyone and of single users.
+fn own_groups(node: &Node) -> Vec<(GroupName, usize)> {
+    let mut groups = node.groups();
+    groups.retain(|(group, _)| !group.as_str().starts_with("fanfare."));
+    groups
+}
+
+async fn group(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    publish::no_parameters(request.query_string())?;
+    let name = parameter(&request, "group", Code::InvalidGroup)?;
+    let group = GroupName::parse(&name)
+        .map_err(|error| ApiError::name(Code::InvalidGroup, "group", &error))?;
+    let members = shared.node.members(&group);
+    let body = json!({ "scope": "node", "group": group.as_str(), "members": members });
+    Ok(HttpResponse::Ok().json(body))
+}
+
+async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(
+        Code::NotFound,
+        "the API has nothing at this path",
+    ))
+}
+
+/// A parameter of the path, percent-decoded.
+fn parameter(request: &HttpRequest, name: &str, code: Code) -> Result<String, ApiError> {
+    let raw = request.match_info().get(name).unwrap_or_default();
+    match percent_decode_str(raw).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(ApiError::new(code, format!("{raw:?} is not UTF-8")).at(name)),
+    }
+}
+
+/// The whole body, refused as early as its length is known to pass the limit.
+async fn read(
+    request: &HttpRequest,
+    body: web::Payload,
+    shared: &Shared,
+) -> Result<Bytes, ApiError> {
+    let limit = shared.settings.limits.body_bytes;
+    let too_large = || {
+        ApiError::new(
+            Code::BodyTooLarge,
+            format!("the body is over {limit} bytes"),
+        )
+    };
+    let length = request
+        .headers()
+        .get(actix_web::http::header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    match body.to_bytes_limited(limit).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(ApiError::new(Code::BodyIncomplete, error.to_string())),
+        Err(_) => Err(too_large()),
+    }
+}

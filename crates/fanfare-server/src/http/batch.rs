@@ -1,0 +1,163 @@
+//! `POST /batch`: many events in one request, each with a result of its own.
+
+use std::borrow::Cow;
+
+use fanfare_layer::Publish;
+use fanfare_node::Node;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::error::{ApiError, Code};
+use super::event;
+use super::publish::{self, Address, Publication};
+
+/// The most events of one batch.
+const MAX_EVENTS: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item<'a> {
+    #[serde(borrow)]
+    group: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    channel: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    user: Option<Cow<'a, str>>,
+    all: Option<bool>,
+    #[serde(borrow)]
+    event: &'a RawValue,
+    #[serde(default)]
+    exclude: Vec<String>,
+}
+
+/// Publishes the events of a batch in their order; the results are in the same order. One that
+/// fails does not stop those after it.
+pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, ApiError> {
+    let items = read(body)?;
+    let mut steps = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let parsed = publication(item.get(), node);
+        steps.push(match parsed {
+            Ok(publication) => Ok(publication.hand_over(node).await),
+            Err(error) => Err(error.below(&format!("events.{index}"))),
+        });
+    }
+    let mut results = Vec::with_capacity(steps.len());
+    for step in steps {
+        results.push(result(step).await);
+    }
+    Ok(results)
+}
+
+fn read(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
+    let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| {
+        let code = if error.is_data() {
+            Code::InvalidBatch
+        } else {
+            Code::InvalidJson
+        };
+        ApiError::new(code, error.to_string()).at_position(error.line(), error.column())
+    })?;
+    if batch.events.len() > MAX_EVENTS {
+        let message = format!("{} events are more than {MAX_EVENTS}", batch.events.len());
+        return Err(ApiError::new(Code::InvalidBatch, message).at("events"));
+    }
+    Ok(batch.events)
+}
+
+fn publication(item: &str, node: &Node) -> Result<Publication, ApiError> {
+    let item: Item<'_> = serde_json::from_str(item)
+        .map_err(|error| ApiError::new(Code::InvalidBatch, error.to_string()))?;
+    let target = address(&item)?.target(node)?;
+    let event = event::parse(item.event.get().as_bytes()).map_err(|error| error.below("event"))?;
+    let exclude = publish::excluded(item.exclude.iter().map(String::as_str), node)?;
+    Ok(Publication {
+        target,
+        event,
+        exclude,
+    })
+}
+
+fn address<'i>(item: &'i Item<'_>) -> Result<Address<'i>, ApiError> {
+    let addresses = [
+        item.group.as_deref().map(Address::Group),
+        item.channel.as_deref().map(Address::Channel),
+        item.user.as_deref().map(Address::User),
+        item.all.and_then(|all| all.then_some(Address::Everyone)),
+    ];
+    let mut given = addresses.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(address), None) => Ok(address),
+        _ => {
+            let message = "exactly one of \"group\", \"channel\", \"user\" and \"all\": true";
+            Err(ApiError::new(Code::InvalidBatch, message))
+        }
+    }
+}
+
+async fn result(step: Result<Publish, ApiError>) -> Value {
+    let outcome = match step {
+        Ok(publish) => publish.confirmed().await.map_err(ApiError::from),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => json!({ "status": 202 }),
+        Err(error) => json!({ "status": error.status().as_u16(), "error": error.body() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_none_says_where() {
+        let error = read(b"{\"events\": [\n  {]}").unwrap_err().body();
+        assert_eq!(
+            (&error["code"], &error["line"]),
+            (&json!("invalid_json"), &json!(2))
+        );
+        for other in [
+            "[]",
+            "{}",
+            "{\"events\": 1}",
+            "{\"events\": [], \"more\": 1}",
+        ] {
+            let error = read(other.as_bytes()).unwrap_err().body();
+            assert_eq!(error["code"], "invalid_batch", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_events_are_a_batch_and_one_more_is_not() {
+        let batch = |count: usize| format!("{{\"events\":[{}]}}", vec!["1"; count].join(","));
+        assert_eq!(read(batch(1000).as_bytes()).unwrap().len(), 1000);
+        let error = read(batch(1001).as_bytes()).unwrap_err().body();
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&json!("invalid_batch"), &json!("events"))
+        );
+    }
+
+    #[test]
+    fn an_item_has_exactly_one_address() {
+        let fits = |item: &str| {
+            let item: Item<'_> = serde_json::from_str(item).unwrap();
+            address(&item).is_ok()
+        };
+        assert!(fits("{\"group\":\"g\",\"event\":{}}"));
+        assert!(fits("{\"all\":true,\"event\":{}}"));
+        assert!(fits("{\"user\":\"u\",\"all\":false,\"event\":{}}"));
+        assert!(!fits("{\"event\":{}}"));
+        assert!(!fits("{\"all\":false,\"event\":{}}"));
+        assert!(!fits("{\"group\":\"g\",\"user\":\"u\",\"event\":{}}"));
+    }
+}

@@ -1,0 +1,121 @@
+//! Publishing what came in over HTTP.
+
+use std::sync::Arc;
+
+use fanfare_layer::Publish;
+use fanfare_node::Node;
+use fanfare_protocol::{ChannelName, Envelope, Event, GroupName, Target};
+
+use super::error::{ApiError, Code};
+
+/// Whom a request names.
+pub(crate) enum Address<'a> {
+    Group(&'a str),
+    Channel(&'a str),
+    User(&'a str),
+    Everyone,
+}
+
+impl Address<'_> {
+    /// The checked target; an error names the part of the address as its field.
+    pub(crate) fn target(&self, node: &Node) -> Result<Target, ApiError> {
+        match self {
+            Self::Group(name) => GroupName::parse(name)
+                .map(Target::Group)
+                .map_err(|error| ApiError::name(Code::InvalidGroup, "group", &error)),
+            Self::Channel(name) => node
+                .naming()
+                .channel(name)
+                .map(Target::Channel)
+                .map_err(|error| ApiError::name(Code::InvalidChannel, "channel", &error)),
+            Self::User(id) => GroupName::user(id)
+                .map(Target::Group)
+                .map_err(|error| ApiError::name(Code::InvalidUser, "user", &error)),
+            Self::Everyone => Ok(Target::Group(GroupName::everyone())),
+        }
+    }
+}
+
+/// Something ready to be published.
+pub(crate) struct Publication {
+    pub(crate) target: Target,
+    pub(crate) event: Event,
+    pub(crate) exclude: Vec<ChannelName>,
+}
+
+impl Publication {
+    /// Hands it to the layer, waiting for room but not for the answer, so that a caller can keep
+    /// an order without a round trip for each.
+    pub(crate) async fn hand_over(self, node: &Node) -> Publish {
+        let envelope = Arc::new(Envelope {
+            event: self.event,
+            exclude: self.exclude,
+        });
+        let mut step = node.publish(self.target, envelope);
+        while let Publish::Full(room) = step {
+            step = room.await;
+        }
+        step
+    }
+}
+
+/// The channels to leave out.
+pub(crate) fn excluded<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    node: &Node,
+) -> Result<Vec<ChannelName>, ApiError> {
+    let check = |name: &str| {
+        node.naming()
+            .channel(name)
+            .map_err(|error| ApiError::name(Code::InvalidChannel, "exclude", &error))
+    };
+    names.into_iter().map(check).collect()
+}
+
+/// The `exclude` parameters of a query string; any other parameter is refused by name.
+pub(crate) fn excluded_in_query(query: &str, node: &Node) -> Result<Vec<ChannelName>, ApiError> {
+    let names = only_parameters(query, "exclude")?;
+    excluded(names.iter().map(String::as_str), node)
+}
+
+/// Refuses every query parameter.
+pub(crate) fn no_parameters(query: &str) -> Result<(), ApiError> {
+    only_parameters(query, "").map(drop)
+}
+
+fn only_parameters(query: &str, known: &str) -> Result<Vec<String>, ApiError> {
+    let mut values = Vec::new();
+    let mut unknown: Vec<String> = Vec::new();
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if !known.is_empty() && key == known {
+            values.push(value.into_owned());
+        } else if !unknown.iter().any(|name| *name == key) {
+            unknown.push(key.into_owned());
+        }
+    }
+    match unknown.first() {
+        None => Ok(values),
+        Some(first) => {
+            let message = format!("unknown query parameters: {}", unknown.join(", "));
+            Err(ApiError::new(Code::BadQuery, message).at(first))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_parameter_is_decoded_and_every_other_is_named() {
+        let values = only_parameters("exclude=a%21b&exclude=c", "exclude").unwrap();
+        assert_eq!(values, ["a!b", "c"]);
+        let error = only_parameters("x=1&exclude=a&y&x=2", "exclude")
+            .unwrap_err()
+            .body();
+        assert_eq!(error["message"], "unknown query parameters: x, y");
+        assert_eq!(error["field"], "x");
+        assert!(no_parameters("").is_ok());
+        assert!(no_parameters("exclude=a").is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! What every request may look at.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use fanfare_node::Node;
+use ipnet::IpNet;
+use prometheus::Registry;
+
+use crate::config::settings::Settings;
+use crate::metrics::HttpMetrics;
+use crate::routes::OriginRule;
+
+/// The process as its HTTP side sees it; one for all worker threads.
+pub(crate) struct Shared {
+    pub(crate) node: Node,
+    pub(crate) settings: Settings,
+    pub(crate) origins: OriginRule,
+    /// Whether access lines are written.
+    pub(crate) access: bool,
+    pub(crate) registry: Registry,
+    pub(crate) metrics: HttpMetrics,
+    pub(crate) started: Instant,
+    draining: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: Settings,
+        node: Node,
+        registry: Registry,
+        metrics: HttpMetrics,
+    ) -> Self {
+        Self {
+            node,
+            origins: OriginRule::new(settings.http.origins.as_deref()),
+            access: settings.log.access,
+            settings,
+            registry,
+            metrics,
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the node calls itself not ready.
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &[IpNet] {
+        &self.settings.http.trusted_proxies
+    }
+}

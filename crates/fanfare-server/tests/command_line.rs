@@ -1,0 +1,330 @@
+//! The real binary: what it says and how it ends.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// What a run of the binary left behind.
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        status: output.status.code().expect("ended by itself"),
+        out: String::from_utf8(output.stdout).expect("UTF-8"),
+        err: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    ran(command(arguments).output().expect("the binary runs"))
+}
+
+/// A configuration file that is gone with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fanfare-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("a file in the temporary directory");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).expect("the file is still there");
+    }
+}
+
+/// An address where nothing listens: bound once, and free again.
+fn closed_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").to_string()
+}
+
+#[test]
+fn check_accepts_the_defaults() {
+    let ran = run(&["check"]);
+    assert_eq!(
+        (ran.status, ran.out.as_str()),
+        (0, "the configuration is valid\n"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn check_lists_every_error_of_every_source() {
+    let file = File::new(
+        "errors.toml",
+        "[limits]\nsessions = 'x'\n[http]\nbnid = 'y'\n",
+    );
+    let mut command = command(&["check", "--config", file.path(), "--set", "log.format=xml"]);
+    command.env("FANFARE__PING__TIMEOUT_MS", "soon");
+    let ran = ran(command.output().expect("the binary runs"));
+    assert_eq!(ran.status, 78);
+    assert!(
+        ran.err.starts_with("the configuration has 4 errors:\n"),
+        "{}",
+        ran.err
+    );
+    for part in [
+        format!("limits.sessions = \"x\" ({}:2)", file.path()),
+        "did you mean http.bind?".to_owned(),
+        "log.format = \"xml\" (--set log.format)".to_owned(),
+        "ping.timeout_ms = \"soon\" (FANFARE__PING__TIMEOUT_MS)".to_owned(),
+    ] {
+        assert!(ran.err.contains(&part), "{part} in {}", ran.err);
+    }
+}
+
+#[test]
+fn every_command_refuses_a_wrong_configuration() {
+    for arguments in [
+        &["--set", "http.bind=x"][..],
+        &["serve", "--set", "http.bind=x"],
+        &["health", "--set", "http.bind=x"],
+        &["nodes", "--set", "http.bind=x"],
+        &["tail", "--group", "g", "--set", "http.bind=x"],
+        &[
+            "publish",
+            "--all",
+            "{\"type\":\"a\"}",
+            "--set",
+            "http.bind=x",
+        ],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.status, 78, "{arguments:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("http.bind = \"x\""),
+            "{arguments:?}: {}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_configuration_error() {
+    let ran = run(&["check", "--config", "/nowhere/fanfare.toml"]);
+    assert_eq!(ran.status, 78);
+    assert!(ran.err.contains("/nowhere/fanfare.toml"), "{}", ran.err);
+}
+
+#[test]
+fn the_last_set_wins_before_or_after_the_command() {
+    let arguments = [
+        "--set",
+        "http.workers=1",
+        "--set",
+        "http.workers=2",
+        "check",
+        "--print",
+    ];
+    assert!(run(&arguments).out.contains("workers = 2\n"));
+    let arguments = [
+        "--set",
+        "http.workers=1",
+        "check",
+        "--print",
+        "--set",
+        "http.workers=3",
+    ];
+    assert!(run(&arguments).out.contains("workers = 3\n"));
+    let mut command = command(&["check", "--print", "--set", "http.workers=4"]);
+    command
+        .env("FANFARE__HTTP__WORKERS", "9")
+        .env("FANFARE__LAYER__JOIN_MS", "77");
+    let ran = ran(command.output().expect("the binary runs"));
+    assert!(
+        ran.out.contains("workers = 4\n") && ran.out.contains("join_ms = 77\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn check_print_masks_secrets() {
+    let ran = run(&[
+        "check",
+        "--print",
+        "--set",
+        "api.keys=['s3cret']",
+        "--set",
+        "layer.redis.hosts=redis://:pa55@h",
+    ]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains("keys = [\"***\"]"), "{}", ran.out);
+    assert!(ran.out.contains("redis://:***@h"), "{}", ran.out);
+    assert!(
+        !ran.out.contains("s3cret") && !ran.out.contains("pa55"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn what_check_prints_is_a_configuration() {
+    let file = File::new("printed.toml", &run(&["check", "--print"]).out);
+    assert_eq!(run(&["check", "--config", file.path()]).status, 0);
+}
+
+#[test]
+fn a_wrong_command_line_is_usage() {
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["no-such-command"],
+        &["check", "--set", "no-value"],
+        &["tail"],
+        &["publish", "{}"],
+        &["publish", "--all", "--group", "g", "{}"],
+        &["nodes", "--url", "https://h"],
+        &["tail", "--group", "no spaces"],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.status, 64, "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.is_empty() && ran.out.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let help = run(&["--help"]);
+    assert_eq!(help.status, 0);
+    for word in [
+        "serve", "check", "health", "publish", "tail", "nodes", "64", "69", "78",
+    ] {
+        assert!(help.out.contains(word), "{word} in {}", help.out);
+    }
+    let version = run(&["--version"]);
+    assert_eq!(version.status, 0);
+    assert_eq!(
+        version.out,
+        format!("fanfare {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn tail_on_the_memory_layer_is_unavailable_and_says_why() {
+    let ran = run(&["tail", "--group", "g"]);
+    assert_eq!(ran.status, 69);
+    assert!(
+        ran.err.contains("memory layer") && ran.err.contains("Redis"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_wrong_event_is_usage_and_says_what_is_wrong() {
+    for (json, reason) in [
+        ("{\"type\":\n  oops}", "line 2, column 3"),
+        ("[]", "object"),
+        ("{}", "type"),
+        ("{\"type\":\"\"}", "empty"),
+        ("{\"type\":\"websocket.send\"}", "websocket."),
+        ("{\"type\":\"_a\"}", "must not start"),
+        ("{\"type\":\"a\",\"__fanfare__\":{}}", "reserved"),
+    ] {
+        let ran = run(&["publish", "--all", json]);
+        assert_eq!(ran.status, 64, "{json}: {}", ran.err);
+        assert!(ran.err.contains(reason), "{json}: {}", ran.err);
+    }
+}
+
+#[test]
+fn an_event_may_come_from_standard_input() {
+    let mut child = command(&["publish", "--all", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin
+        .write_all(b"{\"type\": \"_from_stdin\"}")
+        .expect("read to its end");
+    drop(stdin);
+    let ran = ran(child.wait_with_output().expect("ends"));
+    assert_eq!(ran.status, 64);
+    assert!(ran.err.contains("must not start"), "{}", ran.err);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unavailable_but_for_health_just_not_ready() {
+    let url = format!("http://{}", closed_address());
+    let bind = format!("http.bind={}", closed_address());
+    for arguments in [
+        &["nodes", "--url", &url][..],
+        &["nodes", "--url", "unix:/nowhere/fanfare.sock"],
+        &["nodes", "--set", &bind],
+        &["publish", "--all", "--url", &url, "{\"type\":\"a\"}"],
+        &[
+            "publish",
+            "--group",
+            "g",
+            "--set",
+            &bind,
+            "{\"type\":\"a\"}",
+        ],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.status, 69, "{arguments:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("no answer from"),
+            "{arguments:?}: {}",
+            ran.err
+        );
+    }
+    let ran = run(&["health", "--url", &url]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains("not ready"), "{}", ran.err);
+}
+
+#[test]
+fn redis_that_is_not_there_is_unavailable_without_its_password() {
+    let hosts = format!("layer.redis.hosts=redis://:pa55@{}", closed_address());
+    for arguments in [
+        &["tail", "--group", "g", "--set", &hosts][..],
+        &["publish", "--all", "--set", &hosts, "{\"type\":\"a\"}"],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.status, 69, "{arguments:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("no answer from redis://:***@"),
+            "{arguments:?}: {}",
+            ran.err
+        );
+        assert!(!ran.err.contains("pa55"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn names_are_checked_before_anything_is_published() {
+    let hosts = format!("layer.redis.hosts=redis://{}", closed_address());
+    for target in [
+        ["--group", "no spaces"],
+        ["--channel", "fanfare:x"],
+        ["--user", ""],
+    ] {
+        let mut arguments = vec!["publish", "--set", &hosts, "{\"type\":\"a\"}"];
+        arguments.extend(target);
+        let ran = run(&arguments);
+        assert_eq!(ran.status, 64, "{arguments:?}: {}", ran.err);
+    }
+}

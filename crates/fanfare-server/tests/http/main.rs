@@ -1,0 +1,45 @@
+//! The HTTP side of the binary: every status of the API, health, pages, handshakes, the drain.
+
+mod access;
+mod api;
+mod batch;
+mod drain;
+mod handshake;
+mod health;
+mod pages;
+
+use anyhow::{Result, ensure};
+use fanfare_rig::{API_KEY, Answer, Node};
+use serde_json::Value;
+
+/// A node on the memory layer with the shipped routes and these settings.
+async fn node(sets: &[&str]) -> Result<Node> {
+    node_with_config("", sets).await
+}
+
+/// A node with a configuration file of its own.
+async fn node_with_config(config: &str, sets: &[&str]) -> Result<Node> {
+    let key = format!("api.keys=[\"{API_KEY}\"]");
+    let mut all = vec!["http.bind=127.0.0.1:0", "http.workers=2", key.as_str()];
+    all.extend_from_slice(sets);
+    Node::start("node", config, &all).await
+}
+
+/// Insists on an error in the one shape that all errors have; gives the object in it.
+fn error(answer: &Answer, status: u16, code: &str) -> Result<Value> {
+    let body: Value = answer.json()?;
+    shape(&body, answer.status, (status, code))
+}
+
+/// The same for the parts of any response.
+fn shape(body: &Value, got: u16, (status, code): (u16, &str)) -> Result<Value> {
+    ensure!(got == status, "{status} was due, {got} came: {body}");
+    let error = body.get("error").cloned().unwrap_or_default();
+    let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+    ensure!(text("code") == code, "{code} was due: {body}");
+    ensure!(!text("message").is_empty(), "no message: {body}");
+    let field = error.get("field");
+    let fits = field.is_some_and(|field| field.is_null() || field.is_string());
+    ensure!(fits, "no field: {body}");
+    Ok(error)
+}
