@@ -20,6 +20,8 @@ use crate::takeover::TakeoverService;
 
 /// How long an idle HTTP connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long requests under way may take once the server stops, in seconds.
+const REQUESTS: u64 = 2;
 
 /// Serves an actix-web App whose WebSocket routes hand their sockets to a node.
 ///
@@ -84,7 +86,10 @@ impl<F> Server<F> {
         for bind in binds {
             listeners.push(bind.listen()?);
         }
-        let mut builder = ServerBuilder::new().workers(self.workers).disable_signals();
+        let mut builder = ServerBuilder::new()
+            .workers(self.workers)
+            .shutdown_timeout(REQUESTS)
+            .disable_signals();
         let mut addresses = Vec::new();
         for (bind, listener) in listeners {
             let name = bind.to_string();
@@ -131,7 +136,8 @@ impl Bound {
         &self.addresses
     }
 
-    /// Accepts. Resolves when [`ServerHandle::stop`] has been called and the workers are gone.
+    /// Accepts. Resolves when [`ServerHandle::stop`] has been called and the workers are gone; a
+    /// graceful stop gives requests under way two seconds.
     pub fn run(self) -> (ServerHandle, impl Future<Output = std::io::Result<()>>) {
         let server = self.builder.run();
         (server.handle(), server)

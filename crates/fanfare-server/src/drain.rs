@@ -6,8 +6,6 @@ use actix_web::dev::ServerHandle;
 
 use crate::http::Shared;
 
-/// How long requests under way may take once the sessions are gone.
-const REQUESTS: Duration = Duration::from_secs(2);
 /// How long taking back the subscriptions may take; the layer may be unreachable.
 const LAYER: Duration = Duration::from_secs(5);
 
@@ -25,12 +23,7 @@ pub(crate) async fn drain(shared: &Shared, server: &ServerHandle) {
     if remaining > 0 {
         tracing::warn!(remaining, "sessions did not end in time");
     }
-    if tokio::time::timeout(REQUESTS, server.stop(true))
-        .await
-        .is_err()
-    {
-        server.stop(false).await;
-    }
+    server.stop(true).await;
     if tokio::time::timeout(LAYER, shared.node.close())
         .await
         .is_err()

@@ -24,8 +24,6 @@ use crate::routes::Routes;
 use crate::signals::Signals;
 use crate::{access, banner};
 
-/// Publishes that may wait for Redis' answer, over all hosts.
-const PUBLISH_IN_FLIGHT: usize = 4096;
 /// How often Redis is probed end to end, and how long it may take to answer.
 const PROBE: Duration = Duration::from_secs(2);
 /// How long an emptied group stays subscribed: a page that is loaded again finds it still there.
@@ -148,7 +146,7 @@ fn layer(
                 hosts: settings.layer.hosts.clone(),
                 prefix: settings.layer.prefix.clone(),
                 node,
-                publish_in_flight: PUBLISH_IN_FLIGHT,
+                publish_in_flight: settings.limits.inbox_frames,
                 inbox: settings.limits.inbox_frames,
                 probe: PROBE,
             };
