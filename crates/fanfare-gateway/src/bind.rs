@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -77,7 +78,7 @@ fn tcp(address: SocketAddr) -> io::Result<Listener> {
 fn unix(path: &Path) -> io::Result<Listener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            if !is_abandoned(path) {
                 return Err(error);
             }
             std::fs::remove_file(path)?;
@@ -85,4 +86,12 @@ fn unix(path: &Path) -> io::Result<Listener> {
         }
         bound => bound.map(Listener::Unix),
     }
+}
+
+/// Whether there is a socket that nobody listens on; any other file is somebody's.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    is_socket
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

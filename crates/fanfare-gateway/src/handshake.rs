@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::net::SocketAddr;
 
-use actix_web::http::Method;
 use actix_web::http::header::{
     CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use actix_web::http::{Method, Version};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +21,9 @@ const CHANNEL: &str = "X-Fanfare-Channel";
 /// Put into a request by the takeover service: this connection can be taken over.
 #[derive(Clone, Copy)]
 pub(crate) struct Offer(pub(crate) Link);
+
+/// Data of every connection of our server, which takes over only what asks for nothing else.
+pub(crate) struct Ours;
 
 /// Put into a 101 response: who takes the connection over.
 pub(crate) struct Takeover(pub(crate) Cell<Option<Ticket>>);
@@ -62,9 +65,19 @@ impl Handshake {
         if !has_token(headers, UPGRADE, "websocket") {
             return Err(HandshakeError::UpgradeRequired);
         }
-        let Some(Offer(link)) = request.extensions().get::<Offer>().copied() else {
-            return Err(HandshakeError::WrongServer);
+        let offer = request.extensions().get::<Offer>().copied();
+        let Some(Offer(link)) = offer else {
+            return Err(if request.conn_data::<Ours>().is_some() {
+                HandshakeError::Bad(
+                    "the Upgrade header must be \"websocket\" alone, without a request body",
+                )
+            } else {
+                HandshakeError::WrongServer
+            });
         };
+        if request.version() != Version::HTTP_11 {
+            return Err(HandshakeError::Bad("the request must be HTTP/1.1"));
+        }
         if request.method() != Method::GET {
             return Err(HandshakeError::Bad("the method must be GET"));
         }

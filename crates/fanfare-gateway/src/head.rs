@@ -4,9 +4,9 @@ use actix_http::Response;
 use actix_web::http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// Status line and headers, names in their usual capitals.
-pub(crate) fn switching_protocols<B>(response: &Response<B>) -> Bytes {
-    let mut head = BytesMut::with_capacity(256);
+/// Status line and headers, names in their usual capitals, behind what is in `head` already.
+pub(crate) fn switching_protocols<B>(mut head: BytesMut, response: &Response<B>) -> Bytes {
+    head.reserve(256);
     head.put_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
     );

@@ -16,6 +16,7 @@ use fanfare_node::Node;
 
 use crate::bind::{Bind, BindError, Listener};
 use crate::connection::Connection;
+use crate::handshake::Ours;
 use crate::takeover::TakeoverService;
 
 /// How long an idle HTTP connection is kept.
@@ -183,6 +184,9 @@ where
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
         .client_request_timeout(timeout)
         .client_disconnect_timeout(timeout)
+        .on_connect_ext(|_, data| {
+            data.insert(Ours);
+        })
         .upgrade(upgrade)
         .finish(map_config(plain, |()| AppConfig::default()));
     fn_service(|io: T| async move {

@@ -163,8 +163,9 @@ async fn conclude<T: Connection>(
     if let Some(ticket) = takeover.and_then(|takeover| takeover.0.take())
         && response.status() == StatusCode::SWITCHING_PROTOCOLS
     {
-        let head = head::switching_protocols(&response);
         let parts = framed.into_parts();
+        // The response to a request that came in front of the handshake may still wait.
+        let head = head::switching_protocols(parts.write_buf, &response);
         ticket.open(parts.io.into_socket(), head, parts.read_buf.freeze());
         return;
     }

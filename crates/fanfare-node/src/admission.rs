@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use crate::directory::MAX_WORKERS;
 use crate::session::{Inbound, Session, Terms};
 use crate::slots::{Member, Seat};
 use crate::socket::{Link, Socket};
@@ -119,6 +120,10 @@ impl Worker {
                 limit,
             });
         }
+        if usize::from(self.index()) >= MAX_WORKERS {
+            node.metrics.refused.node_full.inc();
+            return Err(AdmitError::NodeFull { limit: 0 });
+        }
         node.reserve_session()?;
         let seat = Seat {
             fd: link.fd(),
@@ -186,8 +191,14 @@ impl Ticket {
 
     /// Starts the session's actor on its socket. `head` is the response head, which goes out
     /// first; then the welcome; then what has been delivered since the session joined.
-    /// `received` is what the client sent behind its handshake.
+    /// `received` is what the client sent behind its handshake. A socket that is not the one of
+    /// the admission's link is dropped, and the seat with it.
     pub fn open(self, socket: Socket, head: Bytes, received: Bytes) {
+        if socket.link().fd() != self.place.member.fd {
+            // The fan-out would write to whatever connection was admitted.
+            tracing::error!("a ticket was opened on another connection than its admission's");
+            return;
+        }
         let mut first = BytesMut::from(head);
         if self.welcome {
             let text = format!(r#"{{"type":"welcome","channel":"{}"}}"#, self.channel);

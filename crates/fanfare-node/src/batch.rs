@@ -17,6 +17,8 @@ pub(crate) const MAX_EVENTS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct OpenBatch {
     pub(crate) frames: BytesMut,
+    /// Where the frames of the last event end.
+    end: usize,
     events: SmallVec<[Mark; 1]>,
     skips: Option<Box<Skips>>,
 }
@@ -66,6 +68,10 @@ impl OpenBatch {
         self.events.is_empty()
     }
 
+    pub(crate) fn events(&self) -> usize {
+        self.events.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.frames.len() >= MAX_BYTES || self.events.len() >= MAX_EVENTS
     }
@@ -74,6 +80,12 @@ impl OpenBatch {
     pub(crate) fn mark(&mut self, start: usize, arrived: Instant) {
         let start = u32::try_from(start).unwrap_or(u32::MAX);
         self.events.push(Mark { arrived, start });
+        self.end = self.frames.len();
+    }
+
+    /// Drops what a plan wrote of an event before it panicked.
+    pub(crate) fn cut(&mut self) {
+        self.frames.truncate(self.end);
     }
 
     /// Keeps the last event from a session.

@@ -38,15 +38,18 @@ impl Bridge {
 
     fn subscribe(&self, groups: Vec<GroupName>, context: &mut Context<Self>) {
         let asked = self.node.layer.subscribe(groups.clone());
-        context.spawn(
-            wrap_future::<_, Self>(asked).map(move |answer, bridge, _| match answer {
+        context.spawn(wrap_future::<_, Self>(asked).map(
+            move |answer, bridge, context| match answer {
                 Ok(()) => bridge.node.directory.subscribed(&groups),
                 Err(SubscribeError(reason)) => {
-                    // Those who wait for it run into their own timeout and answer 503.
-                    tracing::error!(groups = groups.len(), reason, "groups were not subscribed");
+                    // Those who wait longer than they may answer 503 by themselves.
+                    tracing::warn!(groups = groups.len(), reason, "groups were not subscribed");
+                    context.run_later(SWEEP, move |bridge, _| {
+                        bridge.node.directory.refused(&groups);
+                    });
                 }
-            }),
-        );
+            },
+        ));
     }
 
     fn sweep(&mut self, context: &mut Context<Self>) {
@@ -147,7 +150,7 @@ impl Stream for Wanted {
             return Poll::Ready(None);
         };
         changes.bridge.register(context.waker());
-        let groups = changes.take_wanted(SUBSCRIBE_BATCH);
+        let groups = self.0.directory.take_wanted(SUBSCRIBE_BATCH);
         if groups.is_empty() {
             Poll::Pending
         } else {

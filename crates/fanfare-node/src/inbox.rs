@@ -88,7 +88,9 @@ impl Inbox {
             loop {
                 let notified = inbox.room.notified();
                 inbox.awaited.store(true, Ordering::Release);
-                if inbox.has_room() {
+                // Under the lock: whoever takes from the queue afterwards sees that it is awaited.
+                let full = inbox.queue.lock().len() >= inbox.capacity;
+                if !full {
                     return;
                 }
                 notified.await;

@@ -46,6 +46,17 @@ impl Lane {
         self.members.len() - self.holes
     }
 
+    /// Events in the batches that are open or on their way.
+    pub(crate) fn waiting(&self) -> usize {
+        let queued = self.queue.iter().map(|batch| batch.events() as usize);
+        self.open.events() + queued.sum::<usize>()
+    }
+
+    /// Nobody is in the lane and nothing is on its way in it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.len() == 0 && self.is_idle()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.open.is_empty() && self.queue.is_empty()
     }

@@ -85,6 +85,7 @@ pub(crate) struct Shared {
     /// Signalled whenever the number of sessions falls to zero.
     emptied: Notify,
     workers: AtomicU8,
+    bridge_claimed: AtomicBool,
     refusing: AtomicBool,
     /// The drain's window in milliseconds plus one; 0 while there is no drain.
     pub(crate) drain: AtomicU64,
@@ -141,6 +142,7 @@ impl Node {
             sessions: AtomicUsize::new(0),
             emptied: Notify::new(),
             workers: AtomicU8::new(0),
+            bridge_claimed: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
             drain: AtomicU64::new(0),
             #[cfg(feature = "fault")]
@@ -182,17 +184,19 @@ impl Node {
     }
 
     /// This thread's worker. The first call on a thread, which must run an actix arbiter, starts
-    /// the thread's registry; the first on the node starts the bridge there.
+    /// the thread's registry, and the node's bridge unless another thread has it. A node has at
+    /// most 64 workers in its life, those counted that were started for one that died; the next
+    /// ones admit nobody.
     pub fn worker(&self) -> Rc<Worker> {
         let found = WORKERS.with_borrow(|workers| {
             let own = workers.iter().find(|(node, _)| *node == self.id());
             own.map(|(_, worker)| Rc::clone(worker))
         });
         found.unwrap_or_else(|| {
-            let index = self.shared.workers.fetch_add(1, Ordering::AcqRel);
+            let index = self.shared.next_worker();
             let worker = Worker::start(Arc::clone(&self.shared), index);
             WORKERS.with_borrow_mut(|workers| workers.push((self.id(), Rc::clone(&worker))));
-            if index == 0 && self.shared.options.subscribes {
+            if self.shared.options.subscribes {
                 supervise_bridge(&self.shared);
             }
             worker
@@ -247,6 +251,15 @@ impl Node {
 }
 
 impl Shared {
+    /// The number of the next worker; never used again, because it is part of sessions' names.
+    fn next_worker(&self) -> u8 {
+        let next = |number: u8| number.checked_add(1);
+        let taken = self
+            .workers
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        taken.unwrap_or(u8::MAX)
+    }
+
     pub(crate) fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         self.metrics.published.inc();
         self.layer.publish(target, envelope)
@@ -280,16 +293,30 @@ impl Shared {
     }
 }
 
+/// Held while a thread has the bridge; a thread that dies gives it to the next worker.
+struct BridgeClaim(Arc<Shared>);
+
+impl Drop for BridgeClaim {
+    fn drop(&mut self) {
+        self.0.bridge_claimed.store(false, Ordering::Release);
+    }
+}
+
+/// Starts the bridge on this thread, unless another has it.
 fn supervise_bridge(shared: &Arc<Shared>) {
+    if shared.bridge_claimed.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let claim = BridgeClaim(Arc::clone(shared));
     let node = Arc::clone(shared);
-    let _started = Arc::clone(shared);
     supervise(
         "bridge",
         shared.metrics.restarts.bridge.clone(),
         move |lifeline, _| Bridge::new(Arc::clone(&node), lifeline),
         move |_address| {
+            let _held = &claim;
             #[cfg(feature = "fault")]
-            _started.bridge.lock().replace(_address);
+            claim.0.bridge.lock().replace(_address);
         },
     );
 }

@@ -36,6 +36,11 @@ impl Outbox {
         self.frames
     }
 
+    /// Runs of frames that wait: replies and pongs are a run each and no counted frame.
+    pub(crate) fn runs(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -38,6 +38,8 @@ pub(crate) struct Roster {
     busy: VecDeque<u32>,
     /// The memory of the last batch, for the next one.
     spare: BytesMut,
+    /// Events on their way, once per lane.
+    waiting: usize,
 }
 
 /// What happened to an event, for the counters.
@@ -121,6 +123,11 @@ impl Roster {
         !self.busy.is_empty()
     }
 
+    /// Events on their way, once per lane: what bounds the memory of a fan-out that lags.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Encodes an event once per plan and puts it on its way to the members of a group.
     pub(crate) fn append(
         &mut self,
@@ -157,6 +164,7 @@ impl Roster {
                 continue;
             }
             lane.open.mark(start, delivery.arrived);
+            self.waiting += 1;
             for member in excluded {
                 lane.open.skip_last(*member);
             }
@@ -197,6 +205,7 @@ impl Roster {
             };
             group.run(slots, &mut budget, |batch| {
                 done(&batch);
+                self.waiting = self.waiting.saturating_sub(batch.events() as usize);
                 if let Some(buffer) = batch.into_buffer() {
                     self.spare = buffer;
                 }
@@ -278,6 +287,14 @@ impl Roster {
             };
             mended += group.drop_strangers(slots, index);
         }
+        let lanes = self.groups.iter_mut().flatten();
+        let lanes = lanes.flat_map(|group| &mut group.lanes);
+        self.waiting = lanes
+            .map(|lane| {
+                lane.open.cut();
+                lane.waiting()
+            })
+            .sum();
         for slot in 0..slots.capacity() {
             if let Some(member) = slots.occupant(slot) {
                 mended += self.restore(slots, member);
@@ -344,11 +361,14 @@ impl Roster {
 
 impl Group {
     fn lane_of(&mut self, plan: &Arc<dyn Plan>) -> u32 {
-        let found = self
-            .lanes
-            .iter()
-            .position(|lane| Arc::ptr_eq(&lane.plan, plan));
-        let index = found.unwrap_or_else(|| {
+        let own = |lane: &Lane| Arc::ptr_eq(&lane.plan, plan);
+        let index = self.lanes.iter().position(own).unwrap_or_else(|| {
+            let unused = self.lanes.iter_mut().enumerate();
+            let mut unused = unused.filter(|(_, lane)| lane.is_unused());
+            if let Some((index, lane)) = unused.next() {
+                *lane = Lane::new(Arc::clone(plan));
+                return index;
+            }
             self.lanes.push(Lane::new(Arc::clone(plan)));
             self.lanes.len() - 1
         });

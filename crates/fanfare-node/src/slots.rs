@@ -211,6 +211,12 @@ impl Slots {
         })
     }
 
+    /// Whether the session is on its way to its end.
+    pub(crate) fn is_closing(&self, member: Member) -> bool {
+        self.seat(member)
+            .is_none_or(|seat| seat.closed || seat.condemned.is_some())
+    }
+
     /// Ends the session for a reason that its actor then acts on.
     pub(crate) fn condemn(&mut self, member: Member, why: Condemned) {
         let Some(seat) = self.seat_mut(member) else {
@@ -302,7 +308,9 @@ impl Slots {
             outbox.push(rest, count, bytes);
         }
         // What waits alone is always taken: one message may be as large as the whole bound.
-        let over = !first && (outbox.bytes() > bounds.bytes || outbox.frames() > bounds.frames);
+        let over = !first
+            && (outbox.bytes() > bounds.bytes
+                || outbox.frames().max(outbox.runs()) > bounds.frames);
         self.tally.delivered += u64::from(count);
         self.tally.bytes += bytes as u64;
         if over {

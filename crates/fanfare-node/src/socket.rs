@@ -27,6 +27,13 @@ pub enum Socket {
 }
 
 impl Socket {
+    pub(crate) fn link(&self) -> Link {
+        match self {
+            Self::Tcp(socket) => Link::of(socket),
+            Self::Unix(socket) => Link::of(socket),
+        }
+    }
+
     /// Reads into `buffer`; 0 bytes is the end.
     pub(crate) fn poll_read(
         &mut self,

@@ -53,7 +53,13 @@ impl Changes {
         let (done, wait) = oneshot::channel();
         match subscription {
             Subscription::Active => return None,
-            Subscription::Pending(waiting) | Subscription::Leaving(waiting) => waiting.push(done),
+            Subscription::Pending(waiting) | Subscription::Leaving(waiting) => {
+                // A layer that is away for long must not gather everybody who gave up.
+                if waiting.len() == waiting.capacity() {
+                    waiting.retain(|done| !done.is_closed());
+                }
+                waiting.push(done);
+            }
             Subscription::None => {
                 *subscription = Subscription::Pending(vec![done]);
                 self.wanted.lock().push_back(group.clone());
@@ -70,11 +76,15 @@ impl Changes {
             .push_back((Instant::now() + self.linger, group.clone()));
     }
 
-    /// Up to `most` groups to subscribe.
-    pub(crate) fn take_wanted(&self, most: usize) -> Vec<GroupName> {
+    fn take_wanted(&self, most: usize) -> Vec<GroupName> {
         let mut wanted = self.wanted.lock();
         let count = wanted.len().min(most);
         wanted.drain(..count).collect()
+    }
+
+    fn want_again(&self, group: &GroupName) {
+        self.wanted.lock().push_back(group.clone());
+        self.bridge.wake();
     }
 
     fn take_emptied(&self, now: Instant) -> Vec<GroupName> {
@@ -85,6 +95,37 @@ impl Changes {
 }
 
 impl Directory {
+    /// Up to `most` groups to subscribe; some that were wanted may have been given up since.
+    pub(crate) fn take_wanted(&self, most: usize) -> Vec<GroupName> {
+        let Some(changes) = &self.changes else {
+            return Vec::new();
+        };
+        loop {
+            let mut wanted = changes.take_wanted(most);
+            let none = wanted.is_empty();
+            wanted.retain(|group| {
+                let stripe = self.stripe(group);
+                let entry = stripe.get(group).map(|entry| &entry.subscription);
+                matches!(entry, Some(Subscription::Pending(_)))
+            });
+            if none || !wanted.is_empty() {
+                return wanted;
+            }
+        }
+    }
+
+    /// The layer has not subscribed these groups: those that are still wanted are asked for again.
+    pub(crate) fn refused(&self, groups: &[GroupName]) {
+        let Some(changes) = &self.changes else { return };
+        for group in groups {
+            let stripe = self.stripe(group);
+            let entry = stripe.get(group).map(|entry| &entry.subscription);
+            if matches!(entry, Some(Subscription::Pending(_))) {
+                changes.want_again(group);
+            }
+        }
+    }
+
     /// The layer has acknowledged these groups.
     pub(crate) fn subscribed(&self, groups: &[GroupName]) {
         for group in groups {
@@ -92,14 +133,15 @@ impl Directory {
             let Some(entry) = stripe.get_mut(group) else {
                 continue;
             };
-            if let Subscription::Pending(waiting) =
-                std::mem::replace(&mut entry.subscription, Subscription::Active)
-            {
-                for done in waiting {
-                    // Whoever gave up waiting has closed its side.
-                    let _gone = done.send(());
-                }
+            let Subscription::Pending(waiting) = &mut entry.subscription else {
+                // Asked for twice, by a bridge and by its successor.
+                continue;
+            };
+            for done in waiting.drain(..) {
+                // Whoever gave up waiting has closed its side.
+                let _gone = done.send(());
             }
+            entry.subscription = Subscription::Active;
             if entry.members == 0
                 && let Some(changes) = &self.changes
             {
@@ -108,7 +150,8 @@ impl Directory {
         }
     }
 
-    /// Groups that have been empty long enough and are subscribed: marked as leaving.
+    /// Groups that have been empty long enough, marked as leaving; also those that the layer has
+    /// not acknowledged yet, or an outage would gather every name that was ever tried.
     pub(crate) fn start_leaving(&self, now: Instant) -> Vec<GroupName> {
         let Some(changes) = &self.changes else {
             return Vec::new();
@@ -118,11 +161,11 @@ impl Directory {
             let mut stripe = self.stripe(group);
             match stripe.get_mut(group) {
                 Some(entry) if entry.members == 0 => {
-                    let subscribed = matches!(entry.subscription, Subscription::Active);
-                    if subscribed {
+                    let leaves = !matches!(entry.subscription, Subscription::Leaving(_));
+                    if leaves {
                         entry.subscription = Subscription::Leaving(Vec::new());
                     }
-                    subscribed
+                    leaves
                 }
                 _ => false,
             }
@@ -148,14 +191,15 @@ impl Directory {
                 continue;
             }
             entry.subscription = Subscription::Pending(waiting);
-            changes.wanted.lock().push_back(group.clone());
-            changes.bridge.wake();
+            changes.want_again(group);
         }
     }
 
     /// What a bridge that died had under way is to be done again.
     pub(crate) fn restart_changes(&self) {
         let Some(changes) = &self.changes else { return };
+        // Emptied first: what is wanted while the stripes are looked at must stay in the queue.
+        changes.wanted.lock().clear();
         let mut wanted = Vec::new();
         for stripe in self.stripes() {
             for (group, entry) in stripe.lock().iter_mut() {
@@ -167,10 +211,87 @@ impl Directory {
                 }
             }
         }
-        let mut queue = changes.wanted.lock();
-        queue.clear();
-        queue.extend(wanted);
-        drop(queue);
+        changes.wanted.lock().extend(wanted);
         changes.bridge.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::{Naming, NodeId};
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn directory() -> Directory {
+        let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
+        let id = NodeId::random().expect("randomness");
+        let changes = Changes::new(Duration::ZERO);
+        Directory::new(id, Naming::plain("asgi"), Some(changes), metrics)
+    }
+
+    fn group() -> GroupName {
+        GroupName::parse("a").expect("a legal name")
+    }
+
+    #[test]
+    fn joins_that_gave_up_waiting_for_a_layer_that_is_away_are_forgotten() {
+        let directory = directory();
+        for _ in 0..10_000 {
+            drop(directory.join(&group(), 0).expect("not acknowledged yet"));
+            directory.leave(&group(), 0, true);
+        }
+        let mut still = directory.join(&group(), 0).expect("not acknowledged yet");
+        let stripe = directory.stripe(&group());
+        let Some(Subscription::Pending(waiting)) =
+            stripe.get(&group()).map(|entry| &entry.subscription)
+        else {
+            panic!("not pending");
+        };
+        assert!(waiting.len() < 100, "{} wait", waiting.len());
+        drop(stripe);
+        directory.subscribed(&[group()]);
+        assert_eq!(still.try_recv(), Ok(()));
+    }
+
+    #[test]
+    fn an_acknowledgement_from_before_a_restart_does_not_undo_a_leaving() {
+        let directory = directory();
+        let _joined = directory.join(&group(), 0);
+        directory.subscribed(&[group()]);
+        directory.leave(&group(), 0, true);
+        assert_eq!(directory.start_leaving(Instant::now()), [group()]);
+        let mut again = directory.join(&group(), 0).expect("it has to wait");
+        directory.subscribed(&[group()]);
+        assert!(again.try_recv().is_err(), "it is being unsubscribed");
+        let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
+        directory.left(&[group()], &metrics);
+        directory.subscribed(&[group()]);
+        assert_eq!(again.try_recv(), Ok(()));
+    }
+
+    #[test]
+    fn a_group_that_emptied_before_its_acknowledgement_is_forgotten() {
+        let directory = directory();
+        drop(directory.join(&group(), 0).expect("not acknowledged yet"));
+        directory.leave(&group(), 0, true);
+        assert_eq!(directory.start_leaving(Instant::now()), [group()]);
+        assert_eq!(directory.take_wanted(10), [], "it is given up");
+        let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
+        directory.left(&[group()], &metrics);
+        assert!(directory.stripe(&group()).is_empty());
+        directory.refused(&[group()]);
+        assert_eq!(directory.take_wanted(10), []);
+    }
+
+    #[test]
+    fn a_group_that_the_layer_refused_is_asked_for_again() {
+        let directory = directory();
+        let mut joined = directory.join(&group(), 0).expect("not acknowledged yet");
+        assert_eq!(directory.take_wanted(10), [group()]);
+        directory.refused(&[group()]);
+        assert_eq!(directory.take_wanted(10), [group()]);
+        directory.subscribed(&[group()]);
+        assert_eq!(joined.try_recv(), Ok(()));
     }
 }

@@ -165,6 +165,10 @@ impl Worker {
     pub(crate) fn turn(&self) {
         let hall = &mut *self.hall.borrow_mut();
         for _ in 0..TURN {
+            if hall.roster.waiting() >= self.node.options.limits.inbox_frames {
+                // The fan-out lags: what it has not sent stays bounded, and publishers wait.
+                break;
+            }
             let Some(delivery) = self.inbox.pop() else {
                 break;
             };
@@ -307,8 +311,9 @@ impl Worker {
             .unwrap_or(left)
             .max(1);
         let end = slots.capacity().min(next.saturating_add(share));
-        for member in (next..end)
-            .filter_map(|slot| slots.occupant(slot))
+        let open = (next..end).filter_map(|slot| slots.occupant(slot));
+        for member in open
+            .filter(|member| !slots.is_closing(*member))
             .collect::<Vec<_>>()
         {
             let reason = "node is shutting down";

@@ -282,3 +282,59 @@ proptest! {
         }
     }
 }
+
+/// Writes half a frame and panics, at every event of type `trap`.
+struct Trap;
+
+impl Plan for Trap {
+    fn encode(&self, event: &Event, frames: &mut BytesMut) -> Result<(), Undeliverable> {
+        frames.extend_from_slice(&[0x81, 3]);
+        assert_ne!(event.kind(), "trap", "asked for");
+        frames.extend_from_slice(event.kind().as_bytes());
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_plan_wrote_before_it_panicked_is_never_sent() {
+    let mut hall = Hall::new();
+    hall.plans[0] = Arc::new(Trap);
+    let mut client = hall.open(0);
+    hall.roster.join(&mut hall.slots, client.member, &group(0));
+    for kind in ["one", "trap", "two"] {
+        let delivery = Delivery {
+            target: Target::Group(group(0)),
+            envelope: Arc::new(Envelope::new(Event::new(kind))),
+            arrived: Instant::now(),
+        };
+        let appended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            hall.roster.append(&group(0), &delivery, &[])
+        }));
+        if appended.is_err() {
+            hall.roster.reconcile(&mut hall.slots, false);
+        }
+    }
+    hall.run();
+    assert_eq!(client.received(), ["one", "two"]);
+}
+
+#[test]
+fn plans_that_come_and_go_leave_no_lanes_behind() {
+    let mut hall = Hall::new();
+    let stays = hall.open(0);
+    hall.roster.join(&mut hall.slots, stays.member, &group(0));
+    for _ in 0..100 {
+        hall.plans[1] = Arc::new(Trap);
+        let passes = hall.open(1);
+        hall.roster.join(&mut hall.slots, passes.member, &group(0));
+        hall.close(&passes);
+        hall.assert_consistent();
+    }
+    let lanes = hall
+        .roster
+        .groups
+        .iter()
+        .flatten()
+        .map(|group| group.lanes.len());
+    assert_eq!(lanes.sum::<usize>(), 2);
+}

@@ -121,10 +121,10 @@ impl Session {
                 match self.socket.poll_drain(task, &mut outbox) {
                     Poll::Ready(Ok(_)) if seat.closed => {}
                     Poll::Ready(Ok(_)) => hall.slots.unblock(self.place.member),
-                    Poll::Ready(Err(_)) => return Poll::Ready(Ending::Lost),
-                    Poll::Pending => {
+                    unfinished => {
+                        // Kept after an error too: what is in it is counted as lost.
                         seat.outbox = Some(outbox);
-                        return Poll::Pending;
+                        return unfinished.map(|_| Ending::Lost);
                     }
                 }
             }

@@ -107,7 +107,8 @@ impl Session {
         }
         let ping = &self.place.worker.node().options.ping;
         let silence = self.ticks_length(self.silence());
-        if self.awaiting_pong && silence >= ping.timeout {
+        // While the session waits for the layer it does not read, and the pong may be there.
+        if self.awaiting_pong && silence >= ping.timeout && self.publishing.is_none() {
             return Some(Ending::PingTimeout);
         }
         if !self.awaiting_pong && silence >= ping.interval {

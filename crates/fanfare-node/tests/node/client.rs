@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_layer::{LayerMetrics, MemoryLayer, Publish};
+use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish};
 use fanfare_node::{
     Admission, AdmitError, Inbound, Limits, Link, Node, NodeOptions, PingOptions, SessionContext,
-    Socket, Step,
+    Socket, Step, Ticket,
 };
 use fanfare_protocol::{DeliverTable, Envelope, Event, GroupName, Naming, NodeId, Plan, Target};
 use prometheus::Registry;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Rig {
     pub(crate) node: Node,
@@ -76,10 +76,18 @@ pub(crate) fn group(name: &str) -> GroupName {
 
 impl Rig {
     pub(crate) fn new(options: NodeOptions) -> Self {
+        Self::over(options, |memory| Arc::new(memory))
+    }
+
+    /// With a layer of the test's in front of the memory layer.
+    pub(crate) fn over(
+        options: NodeOptions,
+        layer: impl FnOnce(MemoryLayer) -> Arc<dyn ChannelLayer>,
+    ) -> Self {
         let registry = Registry::new();
         let metrics = LayerMetrics::new(&registry).unwrap();
         let node = Node::new(options, &registry, |sink| {
-            Arc::new(MemoryLayer::new(sink, metrics))
+            layer(MemoryLayer::new(sink, metrics))
         })
         .unwrap();
         let send = [("chat.message".to_owned(), "message".to_owned())].into();
@@ -96,15 +104,7 @@ impl Rig {
 
     pub(crate) async fn open(&self, groups: &[&str]) -> Result<Client, AdmitError> {
         let (server, client) = UnixStream::pair().unwrap();
-        let admission = Admission {
-            link: Link::of(&server),
-            plan: Arc::clone(&self.plan),
-            inbound: Rc::new(Chat),
-            groups: groups.iter().map(|name| group(name)).collect(),
-            welcome: false,
-            access: None,
-        };
-        let ticket = self.node.worker().admit(admission).await?;
+        let ticket = self.admit(&server, groups).await?;
         let channel = ticket.channel().as_str().to_owned();
         ticket.open(
             Socket::Unix(server),
@@ -119,6 +119,22 @@ impl Rig {
         client.fill(4).await;
         assert_eq!(client.queue.drain(..4).as_slice(), b"HEAD");
         Ok(client)
+    }
+
+    pub(crate) async fn admit(
+        &self,
+        socket: &UnixStream,
+        groups: &[&str],
+    ) -> Result<Ticket, AdmitError> {
+        let admission = Admission {
+            link: Link::of(socket),
+            plan: Arc::clone(&self.plan),
+            inbound: Rc::new(Chat),
+            groups: groups.iter().map(|name| group(name)).collect(),
+            welcome: false,
+            access: None,
+        };
+        self.node.worker().admit(admission).await
     }
 
     pub(crate) async fn publish(&self, target: Target, text: &str) {
@@ -174,6 +190,11 @@ pub(crate) enum Frame {
 
 impl Client {
     pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
+        assert!(self.try_send(opcode, payload).await, "the peer has gone");
+    }
+
+    /// Whether the peer was there to take it.
+    pub(crate) async fn try_send(&mut self, opcode: u8, payload: &[u8]) -> bool {
         let mask = [1, 2, 3, 4];
         let mut frame = vec![0x80 | opcode];
         match payload.len() {
@@ -190,7 +211,7 @@ impl Client {
                 .zip(mask.iter().cycle())
                 .map(|(byte, mask)| byte ^ mask),
         );
-        self.socket.write_all(&frame).await.unwrap();
+        self.socket.write_all(&frame).await.is_ok()
     }
 
     pub(crate) async fn text(&mut self, text: &str) {

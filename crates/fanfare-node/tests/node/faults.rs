@@ -61,6 +61,27 @@ async fn a_bridge_that_panics_is_rebuilt_and_subscribes_what_was_asked_meanwhile
     assert_eq!(rig.count("fanfare_sessions_closed_total", ""), 0.0);
 }
 
+#[test]
+fn a_worker_thread_that_dies_gives_the_bridge_to_the_next() {
+    let mut options = options();
+    options.subscribes = true;
+    let rig = Rig::new(options);
+    for number in 0..3 {
+        let rig = &rig;
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                actix::System::new().block_on(async move {
+                    let own = format!("g{number}");
+                    let mut client = rig.open(&[&own]).await.unwrap();
+                    rig.publish(Target::Group(group(&own)), "here").await;
+                    client.expect_text("here").await;
+                });
+            });
+        });
+    }
+    assert_eq!(rig.node.sessions(), 0);
+}
+
 #[actix::test]
 async fn a_session_that_panics_is_closed_with_1011_and_no_other_is() {
     let rig = Rig::new(options());

@@ -1,3 +1,4 @@
+mod bounds;
 mod client;
 #[cfg(feature = "fault")]
 mod faults;

@@ -1,0 +1,7 @@
+mod admission;
+mod app;
+mod client;
+mod handshakes;
+mod listeners;
+mod refusals;
+mod rig;
