@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use fanfare_rig::{Cluster, ClusterOptions, RawConnection, Socket, SocketOptions, within};
+use anyhow::{Result, ensure};
+use fanfare_rig::{
+    Cluster, ClusterOptions, RawConnection, Socket, SocketOptions, eventually, within,
+};
 
 use crate::support::{GROUP_ROUTE, SOON, error_code, refused, whole};
 
@@ -207,5 +209,44 @@ async fn an_illegal_group_made_from_the_path_is_400() -> Result<()> {
     cluster[0]
         .connect(&format!("/g/{}", "x".repeat(99)))
         .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn access_lines_name_each_step_and_leave_the_query_out() -> Result<()> {
+    let cluster = Cluster::memory().await?;
+    let node = &cluster[0];
+    node.connect("/ws/notifications?user=secret")
+        .await?
+        .close(1000)
+        .await?;
+    refused(
+        node,
+        "/ws/echo?token=secret",
+        "Origin: https://evil.example\r\n",
+    )
+    .await?;
+    node.api().get("/?token=secret").await?;
+    let steps = |path: &str| {
+        let log = node.log();
+        let lines = log.lines().filter_map(|line| line.split_once("WebSocket "));
+        let lines = lines.filter_map(|(_, line)| line.split_once(&format!(" {path} [127.0.0.1:")));
+        lines
+            .map(|(step, _)| step.to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    for (path, due) in [
+        ("/ws/notifications", "HANDSHAKING CONNECT DISCONNECT"),
+        ("/ws/echo", "HANDSHAKING REJECT DISCONNECT"),
+    ] {
+        eventually(SOON, &format!("{due} of {path}"), async || {
+            ensure!(steps(path) == due, "so far: {}", steps(path));
+            Ok(Some(()))
+        })
+        .await?;
+    }
+    assert!(node.log().contains("HTTP GET / 200 ["), "{}", node.log());
+    assert!(!node.log().contains("secret"), "{}", node.log());
     Ok(())
 }

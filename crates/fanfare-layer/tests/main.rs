@@ -7,6 +7,7 @@
 )]
 
 mod conformance;
+mod liveness;
 mod outage;
 mod support;
 mod transport;

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 
 use crate::support::{Node, SOON, group, numbered, numbers, options};
 
-const PROBE: Duration = Duration::from_millis(300);
+pub(crate) const PROBE: Duration = Duration::from_millis(300);
 
-fn node_of(server: &RedisServer) -> Result<Node> {
+pub(crate) fn node_of(server: &RedisServer) -> Result<Node> {
     let mut options = options([server.url()])?;
     options.probe = PROBE;
     options.publish_in_flight = 32;
@@ -152,7 +152,7 @@ async fn a_silently_dead_connection_is_noticed_without_traffic() -> Result<()> {
 
 /// Stands between a layer and its server. Frozen, it brings the answers of subscriber connections
 /// (the second of each pair) no more and keeps them open: a path that died on one side.
-async fn freezing_proxy(server: &RedisServer) -> Result<(u16, watch::Sender<bool>)> {
+pub(crate) async fn freezing_proxy(server: &RedisServer) -> Result<(u16, watch::Sender<bool>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let (port, target) = (listener.local_addr()?.port(), server.port());
     let (freeze, frozen) = watch::channel(false);
@@ -248,16 +248,5 @@ async fn a_layer_closes_while_its_server_is_away() -> Result<()> {
 async fn probes_measure_the_way_through_the_bus() -> Result<()> {
     let server = RedisServer::start()?;
     let node = node_of(&server)?;
-    eventually(SOON, "round trips", async || {
-        let families = node.registry.gather();
-        let named = |family: &&prometheus::proto::MetricFamily| {
-            family.name() == "fanfare_layer_round_trip_seconds"
-        };
-        let count = families
-            .iter()
-            .find(named)
-            .map(|family| family.get_metric()[0].get_histogram().get_sample_count());
-        Ok((count >= Some(2)).then_some(()))
-    })
-    .await
+    node.probes_return(2).await
 }

@@ -239,6 +239,20 @@ impl Node {
             .sum()
     }
 
+    /// Waits until that many probes have come back.
+    pub(crate) async fn probes_return(&self, count: u64) -> Result<()> {
+        eventually(SOON, "round trips", async || {
+            let families = self.registry.gather();
+            let family = families
+                .iter()
+                .find(|family| family.name() == "fanfare_layer_round_trip_seconds");
+            let seen =
+                family.map(|family| family.get_metric()[0].get_histogram().get_sample_count());
+            Ok((seen >= Some(count)).then_some(()))
+        })
+        .await
+    }
+
     pub(crate) async fn metric_becomes(&self, name: &str, label: &str, value: f64) -> Result<()> {
         eventually(SOON, name, async || {
             Ok((self.metric(name, label) == value).then_some(()))

@@ -16,7 +16,7 @@ use prometheus::IntCounter;
 use crate::node::Shared;
 use crate::supervise::Lifeline;
 
-/// Groups in one request to the layer.
+/// Groups asked for in one turn.
 const SUBSCRIBE_BATCH: usize = 500;
 /// How often emptied groups are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -36,14 +36,16 @@ impl Bridge {
         }
     }
 
-    fn subscribe(&self, groups: Vec<GroupName>, context: &mut Context<Self>) {
-        let asked = self.node.layer.subscribe(groups.clone());
+    /// One request a group: a host that is away does not keep the groups of the others waiting.
+    fn subscribe(&self, group: GroupName, context: &mut Context<Self>) {
+        let groups = [group];
+        let asked = self.node.layer.subscribe(groups.to_vec());
         context.spawn(wrap_future::<_, Self>(asked).map(
             move |answer, bridge, context| match answer {
                 Ok(()) => bridge.node.directory.subscribed(&groups),
                 Err(SubscribeError(reason)) => {
                     // Those who wait longer than they may answer 503 by themselves.
-                    tracing::warn!(groups = groups.len(), reason, "groups were not subscribed");
+                    tracing::debug!(reason, "a group was not subscribed");
                     context.run_later(SWEEP, move |bridge, _| {
                         bridge.node.directory.refused(&groups);
                     });
@@ -161,7 +163,9 @@ impl Stream for Wanted {
 
 impl StreamHandler<Subscribe> for Bridge {
     fn handle(&mut self, Subscribe(groups): Subscribe, context: &mut Self::Context) {
-        self.subscribe(groups, context);
+        for group in groups {
+            self.subscribe(group, context);
+        }
     }
 
     fn finished(&mut self, _: &mut Self::Context) {}

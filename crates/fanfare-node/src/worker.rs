@@ -304,13 +304,12 @@ impl Worker {
             next: 0,
             until: now + window,
         });
-        let ticks = until.saturating_duration_since(now).as_nanos()
-            / self.wheel.borrow().tick_length().as_nanos().max(1);
-        let left = slots.capacity().saturating_sub(next);
-        let share = u32::try_from(u128::from(left) / (ticks + 1))
-            .unwrap_or(left)
-            .max(1);
-        let end = slots.capacity().min(next.saturating_add(share));
+        let left = until.saturating_duration_since(now);
+        let capacity = slots.capacity();
+        let end = match u128::from(capacity) * window.saturating_sub(left).as_nanos() {
+            _ if left.is_zero() => capacity,
+            share => u32::try_from(share / window.as_nanos().max(1)).unwrap_or(capacity),
+        };
         let open = (next..end).filter_map(|slot| slots.occupant(slot));
         for member in open
             .filter(|member| !slots.is_closing(*member))
@@ -319,11 +318,9 @@ impl Worker {
             let reason = "node is shutting down";
             slots.condemn(member, Condemned::Close(CloseCode::GOING_AWAY, reason));
         }
-        next = end;
-        if next >= slots.capacity() {
-            // Handshakes that were under way have taken seats behind or before the cursor.
-            next = 0;
-        }
+        // Once the window is over every slot is looked at again: handshakes that were under way
+        // have taken seats before the cursor.
+        next = if left.is_zero() { 0 } else { end.max(next) };
         self.draining.set(Some(Draining { next, until }));
     }
 }

@@ -24,6 +24,9 @@ use crate::routes::Routes;
 use crate::signals::Signals;
 use crate::{access, banner};
 
+/// What may wait in the layer's stream, in inboxes of a worker: one read of the connection may
+/// bring more than an inbox holds.
+const STREAM: usize = 16;
 /// How often Redis is probed end to end, and how long it may take to answer.
 const PROBE: Duration = Duration::from_secs(2);
 /// How long an emptied group stays subscribed: a page that is loaded again finds it still there.
@@ -48,8 +51,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let server = Server::new(node.clone(), move || app(&app_shared, &routes))
         .workers(worker_threads(settings))
         .handshake_timeout(settings.limits.handshake)
-        .bind(settings.http.bind.clone())
-        .context("cannot listen")?;
+        .bind(settings.http.bind.clone())?;
     let addresses = server.addresses().to_vec();
     let listening: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let (handle, running) = server.run();
@@ -147,7 +149,7 @@ fn layer(
                 prefix: settings.layer.prefix.clone(),
                 node,
                 publish_in_flight: settings.limits.inbox_frames,
-                inbox: settings.limits.inbox_frames,
+                inbox: settings.limits.inbox_frames.saturating_mul(STREAM),
                 probe: PROBE,
             };
             redis::pubsub(options, metrics)

@@ -322,9 +322,11 @@ fn names_are_checked_before_anything_is_published() {
         ["--channel", "fanfare:x"],
         ["--user", ""],
     ] {
-        let mut arguments = vec!["publish", "--set", &hosts, "{\"type\":\"a\"}"];
-        arguments.extend(target);
-        let ran = run(&arguments);
-        assert_eq!(ran.status, 64, "{arguments:?}: {}", ran.err);
+        for layer in [hosts.as_str(), "layer.backend=memory"] {
+            let mut arguments = vec!["publish", "--set", layer, "{\"type\":\"a\"}"];
+            arguments.extend(target);
+            let ran = run(&arguments);
+            assert_eq!(ran.status, 64, "{arguments:?}: {}", ran.err);
+        }
     }
 }

@@ -20,6 +20,8 @@ use crate::{Delivery, LayerMetrics};
 
 /// Deliveries a reader takes at once.
 const BATCH: usize = 256;
+/// Bodies that wait together, however few they are.
+const MOST_BYTES: usize = 64 << 20;
 /// At most one line about dropped messages in this time.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
@@ -44,6 +46,8 @@ struct Message {
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
+    /// The sum of their bodies.
+    bytes: usize,
     closed: bool,
 }
 
@@ -66,27 +70,23 @@ impl Inbox {
 
     pub(super) fn push(&self, target: Target, body: &[u8]) {
         self.metrics.received.inc();
-        let message = Message {
-            target,
-            body: Bytes::copy_from_slice(body),
-            arrived: Instant::now(),
-        };
-        let refused = {
+        {
             let mut queue = self.queue.lock();
-            if queue.messages.len() < self.limit {
-                queue.messages.push_back(message);
-                None
-            } else {
-                Some(message)
-            }
-        };
-        match refused {
-            None => self.arrived.notify_one(),
-            Some(message) => {
+            let fits = queue.messages.is_empty() || queue.bytes + body.len() <= MOST_BYTES;
+            if !fits || queue.messages.len() >= self.limit {
+                drop(queue);
                 let cause = &self.metrics.dropped.inbox_full;
-                self.dropped(cause, spelled(&message.target), "the inbox is full");
+                self.dropped(cause, spelled(&target), "the inbox is full");
+                return;
             }
+            queue.bytes += body.len();
+            queue.messages.push_back(Message {
+                target,
+                body: Bytes::copy_from_slice(body),
+                arrived: Instant::now(),
+            });
         }
+        self.arrived.notify_one();
     }
 
     /// Counts a message on a Redis channel that names no target.
@@ -135,7 +135,8 @@ impl Inbox {
     fn take(&self) -> (Vec<Message>, bool) {
         let mut queue = self.queue.lock();
         let count = queue.messages.len().min(BATCH);
-        let messages = queue.messages.drain(..count).collect();
+        let messages: Vec<Message> = queue.messages.drain(..count).collect();
+        queue.bytes -= messages.iter().map(|it| it.body.len()).sum::<usize>();
         (messages, queue.closed)
     }
 
@@ -186,5 +187,29 @@ fn spelled(target: &Target) -> &str {
     match target {
         Target::Group(group) => group.as_str(),
         Target::Channel(channel) => channel.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::GroupName;
+
+    use super::*;
+
+    #[test]
+    fn large_bodies_fill_the_inbox_before_their_number_does() {
+        let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
+        let inbox = Inbox::new(1000, metrics.clone());
+        let target = Target::Group(GroupName::parse("room").unwrap());
+        let push = |bytes: usize| inbox.push(target.clone(), &vec![0; bytes]);
+        let piece = MOST_BYTES / 4;
+        (0..4).for_each(|_| push(piece));
+        push(1);
+        assert_eq!(metrics.dropped.inbox_full.get(), 1);
+        assert_eq!(inbox.take().0.len(), 4);
+        push(MOST_BYTES + 1);
+        assert_eq!(metrics.dropped.inbox_full.get(), 1, "one is always taken");
+        push(1);
+        assert_eq!(metrics.dropped.inbox_full.get(), 2);
     }
 }

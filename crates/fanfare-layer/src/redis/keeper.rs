@@ -1,8 +1,11 @@
 //! Keeps one host connected: a task for each, until the layer is closed.
 
+use std::mem;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -38,6 +41,21 @@ pub(super) struct Running {
     pub(super) inbox: Arc<Inbox>,
 }
 
+/// What a keeper remembers from one connection to the next.
+struct Past {
+    backoff: Backoff,
+    /// Whether there has ever been a connection.
+    was_up: bool,
+    /// Whether the present outage is logged.
+    told: bool,
+}
+
+/// What comes after a connection.
+enum Turn {
+    Again,
+    Closing,
+}
+
 /// How a connection came to its end.
 enum End {
     Lost(String),
@@ -47,40 +65,21 @@ enum End {
 impl Keeper {
     pub(super) async fn run(self) {
         let mut closing = self.closing.clone();
-        let mut backoff = Backoff::new();
-        // Whether there has ever been a connection, and whether the present outage is logged.
-        let (mut was_up, mut told) = (false, false);
+        let mut past = Past::default();
         loop {
-            let attempt = tokio::select! {
-                () = closed(&mut closing) => break,
-                attempt = self.connect() => attempt,
-            };
-            match attempt {
-                Ok((mut link, round)) => {
-                    let start = Instant::now();
-                    self.up(was_up);
-                    // After that, so that whoever awaited a subscription can publish at once.
-                    self.parts.subscriptions.acknowledged(round);
-                    (was_up, told) = (true, true);
-                    match self.serve(&mut link).await {
-                        End::Lost(reason) => self.lost(&reason),
-                        End::Closing => {
-                            self.say_goodbye(&mut link).await;
-                            break;
-                        }
-                    }
-                    if start.elapsed() >= STEADY {
-                        backoff.reset();
-                    }
-                }
-                Err(reason) => {
-                    self.failed(&reason, told);
-                    told = true;
+            // A panic must not leave a host that looks up and that nobody serves.
+            let turn = AssertUnwindSafe(self.turn(&mut past, &mut closing));
+            match turn.catch_unwind().await {
+                Ok(Turn::Closing) => break,
+                Ok(Turn::Again) => {}
+                Err(_) => {
+                    self.fail("its keeper panicked");
+                    tracing::error!(host = %self.host, "the keeper of a host panicked, starting over");
                 }
             }
             tokio::select! {
                 () = closed(&mut closing) => break,
-                () = sleep(backoff.next()) => self.parts.metrics.reconnects.inc(),
+                () = sleep(past.backoff.next()) => self.parts.metrics.reconnects.inc(),
             }
         }
         self.parts.pipe.refuse(PublishError::Closed);
@@ -88,6 +87,38 @@ impl Keeper {
         self.parts.subscriptions.close();
         self.board.set(self.index, false);
         drop(self.running);
+    }
+
+    /// One connection, from the attempt to its end.
+    async fn turn(&self, past: &mut Past, closing: &mut watch::Receiver<bool>) -> Turn {
+        let attempt = tokio::select! {
+            () = closed(closing) => return Turn::Closing,
+            attempt = self.connect() => attempt,
+        };
+        let (mut link, round) = match attempt {
+            Ok(connected) => connected,
+            Err(reason) => {
+                self.failed(&reason, mem::replace(&mut past.told, true));
+                return Turn::Again;
+            }
+        };
+        let start = Instant::now();
+        past.told = true;
+        self.up(mem::replace(&mut past.was_up, true));
+        // After that, so that whoever awaited a subscription can publish at once.
+        self.parts.subscriptions.acknowledged(round);
+        match self.serve(&mut link).await {
+            End::Lost(reason) => self.lost(&reason),
+            End::Closing => {
+                self.say_goodbye(&mut link).await;
+                return Turn::Closing;
+            }
+        }
+        link.end().await;
+        if start.elapsed() >= STEADY {
+            past.backoff.reset();
+        }
+        Turn::Again
     }
 
     async fn connect(&self) -> Result<(Link, Round), String> {
@@ -143,6 +174,16 @@ impl Keeper {
     }
 }
 
+impl Default for Past {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::new(),
+            was_up: false,
+            told: false,
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let mut left = 0;
@@ -166,4 +207,69 @@ async fn drained(mut closing: watch::Receiver<bool>, pipe: &Pipe, limit: Duratio
     closed(&mut closing).await;
     // What is not answered by now is told so when the connection goes.
     let _ = timeout(limit, pipe.idle()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use fanfare_protocol::NodeId;
+    use fanfare_rig::{eventually, within};
+    use tracing::span;
+
+    use crate::LayerMetrics;
+    use crate::redis::{Host, PubSubOptions, pubsub};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Panics at the first line that the layer logs, inside its task.
+    #[derive(Default)]
+    struct Saboteur(AtomicBool);
+
+    impl tracing::Subscriber for Saboteur {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            metadata.target().starts_with("fanfare_layer")
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            assert!(self.0.swap(true, Ordering::Relaxed), "injected");
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_task_of_a_host_is_survived() -> anyhow::Result<()> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let port = free.local_addr()?.port();
+        drop(free);
+        let metrics = LayerMetrics::new(&prometheus::Registry::new())?;
+        let options = PubSubOptions {
+            hosts: vec![Host::parse(&format!("redis://127.0.0.1:{port}"))?],
+            prefix: "asgi".into(),
+            node: NodeId::random()?,
+            publish_in_flight: 1,
+            inbox: 1,
+            probe: SOON,
+        };
+        let _sabotage = tracing::subscriber::set_default(Saboteur::default());
+        let layer = pubsub(options, metrics.clone());
+        eventually(SOON, "attempts after the panic", async || {
+            Ok((metrics.reconnects.get() >= 2).then_some(()))
+        })
+        .await?;
+        within(SOON, "the close", layer.close()).await
+    }
 }

@@ -14,10 +14,13 @@ use super::inbox::Inbox;
 use super::keeper::{Keeper, Running};
 use super::keys::Keys;
 use super::link::Parts;
-use super::pipe::Pipe;
+use super::pipe::{Pipe, Room};
 use super::shard::shard;
 use super::subscriptions::Subscriptions;
 use crate::{ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError};
+
+/// Bodies of publishes in flight, over all hosts.
+const IN_FLIGHT_BYTES: usize = 32 << 20;
 
 type Answers = Vec<oneshot::Receiver<Result<(), SubscribeError>>>;
 
@@ -51,7 +54,11 @@ impl PubSubLayer {
         let mut hosts = Vec::with_capacity(count);
         for (index, host) in options.hosts.into_iter().enumerate() {
             let unheard = PublishError::Down(format!("{host} has not answered yet"));
-            let pipe = Arc::new(Pipe::new(share, unheard, metrics.clone()));
+            let room = Room {
+                publishes: share,
+                bytes: IN_FLIGHT_BYTES / count.max(1),
+            };
+            let pipe = Arc::new(Pipe::new(room, unheard, metrics.clone()));
             let subscriptions = Arc::new(Subscriptions::new(metrics.clone()));
             let parts = Parts {
                 keys: keys.clone(),
@@ -60,6 +67,7 @@ impl PubSubLayer {
                 subscriptions: subscriptions.clone(),
                 metrics: metrics.clone(),
                 probe: options.probe,
+                probes: Arc::default(),
             };
             let keeper = Keeper {
                 host,

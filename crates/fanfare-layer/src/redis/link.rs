@@ -1,7 +1,7 @@
 //! Both connections to one host, from their opening to the first thing that goes wrong.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -15,6 +15,7 @@ use tokio::time::{sleep_until, timeout};
 use super::inbox::Inbox;
 use super::keys::Keys;
 use super::pipe::{Batch, Pipe};
+use super::pulse::Pulse;
 use super::subscriptions::{Round, Subscriptions};
 use crate::LayerMetrics;
 
@@ -32,6 +33,9 @@ pub(super) struct Parts {
     pub(super) metrics: LayerMetrics,
     /// How often to probe, and how long an answer of any kind may take.
     pub(super) probe: Duration,
+    /// The number of the latest probe. Counted over all links, so that a probe of an earlier one,
+    /// which Redis may have read late, is not taken for one of this.
+    pub(super) probes: Arc<AtomicU64>,
 }
 
 /// Open connections, with everything subscribed.
@@ -40,8 +44,17 @@ pub(super) struct Link {
     subscriber: PubSubSink,
     /// Empties redis-rs' queue, which has no bound, into the inbox, which has one.
     drain: JoinHandle<()>,
-    pulse: Arc<Pulse>,
+    /// Tells the drain, which may be busy for long, that the link is over.
+    over: Arc<AtomicBool>,
+    pulses: Pulses,
     echoes: watch::Receiver<Echo>,
+}
+
+/// The signs of life of both connections.
+#[derive(Clone)]
+struct Pulses {
+    publisher: Arc<Pulse>,
+    subscriber: Arc<Pulse>,
 }
 
 /// The last probe that came back.
@@ -49,12 +62,6 @@ pub(super) struct Link {
 struct Echo {
     number: u64,
     arrived: Instant,
-}
-
-/// When the subscriber connection gave its last sign of life, in milliseconds since its start.
-struct Pulse {
-    start: Instant,
-    last: AtomicU64,
 }
 
 impl Link {
@@ -67,7 +74,7 @@ impl Link {
     ) -> Result<(Self, Round), String> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
-            .set_response_timeout(Some(parts.probe));
+            .set_response_timeout(None);
         let connections = async {
             let publisher = client
                 .get_multiplexed_async_connection_with_config(&config)
@@ -79,19 +86,21 @@ impl Link {
             .map_err(|_| format!("no connection within {connect_limit:?}"))?
             .map_err(|error| error.to_string())?;
         let (subscriber, stream) = pubsub.split();
-        let start = Instant::now();
-        let pulse = Arc::new(Pulse {
-            start,
-            last: AtomicU64::new(0),
-        });
+        let pulses = Pulses {
+            publisher: Arc::new(Pulse::new()),
+            subscriber: Arc::new(Pulse::new()),
+        };
         let (echo, echoes) = watch::channel(Echo {
             number: 0,
-            arrived: start,
+            arrived: Instant::now(),
         });
+        let over = Arc::new(AtomicBool::new(false));
         let intake = Intake {
             keys: parts.keys.clone(),
             inbox: parts.inbox.clone(),
-            pulse: pulse.clone(),
+            over: over.clone(),
+            pulse: pulses.subscriber.clone(),
+            probes: parts.probes.clone(),
             echo,
         };
         // Spawned: it must go on while the link waits for an acknowledgement. Unconstrained,
@@ -101,7 +110,8 @@ impl Link {
             publisher,
             subscriber,
             drain,
-            pulse,
+            over,
+            pulses,
             echoes,
         };
         let round = link.restore(parts).await?;
@@ -112,9 +122,9 @@ impl Link {
     pub(super) async fn serve(&mut self, parts: &Parts) -> String {
         let mut subscriber = self.subscriber.clone();
         tokio::select! {
-            reason = write(self.publisher.clone(), &parts.pipe) => reason,
+            reason = write(&self.publisher, &self.pulses.publisher, parts) => reason,
             reason = follow(&mut subscriber, parts) => reason,
-            reason = probe(self.publisher.clone(), self.echoes.clone(), &self.pulse, parts) => reason,
+            reason = probe(&self.publisher, self.echoes.clone(), &self.pulses, parts) => reason,
             _ = &mut self.drain => "the subscriber connection was closed".into(),
         }
     }
@@ -133,6 +143,17 @@ impl Link {
             .map_err(|error| error.to_string())
     }
 
+    /// Ends the connections. When it returns, nothing of them comes into the inbox any more: the
+    /// next link could bring the same messages.
+    pub(super) async fn end(mut self) {
+        self.over.store(true, Ordering::Release);
+        self.drain.abort();
+        if !self.drain.is_finished() {
+            // An error is the abort.
+            let _ = (&mut self.drain).await;
+        }
+    }
+
     async fn restore(&mut self, parts: &Parts) -> Result<Round, String> {
         let limited = timeout(parts.probe, async {
             self.subscriber.subscribe(&parts.keys.node).await?;
@@ -147,12 +168,13 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
         self.drain.abort();
     }
 }
 
 /// Writes publishes; several batches are on their way at once, in order.
-async fn write(publisher: MultiplexedConnection, pipe: &Arc<Pipe>) -> String {
+async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, parts: &Parts) -> String {
     let mut flying = FuturesOrdered::new();
     loop {
         tokio::select! {
@@ -163,19 +185,29 @@ async fn write(publisher: MultiplexedConnection, pipe: &Arc<Pipe>) -> String {
                     return reason;
                 }
             }
-            batch = pipe.next_batch(), if flying.len() < FLYING => {
-                flying.push_back(send(publisher.clone(), batch));
+            batch = parts.pipe.next_batch(), if flying.len() < FLYING => {
+                flying.push_back(send(publisher.clone(), batch, pulse, parts.probe));
             }
         }
     }
 }
 
-async fn send(mut publisher: MultiplexedConnection, batch: Batch) -> Result<(), String> {
+async fn send(
+    mut publisher: MultiplexedConnection,
+    batch: Batch,
+    pulse: &Pulse,
+    limit: Duration,
+) -> Result<(), String> {
     let commands = batch.commands();
     // Unconstrained: with tokio's budget used up it would return before it has written anything,
     // and the next batch could overtake.
-    let sent = unconstrained(publisher.send_packed_commands(&commands, 0, batch.len())).await;
+    let sent = unconstrained(publisher.send_packed_commands(&commands, 0, batch.len()));
+    // Large batches before this one may take their time.
+    let Some(sent) = pulse.wait(limit, sent).await else {
+        return Err(format!("publishes were not answered within {limit:?}"));
+    };
     batch.answered(sent.map_err(|error| error.to_string())?);
+    pulse.beat();
     Ok(())
 }
 
@@ -220,51 +252,33 @@ fn answer(
 /// Sends probes through the bus, from the one connection to the other. Returns when one did not
 /// come back in time and nothing else came either: a lagging connection is not a dead one.
 async fn probe(
-    mut publisher: MultiplexedConnection,
+    publisher: &MultiplexedConnection,
     mut echoes: watch::Receiver<Echo>,
-    pulse: &Pulse,
+    pulses: &Pulses,
     parts: &Parts,
 ) -> String {
-    for number in 1_u64.. {
+    let mut publisher = publisher.clone();
+    loop {
         let sent = Instant::now();
+        let number = parts.probes.fetch_add(1, Ordering::Relaxed) + 1;
         let mut command = redis::cmd("PUBLISH");
         command.arg(&parts.keys.node).arg(number);
-        if let Err(error) = command.query_async::<()>(&mut publisher).await {
-            return format!("a probe was not taken: {error}");
+        let taken = command.query_async::<()>(&mut publisher);
+        match pulses.publisher.wait(parts.probe, taken).await {
+            Some(Ok(())) => pulses.publisher.beat(),
+            Some(Err(error)) => return format!("a probe was not taken: {error}"),
+            None => return format!("a probe was not taken within {:?}", parts.probe),
         }
-        loop {
-            let deadline = sent.max(pulse.last()) + parts.probe;
-            if deadline <= Instant::now() {
-                return format!("a probe did not come back within {:?}", parts.probe);
+        let echo = echoes.wait_for(|echo| echo.number == number);
+        match pulses.subscriber.wait(parts.probe, echo).await {
+            Some(Ok(echo)) => {
+                let round_trip = echo.arrived.saturating_duration_since(sent);
+                parts.metrics.round_trip.observe(round_trip.as_secs_f64());
             }
-            let echo = timeout(
-                deadline.saturating_duration_since(Instant::now()),
-                echoes.wait_for(|echo| echo.number >= number),
-            );
-            match echo.await {
-                Ok(Ok(echo)) => {
-                    let round_trip = echo.arrived.saturating_duration_since(sent);
-                    parts.metrics.round_trip.observe(round_trip.as_secs_f64());
-                    break;
-                }
-                Ok(Err(_)) => return "the subscriber connection was closed".into(),
-                Err(_) => {}
-            }
+            Some(Err(_)) => return "the subscriber connection was closed".into(),
+            None => return format!("a probe did not come back within {:?}", parts.probe),
         }
         sleep_until((sent + parts.probe).into()).await;
-    }
-    "the probes ran out".into()
-}
-
-impl Pulse {
-    fn beat(&self) {
-        let since = self.start.elapsed().as_millis();
-        self.last
-            .store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 }
 
@@ -272,13 +286,18 @@ impl Pulse {
 struct Intake {
     keys: Arc<Keys>,
     inbox: Arc<Inbox>,
+    over: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
+    probes: Arc<AtomicU64>,
     echo: watch::Sender<Echo>,
 }
 
 impl Intake {
     async fn drain(self, mut messages: PubSubStream) {
         while let Some(message) = messages.next().await {
+            if self.over.load(Ordering::Acquire) {
+                return;
+            }
             self.pulse.beat();
             self.take(&message);
         }
@@ -287,8 +306,12 @@ impl Intake {
     fn take(&self, message: &Msg) {
         let channel = message.get_channel_name();
         if channel == self.keys.node {
-            // Others may have something to say on this channel one day; only a number is a probe.
-            if let Ok(number) = message.get_payload::<u64>() {
+            // Others may have something to say on this channel one day; only the latest
+            // number is a probe.
+            let latest = self.probes.load(Ordering::Relaxed);
+            if let Ok(number) = message.get_payload::<u64>()
+                && number == latest
+            {
                 self.echo.send_replace(Echo {
                     number,
                     arrived: Instant::now(),

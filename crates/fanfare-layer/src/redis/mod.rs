@@ -15,6 +15,7 @@ mod keys;
 mod layer;
 mod link;
 mod pipe;
+mod pulse;
 mod shard;
 mod subscriptions;
 
@@ -38,12 +39,13 @@ pub struct PubSubOptions {
     /// This node, for its point-to-point pattern.
     pub node: NodeId,
     /// Publishes in flight over all hosts before [`crate::Publish::Full`]; each host has an equal
-    /// share, and at least one.
+    /// share, and at least one. Bodies of 32 MiB together are as full.
     pub publish_in_flight: usize,
     /// Deliveries that wait to be drained from the stream before they are dropped and counted.
+    /// Bodies of 64 MiB together are as full.
     pub inbox: usize,
-    /// How often the bus is probed end to end, and how long a probe, or any other answer, may take
-    /// before the connection counts as dead.
+    /// How often the bus is probed end to end, and how long a connection that owes an answer may be
+    /// silent before it counts as dead.
     pub probe: Duration,
 }
 

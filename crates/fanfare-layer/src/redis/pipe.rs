@@ -12,25 +12,32 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{LayerMetrics, Publish, PublishError};
 
-/// Publishes and bytes that go out in one write.
+/// Publishes and bytes that go out in one write. A slow line must bring a batch over, and its
+/// answer back, within the time of a probe.
 const BATCH_JOBS: usize = 256;
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
 
 type Outcome = Result<(), PublishError>;
 
 /// Takes publishes from any thread and hands them to the host's writer in batches.
 ///
-/// Not more than `limit` are queued or unanswered at once. The ones beyond wait in line: a place
+/// Not more than there is [`Room`] for are queued or unanswered at once. The ones beyond wait in line: a place
 /// that comes free goes to the first of them at once, whether or not its publisher looks, so the
 /// order of the calls is the order on the wire.
 pub(super) struct Pipe {
-    limit: usize,
+    room: Room,
     state: Mutex<State>,
     /// There is something to write.
     work: Notify,
     /// Nothing is in flight any more.
     idle: Notify,
     metrics: LayerMetrics,
+}
+
+/// How much may be queued or unanswered. The publish that reaches the bytes is taken whole.
+pub(super) struct Room {
+    pub(super) publishes: usize,
+    pub(super) bytes: usize,
 }
 
 struct State {
@@ -42,6 +49,8 @@ struct State {
     next_ticket: u64,
     /// Queued and unanswered ones.
     in_flight: usize,
+    /// The sum of their bodies.
+    bytes: usize,
 }
 
 struct Job {
@@ -69,16 +78,17 @@ struct Ticket {
 }
 
 impl Pipe {
-    pub(super) fn new(limit: usize, refusal: PublishError, metrics: LayerMetrics) -> Self {
+    pub(super) fn new(room: Room, refusal: PublishError, metrics: LayerMetrics) -> Self {
         let state = State {
             refusal: Some(refusal),
             queue: VecDeque::new(),
             waiting: VecDeque::new(),
             next_ticket: 0,
             in_flight: 0,
+            bytes: 0,
         };
         Self {
-            limit: limit.max(1),
+            room,
             state: Mutex::new(state),
             work: Notify::new(),
             idle: Notify::new(),
@@ -99,9 +109,8 @@ impl Pipe {
             body,
             answer,
         };
-        if state.in_flight < self.limit {
-            state.in_flight += 1;
-            state.queue.push_back(job);
+        if self.room.is_in(&state) {
+            state.enqueue(job);
             drop(state);
             self.work.notify_one();
             return Publish::Sent(answered);
@@ -139,6 +148,7 @@ impl Pipe {
         state.refusal = Some(reason.clone());
         let mut jobs = mem::take(&mut state.queue);
         state.in_flight -= jobs.len();
+        state.bytes -= jobs.iter().map(|job| job.body.len()).sum::<usize>();
         jobs.extend(
             mem::take(&mut state.waiting)
                 .into_iter()
@@ -179,15 +189,15 @@ impl Pipe {
         }
     }
 
-    fn release(&self, count: usize) {
+    fn release(&self, count: usize, bytes: usize) {
         let mut state = self.state.lock();
         state.in_flight -= count;
+        state.bytes -= bytes;
         let mut let_in = Vec::new();
-        while state.in_flight < self.limit
+        while self.room.is_in(&state)
             && let Some(first) = state.waiting.pop_front()
         {
-            state.in_flight += 1;
-            state.queue.push_back(first.job);
+            state.enqueue(first.job);
             let_in.push(first.admitted);
         }
         let idle = state.in_flight == 0;
@@ -233,7 +243,20 @@ impl Pipe {
     }
 }
 
+impl Room {
+    /// There is always room for one.
+    fn is_in(&self, state: &State) -> bool {
+        state.in_flight == 0 || (state.in_flight < self.publishes && state.bytes < self.bytes)
+    }
+}
+
 impl State {
+    fn enqueue(&mut self, job: Job) {
+        self.in_flight += 1;
+        self.bytes += job.body.len();
+        self.queue.push_back(job);
+    }
+
     fn take_batch(&mut self) -> Vec<Job> {
         let mut bytes = 0;
         let mut jobs = Vec::new();
@@ -253,6 +276,10 @@ impl Batch {
         self.jobs.len()
     }
 
+    fn bytes(&self) -> usize {
+        self.jobs.iter().map(|job| job.body.len()).sum()
+    }
+
     /// The PUBLISH commands in order.
     pub(super) fn commands(&self) -> redis::Pipeline {
         let mut commands = redis::Pipeline::with_capacity(self.jobs.len());
@@ -268,6 +295,7 @@ impl Batch {
     /// The server's answers, one per publish. PUBLISH answers with a number of receivers, which
     /// says nothing: other nodes may have none.
     pub(super) fn answered(mut self, replies: Vec<redis::Value>) {
+        let bytes = self.bytes();
         let jobs = mem::take(&mut self.jobs);
         let count = jobs.len();
         for (job, reply) in jobs.into_iter().zip(replies) {
@@ -279,12 +307,13 @@ impl Batch {
                 _ => self.pipe.settle(job, Ok(())),
             }
         }
-        self.pipe.release(count);
+        self.pipe.release(count, bytes);
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        let bytes = self.bytes();
         let jobs = mem::take(&mut self.jobs);
         if jobs.is_empty() {
             return;
@@ -294,7 +323,7 @@ impl Drop for Batch {
             let lost = PublishError::Unanswered("the connection was lost".into());
             self.pipe.settle(job, Err(lost));
         }
-        self.pipe.release(count);
+        self.pipe.release(count, bytes);
     }
 }
 
@@ -319,88 +348,4 @@ fn wait_in_line(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pipe(limit: usize) -> Arc<Pipe> {
-        let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
-        let pipe = Pipe::new(limit, PublishError::Down("not yet".into()), metrics);
-        pipe.open();
-        Arc::new(pipe)
-    }
-
-    fn publish(pipe: &Arc<Pipe>, name: &str) -> Publish {
-        pipe.publish(name.into(), Bytes::new())
-    }
-
-    async fn write_one(pipe: &Arc<Pipe>) -> String {
-        let batch = pipe.next_batch().await;
-        assert_eq!(batch.len(), 1);
-        let name = batch.jobs[0].channel.clone();
-        batch.answered(vec![redis::Value::Int(0)]);
-        name
-    }
-
-    #[tokio::test]
-    async fn those_who_wait_are_served_in_their_order_and_not_overtaken() {
-        let pipe = pipe(1);
-        let first = publish(&pipe, "1");
-        assert!(matches!(first, Publish::Sent(_)));
-        let second = publish(&pipe, "2");
-        let given_up = publish(&pipe, "3");
-        let fourth = publish(&pipe, "4");
-        assert!(matches!(second, Publish::Full(_)));
-        drop(given_up);
-        assert_eq!(write_one(&pipe).await, "1");
-        let fifth = publish(&pipe, "5");
-        for name in ["2", "4", "5"] {
-            assert_eq!(write_one(&pipe).await, name);
-        }
-        for publish in [first, second, fourth, fifth] {
-            assert_eq!(publish.confirmed().await, Ok(()));
-        }
-        assert_eq!(pipe.metrics.failures.abandoned.get(), 1);
-        assert_eq!(pipe.metrics.published.get(), 4);
-    }
-
-    #[tokio::test]
-    async fn a_lost_host_fails_the_written_the_queued_and_the_waiting() {
-        let pipe = pipe(2);
-        let written = publish(&pipe, "1");
-        let batch = pipe.next_batch().await;
-        let queued = publish(&pipe, "2");
-        let waiting = publish(&pipe, "3");
-        assert!(matches!(waiting, Publish::Full(_)));
-        drop(batch);
-        pipe.refuse(PublishError::Down("gone".into()));
-        assert!(matches!(
-            written.confirmed().await,
-            Err(PublishError::Unanswered(_))
-        ));
-        for publish in [queued, waiting] {
-            assert_eq!(
-                publish.confirmed().await,
-                Err(PublishError::Down("gone".into()))
-            );
-        }
-        pipe.open();
-        assert!(matches!(publish(&pipe, "4"), Publish::Sent(_)));
-        assert!(matches!(publish(&pipe, "5"), Publish::Sent(_)));
-    }
-
-    #[tokio::test]
-    async fn an_error_of_the_server_reaches_its_publisher_only() {
-        let pipe = pipe(2);
-        let (refused, taken) = (publish(&pipe, "1"), publish(&pipe, "2"));
-        let error = redis::parse_redis_value(b"-NOPERM not you\r\n").unwrap();
-        pipe.next_batch()
-            .await
-            .answered(vec![error, redis::Value::Int(0)]);
-        assert!(matches!(
-            refused.confirmed().await,
-            Err(PublishError::Down(_))
-        ));
-        assert_eq!(taken.confirmed().await, Ok(()));
-        assert_eq!(pipe.metrics.failures.refused.get(), 1);
-    }
-}
+mod tests;

@@ -31,9 +31,9 @@ pub(super) async fn run(settings: &Settings, arguments: Publish) -> Result<(), F
         Backend::Redis => layer::naming(&settings.layer.prefix),
         Backend::Memory => Naming::plain(&settings.layer.prefix),
     };
+    let target = target(&arguments, &naming)?;
     if settings.layer.backend == Backend::Redis && arguments.api.url.is_none() {
         logging::init_for_command().context("starting the log")?;
-        let target = target(&arguments, &naming)?;
         let exclude = arguments.exclude.iter().map(|name| naming.channel(name));
         let exclude = exclude.collect::<Result<_, _>>().map_err(Failed::usage)?;
         return to_layer(settings, target, event, exclude).await;
@@ -58,7 +58,8 @@ fn parse(text: &str) -> Result<Event, Failed> {
             line,
             column,
         } => Failed::usage(format_args!(
-            "no JSON at line {line}, column {column}: {message}"
+            "no JSON at line {line}, column {}: {message}",
+            column.max(1)
         )),
         other => Failed::usage(other),
     })?;

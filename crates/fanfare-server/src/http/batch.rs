@@ -1,10 +1,13 @@
 //! `POST /batch`: many events in one request, each with a result of its own.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use fanfare_layer::Publish;
 use fanfare_node::Node;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -15,14 +18,14 @@ use super::publish::{self, Address, Publication};
 /// The most events of one batch.
 const MAX_EVENTS: usize = 1000;
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch<'a> {
     #[serde(borrow)]
     events: Vec<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Item<'a> {
     #[serde(borrow)]
@@ -37,6 +40,9 @@ struct Item<'a> {
     #[serde(default)]
     exclude: Vec<String>,
 }
+
+/// A struct written as a JSON object: serde alone would also take an array of its fields.
+struct Object<T>(T);
 
 /// Publishes the events of a batch in their order; the results are in the same order. One that
 /// fails does not stop those after it.
@@ -58,14 +64,15 @@ pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, ApiE
 }
 
 fn read(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
-    let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| {
+    let batch: Object<Batch<'_>> = serde_json::from_slice(body).map_err(|error| {
         let code = if error.is_data() {
             Code::InvalidBatch
         } else {
             Code::InvalidJson
         };
-        ApiError::new(code, error.to_string()).at_position(error.line(), error.column())
+        ApiError::new(code, reason(&error)).at_position(error.line(), error.column())
     })?;
+    let Object(batch) = batch;
     if batch.events.len() > MAX_EVENTS {
         let message = format!("{} events are more than {MAX_EVENTS}", batch.events.len());
         return Err(ApiError::new(Code::InvalidBatch, message).at("events"));
@@ -74,8 +81,8 @@ fn read(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
 }
 
 fn publication(item: &str, node: &Node) -> Result<Publication, ApiError> {
-    let item: Item<'_> = serde_json::from_str(item)
-        .map_err(|error| ApiError::new(Code::InvalidBatch, error.to_string()))?;
+    let Object(item): Object<Item<'_>> = serde_json::from_str(item)
+        .map_err(|error| ApiError::new(Code::InvalidBatch, reason(&error)))?;
     let target = address(&item)?.target(node)?;
     let event = event::parse(item.event.get().as_bytes()).map_err(|error| error.below("event"))?;
     let exclude = publish::excluded(item.exclude.iter().map(String::as_str), node)?;
@@ -103,6 +110,15 @@ fn address<'i>(item: &'i Item<'_>) -> Result<Address<'i>, ApiError> {
     }
 }
 
+/// What serde_json says without its position, which stands in fields of its own.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
+    }
+}
+
 async fn result(step: Result<Publish, ApiError>) -> Value {
     let outcome = match step {
         Ok(publish) => publish.confirmed().await.map_err(ApiError::from),
@@ -111,6 +127,26 @@ async fn result(step: Result<Publish, ApiError>) -> Value {
     match outcome {
         Ok(()) => json!({ "status": 202 }),
         Err(error) => json!({ "status": error.status().as_u16(), "error": error.body() }),
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
     }
 }
 
@@ -127,12 +163,15 @@ mod tests {
         );
         for other in [
             "[]",
+            "[[]]",
             "{}",
             "{\"events\": 1}",
             "{\"events\": [], \"more\": 1}",
         ] {
             let error = read(other.as_bytes()).unwrap_err().body();
             assert_eq!(error["code"], "invalid_batch", "{other}");
+            let message = error["message"].as_str().unwrap();
+            assert!(!message.contains(" at line "), "{message}");
         }
     }
 

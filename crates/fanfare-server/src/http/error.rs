@@ -83,12 +83,15 @@ impl Code {
             }
             // The header alone: actix-web's `upgrade()` would also switch the connection.
             Self::UpgradeRequired => {
-                response.insert_header((header::UPGRADE, "websocket"));
+                response
+                    .insert_header((header::UPGRADE, "websocket"))
+                    .force_close();
             }
             Self::UnsupportedVersion => {
                 response
                     .insert_header((header::UPGRADE, "websocket"))
-                    .insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+                    .insert_header((header::SEC_WEBSOCKET_VERSION, "13"))
+                    .force_close();
             }
             Self::Draining => {
                 response
@@ -164,7 +167,8 @@ impl ApiError {
 
     #[must_use]
     pub(crate) fn at_position(mut self, line: usize, column: usize) -> Self {
-        self.position = Some((line, column));
+        // serde_json counts the columns of an unfinished line from 0.
+        self.position = Some((line, column.max(1)));
         self
     }
 
@@ -237,6 +241,8 @@ mod tests {
             "line": 2, "column": 7,
         });
         assert_eq!(placed.at_position(2, 7).body(), expected);
+        let empty = ApiError::new(Code::InvalidJson, "no").at_position(1, 0);
+        assert_eq!(empty.body()["column"], 1);
     }
 
     #[test]

@@ -27,6 +27,7 @@ async fn a_batch_is_published_in_order_and_every_event_has_its_result() -> Resul
         { "all": true, "event": event("9"), "exclude": [channel] },
         { "all": true, "event": event("10"), "exclude": ["no channel"] },
         { "all": true, "event": event("11") },
+        ["chat_lobby", null, null, null, event("12"), []],
     ] });
     let answer = node.api().post("/api/v1/batch", &batch).await?;
     ensure!(answer.status == 200, "{answer:?}");
@@ -36,7 +37,7 @@ async fn a_batch_is_published_in_order_and_every_event_has_its_result() -> Resul
         .iter()
         .map(|result| result["status"].clone())
         .collect();
-    let expected = json!([202, 400, 202, 400, 202, 400, 400, 400, 202, 400, 202]);
+    let expected = json!([202, 400, 202, 400, 202, 400, 400, 400, 202, 400, 202, 400]);
     ensure!(json!(statuses) == expected, "{body}");
     for (index, code, field) in [
         (1, "invalid_group", "events.1.group"),
@@ -45,6 +46,7 @@ async fn a_batch_is_published_in_order_and_every_event_has_its_result() -> Resul
         (6, "invalid_batch", "events.6"),
         (7, "invalid_batch", "events.7"),
         (9, "invalid_channel", "events.9.exclude"),
+        (11, "invalid_batch", "events.11"),
     ] {
         crate::shape(&results[index], 400, (400, code))?;
         ensure!(

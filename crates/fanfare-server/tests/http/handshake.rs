@@ -1,7 +1,9 @@
 //! The door to the WebSocket routes.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use fanfare_rig::{Node, RawConnection, RawResponse, Socket, SocketOptions};
+use fanfare_rig::{Node, RawConnection, RawResponse, RedisServer, Socket, SocketOptions};
 
 use crate::{error, node, node_with_config, shape};
 
@@ -48,6 +50,10 @@ async fn a_plain_get_on_a_route_is_told_to_upgrade() -> Result<()> {
         let answer = node.api().get(path).await?;
         error(&answer, 426, "upgrade_required")?;
         ensure!(answer.header("upgrade") == Some("websocket"), "{answer:?}");
+        let closes = answer
+            .header("connection")
+            .is_some_and(|value| value.contains("close"));
+        ensure!(closes, "{answer:?}");
     }
     Ok(())
 }
@@ -202,10 +208,11 @@ async fn a_route_publishes_to_all_its_groups_and_to_no_other() -> Result<()> {
     // The same group twice is one group: one copy for its members, and the sender is left out.
     let mut twice = node.connect("/two/a/a").await?;
     twice.send_text("once").await?;
+    // Seen before the next is published: two publishers have no order between them.
+    ensure!(a.text().await? == r#"{"message":"once"}"#);
     node.api()
         .publish("/broadcast", &serde_json::json!({ "type": "end" }))
         .await?;
-    ensure!(a.text().await? == r#"{"message":"once"}"#);
     ensure!(a.text().await? == "{}");
     ensure!(twice.text().await? == "{}");
     Ok(())
@@ -227,5 +234,28 @@ async fn the_shipped_routes_echo_reply_and_welcome() -> Result<()> {
         welcome == serde_json::json!({ "type": "welcome", "channel": channel }),
         "{welcome}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_joins_while_redis_is_lost_not_even_a_group_that_has_members() -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let mut redis = RedisServer::start()?;
+    let hosts = format!("layer.redis.hosts={}", redis.url());
+    let node = node(&[&hosts, "layer.join_ms=200"]).await?;
+    node.ready_is(200, PATIENCE).await?;
+    let _member = node.connect("/ws/chat/lobby/").await?;
+    redis.kill();
+    let lost = node.metric_when("fanfare_layer_up", &[], PATIENCE, |up| up == 0.0);
+    lost.await?;
+    for path in ["/ws/chat/lobby/", "/ws/echo"] {
+        let response = refused(&node, path, "").await?;
+        expect(&response, 503, "layer_down")?;
+        ensure!(response.header("retry-after").is_some(), "{response:?}");
+    }
+    redis.restart()?;
+    let back = node.metric_when("fanfare_layer_up", &[], PATIENCE, |up| up == 1.0);
+    back.await?;
+    node.connect("/ws/chat/lobby/").await?;
     Ok(())
 }

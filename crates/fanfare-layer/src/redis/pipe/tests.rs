@@ -1,0 +1,103 @@
+use super::*;
+
+fn pipe(publishes: usize) -> Arc<Pipe> {
+    let bytes = 1000;
+    let room = Room { publishes, bytes };
+    let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
+    let pipe = Pipe::new(room, PublishError::Down("not yet".into()), metrics);
+    pipe.open();
+    Arc::new(pipe)
+}
+
+fn publish(pipe: &Arc<Pipe>, name: &str) -> Publish {
+    pipe.publish(name.into(), Bytes::new())
+}
+
+async fn write_one(pipe: &Arc<Pipe>) -> String {
+    let batch = pipe.next_batch().await;
+    assert_eq!(batch.len(), 1);
+    let name = batch.jobs[0].channel.clone();
+    batch.answered(vec![redis::Value::Int(0)]);
+    name
+}
+
+#[tokio::test]
+async fn those_who_wait_are_served_in_their_order_and_not_overtaken() {
+    let pipe = pipe(1);
+    let first = publish(&pipe, "1");
+    assert!(matches!(first, Publish::Sent(_)));
+    let second = publish(&pipe, "2");
+    let given_up = publish(&pipe, "3");
+    let fourth = publish(&pipe, "4");
+    assert!(matches!(second, Publish::Full(_)));
+    drop(given_up);
+    assert_eq!(write_one(&pipe).await, "1");
+    let fifth = publish(&pipe, "5");
+    for name in ["2", "4", "5"] {
+        assert_eq!(write_one(&pipe).await, name);
+    }
+    for publish in [first, second, fourth, fifth] {
+        assert_eq!(publish.confirmed().await, Ok(()));
+    }
+    assert_eq!(pipe.metrics.failures.abandoned.get(), 1);
+    assert_eq!(pipe.metrics.published.get(), 4);
+}
+
+#[tokio::test]
+async fn a_lost_host_fails_the_written_the_queued_and_the_waiting() {
+    let pipe = pipe(2);
+    let written = publish(&pipe, "1");
+    let batch = pipe.next_batch().await;
+    let queued = publish(&pipe, "2");
+    let waiting = publish(&pipe, "3");
+    assert!(matches!(waiting, Publish::Full(_)));
+    drop(batch);
+    pipe.refuse(PublishError::Down("gone".into()));
+    assert!(matches!(
+        written.confirmed().await,
+        Err(PublishError::Unanswered(_))
+    ));
+    for publish in [queued, waiting] {
+        assert_eq!(
+            publish.confirmed().await,
+            Err(PublishError::Down("gone".into()))
+        );
+    }
+    pipe.open();
+    assert!(matches!(publish(&pipe, "4"), Publish::Sent(_)));
+    assert!(matches!(publish(&pipe, "5"), Publish::Sent(_)));
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_reaches_its_publisher_only() {
+    let pipe = pipe(2);
+    let (refused, taken) = (publish(&pipe, "1"), publish(&pipe, "2"));
+    let error = redis::parse_redis_value(b"-NOPERM not you\r\n").unwrap();
+    pipe.next_batch()
+        .await
+        .answered(vec![error, redis::Value::Int(0)]);
+    assert!(matches!(
+        refused.confirmed().await,
+        Err(PublishError::Down(_))
+    ));
+    assert_eq!(taken.confirmed().await, Ok(()));
+    assert_eq!(pipe.metrics.failures.refused.get(), 1);
+}
+
+#[tokio::test]
+async fn large_bodies_fill_the_pipe_before_their_number_does() {
+    let pipe = pipe(100);
+    let large = |name: &str| pipe.publish(name.into(), Bytes::from_static(&[0; 600]));
+    let taken = [large("1"), large("2")];
+    assert!(taken.iter().all(|step| matches!(step, Publish::Sent(_))));
+    let waiting = large("3");
+    assert!(matches!(waiting, Publish::Full(_)));
+    let batch = pipe.next_batch().await;
+    let answers = vec![redis::Value::Int(0); batch.len()];
+    batch.answered(answers);
+    assert_eq!(write_one(&pipe).await, "3");
+    assert_eq!(waiting.confirmed().await, Ok(()));
+    assert!(matches!(large("4"), Publish::Sent(_)));
+    pipe.refuse(PublishError::Down("gone".into()));
+    assert_eq!(pipe.state.lock().bytes, 0, "everything was given back");
+}
