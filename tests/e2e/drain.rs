@@ -21,6 +21,7 @@ async fn on_sigterm_everyone_sees_1001_within_the_window_and_nothing_stays_behin
     let mut cluster = ClusterOptions::new()
         .redis(&redis.url())
         .config(GROUP_ROUTE)
+        .set("log.access", false)
         .set("drain.grace_ms", GRACE.as_millis())
         .set("drain.window_ms", WINDOW.as_millis())
         .set("drain.close_ms", CLOSE.as_millis())

@@ -3,7 +3,7 @@
 //! the next socket as soon as the last one's is closed, so a write that comes late would hit a
 //! stranger: each socket checks everything it gets.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,8 @@ struct Storm {
     shared: AtomicUsize,
     own: AtomicUsize,
     recent: Mutex<VecDeque<(usize, String)>>,
+    /// Every channel there ever was: none may come twice.
+    channels: Mutex<HashSet<String>>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +109,11 @@ async fn visit(storm: &Storm, address: SocketAddr, cycle: usize) -> Result<()> {
     };
     let path = format!("/g/storm-{group}?user=u{cycle}");
     let mut socket = Socket::connect(address, &path, &options).await?;
-    storm.remember(cycle, socket.channel());
+    ensure!(
+        storm.remember(cycle, socket.channel()),
+        "{} a second time",
+        socket.channel()
+    );
     match cycle % 4 {
         0 => socket.reset(),
         1 => {
@@ -158,12 +164,15 @@ impl Storm {
         Ok(message)
     }
 
-    fn remember(&self, cycle: usize, channel: &str) {
+    /// Answers whether the channel is new.
+    fn remember(&self, cycle: usize, channel: &str) -> bool {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back((cycle, channel.to_owned()));
         if recent.len() > REMEMBERED {
             recent.pop_front();
         }
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.insert(channel.to_owned())
     }
 
     fn batch(&self, writer: usize, round: usize) -> Vec<Value> {

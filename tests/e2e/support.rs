@@ -50,9 +50,10 @@ pub(crate) async fn refused(node: &Node, path: &str, more: &str) -> Result<RawRe
 /// Insists that a refusal is a whole HTTP response with an error as its body.
 pub(crate) fn whole(response: RawResponse) -> Result<RawResponse> {
     let length = response.body.len().to_string();
+    let connection = response.header("connection").unwrap_or_default();
     ensure!(
-        response.header("connection") == Some("close"),
-        "Connection: close: {response:?}"
+        connection.split(", ").any(|token| token == "close"),
+        "Connection: {response:?}"
     );
     ensure!(
         response.header("content-length") == Some(&length),

@@ -74,6 +74,8 @@ impl Recorder {
             };
             let at = Instant::now();
             kept.lock().unwrap_or_else(PoisonError::into_inner).closed = Some((closed, at));
+            // Reading on is what sends our own close frame.
+            while matches!(stream.next().await, Some(Ok(_))) {}
         });
         Self {
             channel,
@@ -160,9 +162,13 @@ impl Recorder {
         let mut seen = self.count.clone();
         let what = format!("a certain text on {}", self.channel);
         let there = |_: &usize| self.texts().iter().any(|text| wanted(text));
-        within(limit, &what, seen.wait_for(there))
-            .await?
-            .context(what)?;
+        if within(limit, &what, seen.wait_for(there)).await?.is_err() {
+            bail!(
+                "{what}: closed after {} with {:?}",
+                self.count(),
+                self.closed()
+            );
+        }
         Ok(())
     }
 
