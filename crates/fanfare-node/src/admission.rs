@@ -9,6 +9,7 @@ use fanfare_protocol::{ChannelName, GroupName, Plan, SessionId};
 use futures_util::future::join_all;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use crate::directory::MAX_WORKERS;
 use crate::session::{Inbound, Session, Terms};
@@ -52,6 +53,9 @@ pub enum AdmitError {
         /// The limit.
         limit: usize,
     },
+    /// The layer is lost, and `layer.join_ms` passed.
+    #[error("the layer is unreachable, so the groups cannot be joined")]
+    LayerDown,
     /// `layer.join_ms` passed.
     #[error("the layer did not acknowledge the session's groups in time")]
     LayerTimeout,
@@ -84,16 +88,17 @@ impl Worker {
     /// # Errors
     /// [`AdmitError`].
     pub async fn admit(self: &Rc<Self>, admission: Admission) -> Result<Ticket, AdmitError> {
-        let metrics = &self.node().metrics;
+        let deadline = Instant::now() + self.node().options.join_timeout;
+        self.node().layer_is_there(deadline).await?;
         let (ticket, waiting) = self.seat(admission)?;
         if waiting.is_empty() {
             return Ok(ticket);
         }
-        match tokio::time::timeout(self.node().options.join_timeout, join_all(waiting)).await {
+        match timeout_at(deadline, join_all(waiting)).await {
             // A sender that was dropped belongs to a bridge that gave the request up.
             Ok(answers) if answers.iter().all(Result::is_ok) => Ok(ticket),
             _ => {
-                metrics.refused.layer.inc();
+                self.node().metrics.refused.layer.inc();
                 Err(AdmitError::LayerTimeout)
             }
         }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{ChannelLayer, Publish, Sink, Status};
+use fanfare_layer::{ChannelLayer, Publish, Sink, State, Status};
 use fanfare_protocol::frame::FrameLimits;
 use fanfare_protocol::{Envelope, GroupName, Naming, NodeId, Target};
 use prometheus::Registry;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::admission::AdmitError;
 use crate::bridge::Bridge;
@@ -79,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) options: NodeOptions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) layer: Arc<dyn ChannelLayer>,
+    status: watch::Receiver<Status>,
     pub(crate) metrics: NodeMetrics,
     pub(crate) everyone: GroupName,
     sessions: AtomicUsize,
@@ -136,6 +137,7 @@ impl Node {
         let shared = Shared {
             options,
             directory,
+            status: layer.status(),
             layer,
             metrics,
             everyone: GroupName::everyone(),
@@ -170,7 +172,7 @@ impl Node {
 
     /// The layer's state.
     pub fn status(&self) -> Status {
-        *self.shared.layer.status().borrow()
+        *self.shared.status.borrow()
     }
 
     /// The node's layer.
@@ -267,6 +269,24 @@ impl Shared {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.drain.load(Ordering::Acquire) != 0
+    }
+
+    /// Waits for a layer that is lost: what it had acknowledged before holds again only once it is
+    /// back, also for groups that have members here already.
+    pub(crate) async fn layer_is_there(
+        &self,
+        deadline: tokio::time::Instant,
+    ) -> Result<(), AdmitError> {
+        if self.status.borrow().state != State::Down {
+            return Ok(());
+        }
+        let mut status = self.status.clone();
+        let there = status.wait_for(|status| status.state != State::Down);
+        if tokio::time::timeout_at(deadline, there).await.is_ok() {
+            return Ok(());
+        }
+        self.metrics.refused.layer.inc();
+        Err(AdmitError::LayerDown)
     }
 
     /// Counts a session in, if there is room for it.

@@ -7,7 +7,6 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse};
 use fanfare_gateway::{Handshake, HandshakeError};
-use fanfare_layer::State;
 use fanfare_node::{Admission, AdmitError};
 use fanfare_protocol::GroupName;
 
@@ -36,7 +35,6 @@ pub(crate) async fn open(
     let handshake = Handshake::check(request)?;
     check_origin(request, shared)?;
     let (groups, has_user) = groups(request, &matched)?;
-    layer_is_there(shared).await?;
     let behaviours = matched.behaviours;
     let admission = Admission {
         link: handshake.link(),
@@ -54,20 +52,6 @@ pub(crate) async fn open(
     };
     let ticket = shared.node.worker().admit(admission).await?;
     Ok(handshake.accept(ticket))
-}
-
-/// Waits for a layer that is lost, as long as a handshake may wait for it: the subscriptions that
-/// it had acknowledged are lost with it, and open means subscribed.
-async fn layer_is_there(shared: &Shared) -> Result<(), ApiError> {
-    let mut status = shared.node.layer().status();
-    let there = status.wait_for(|status| status.state != State::Down);
-    match tokio::time::timeout(shared.settings.layer.join, there).await {
-        Ok(_) => Ok(()),
-        Err(_) => Err(ApiError::new(
-            Code::LayerDown,
-            "the layer is unreachable, so the groups cannot be joined",
-        )),
-    }
 }
 
 fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), ApiError> {
@@ -141,6 +125,7 @@ impl From<AdmitError> for ApiError {
             AdmitError::NodeFull { .. } => Code::NodeFull,
             AdmitError::Draining => Code::Draining,
             AdmitError::TooManyGroups { .. } => Code::TooManyGroups,
+            AdmitError::LayerDown => Code::LayerDown,
             AdmitError::LayerTimeout => Code::LayerTimeout,
         };
         Self::new(code, error.to_string())
