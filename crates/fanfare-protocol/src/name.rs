@@ -14,7 +14,9 @@ const MAX_WIRE_NAME: usize = 512;
 pub enum NameError {
     /// Empty, too long, or with characters beyond ASCII letters, digits, `-`, `_` and `.`.
     #[error(
-        "{kind} name {name:?} must be 1 to 99 ASCII letters, digits, hyphens, underscores or periods"
+        "{kind} name {name:?} must be 1 to 99 ASCII letters, digits, hyphens, underscores or \
+         periods{}",
+        if *kind == "channel" { ", with at most one \"!\" behind the first of them" } else { "" }
     )]
     Illegal {
         /// `group` or `channel`.

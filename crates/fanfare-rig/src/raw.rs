@@ -185,6 +185,27 @@ impl RawConnection {
     /// # Errors
     /// When the peer does not end the connection.
     pub async fn response(&mut self) -> Result<RawResponse> {
+        let mut response = self.head().await?;
+        response.body = String::from_utf8_lossy(&self.rest().await?).into_owned();
+        Ok(response)
+    }
+
+    /// Reads a response of an announced length and leaves the connection as it is.
+    ///
+    /// # Errors
+    /// When there is no `Content-Length`, or less than it says.
+    pub async fn answer(&mut self) -> Result<RawResponse> {
+        let mut response = self.head().await?;
+        let length = response.header("content-length").context("a length")?;
+        let mut body = vec![0; length.parse()?];
+        within(LIMIT, "the body", self.stream.read_exact(&mut body))
+            .await?
+            .context("reading the body")?;
+        response.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(response)
+    }
+
+    async fn head(&mut self) -> Result<RawResponse> {
         let head = self.read_head().await?;
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1));
@@ -194,12 +215,10 @@ impl RawConnection {
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers =
             headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
-        let headers = headers.collect();
-        let body = String::from_utf8_lossy(&self.rest().await?).into_owned();
         Ok(RawResponse {
             status,
-            headers,
-            body,
+            headers: headers.collect(),
+            body: String::new(),
         })
     }
 

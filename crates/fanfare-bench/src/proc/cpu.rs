@@ -224,14 +224,23 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_time_of_a_process_that_spins_grows_by_what_it_spun() {
-        let pid = std::process::id();
+    fn the_cpu_time_of_a_process_that_spins_grows_with_the_time_it_had() {
+        let mut spinning = std::process::Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .unwrap();
         let cores = Cores::choose().unwrap();
-        let sample = Sample::take(pid, cores).unwrap();
-        let start = own_time();
-        while own_time() - start < Duration::from_millis(60) {}
-        let usage = sample.until_now(pid, cores).unwrap();
-        assert!(usage.server_s > 0.04, "{usage:?}");
-        assert!(usage.wall_s >= 0.04, "{usage:?}");
+        let sample = Sample::take(spinning.id(), cores).unwrap();
+        let patience = Instant::now() + Duration::from_secs(10);
+        let usage = loop {
+            let usage = sample.until_now(spinning.id(), cores).unwrap();
+            if usage.server_s > 0.05 || Instant::now() > patience {
+                break usage;
+            }
+        };
+        spinning.kill().unwrap();
+        spinning.wait().unwrap();
+        assert!(usage.server_s > 0.05, "{usage:?}");
+        assert!(usage.wall_s > usage.server_s * 0.8, "{usage:?}");
     }
 }

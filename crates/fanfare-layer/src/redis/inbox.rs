@@ -168,7 +168,12 @@ impl Inbox {
         complaints.last = Some(Instant::now());
         let count = std::mem::take(&mut complaints.unsaid);
         drop(complaints);
-        tracing::warn!(name, reason, count, "dropped messages from the layer");
+        tracing::warn!(
+            name,
+            reason,
+            count,
+            "dropped messages from the layer; name and reason are the last one's"
+        );
     }
 }
 

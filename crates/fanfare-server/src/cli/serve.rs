@@ -18,6 +18,9 @@ pub(super) fn run(loaded: Loaded) -> Result<(), Failed> {
         }
     }
     make_key(&mut settings).context("making an API key")?;
+    if settings.api.keys.is_empty() {
+        tracing::warn!("no api.keys: the HTTP API answers 401 to everybody");
+    }
     actix_rt::System::new()
         .block_on(crate::serve::run(settings))
         .map_err(|error| Failed::new(Exit::Failure, format_args!("{error:#}")))

@@ -161,7 +161,8 @@ fn parameter(request: &HttpRequest, name: &str, code: Code) -> Result<String, Ap
     }
 }
 
-/// The whole body, refused as early as its length is known to pass the limit.
+/// The whole body, refused as early as its length is known to pass the limit, and when it takes
+/// longer than the head may take.
 async fn read(
     request: &HttpRequest,
     body: web::Payload,
@@ -181,9 +182,14 @@ async fn read(
     if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    match body.to_bytes_limited(limit).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(ApiError::new(Code::BodyIncomplete, error.to_string())),
-        Err(_) => Err(too_large()),
+    let patience = shared.settings.limits.handshake;
+    match tokio::time::timeout(patience, body.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(error))) => Err(ApiError::new(Code::BodyIncomplete, error.to_string())),
+        Ok(Err(_)) => Err(too_large()),
+        Err(_elapsed) => Err(ApiError::new(
+            Code::BodyTimeout,
+            format!("the body did not arrive within {} ms", patience.as_millis()),
+        )),
     }
 }

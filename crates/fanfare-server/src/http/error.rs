@@ -14,6 +14,7 @@ pub(crate) enum Code {
     BadHandshake,
     BadQuery,
     BodyIncomplete,
+    BodyTimeout,
     BodyTooLarge,
     Draining,
     Internal,
@@ -55,6 +56,7 @@ impl Code {
             Self::OriginDenied => (StatusCode::FORBIDDEN, "origin_denied"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnsupportedVersion => (StatusCode::UPGRADE_REQUIRED, "unsupported_version"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
@@ -92,6 +94,10 @@ impl Code {
                     .insert_header((header::UPGRADE, "websocket"))
                     .insert_header((header::SEC_WEBSOCKET_VERSION, "13"))
                     .force_close();
+            }
+            // The rest of the body may still come: it must not be read as the next request.
+            Self::BodyTimeout => {
+                response.force_close();
             }
             Self::Draining => {
                 response

@@ -197,6 +197,26 @@ async fn a_body_over_the_limit_is_refused_whether_announced_or_not() -> Result<(
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_arrive_is_answered_408() -> Result<()> {
+    let node = node(&["limits.handshake_ms=300"]).await?;
+    let mut raw = fanfare_rig::RawConnection::open(node.address()).await?;
+    let request = format!(
+        "POST /api/v1/broadcast HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+         Content-Length: 100\r\n\r\n{{\"a\"",
+        fanfare_rig::API_KEY
+    );
+    raw.write(request.as_bytes()).await?;
+    let response = raw.answer().await?;
+    crate::shape(
+        &serde_json::from_str(&response.body)?,
+        response.status,
+        (408, "body_timeout"),
+    )?;
+    ensure!(response.header("connection") == Some("close"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_chunked_body_over_the_limit_is_refused() -> Result<()> {
     let node = node(&["limits.body_bytes=1000"]).await?;
     let mut raw = fanfare_rig::RawConnection::open(node.address()).await?;
