@@ -57,11 +57,10 @@ async fn the_deployment_files_make_a_cluster_behind_one_entrance() -> Result<()>
 
     let entrance = Api::new(&format!("http://{}", topology.entrance), API_KEY)?;
     assert_eq!(entrance.status("/").await, Some(200), "the demo page");
-    assert_eq!(
-        entrance.status("/metrics").await,
-        Some(404),
-        "metrics are not for the outside"
-    );
+    for path in ["/metrics", "/%6detrics"] {
+        let status = entrance.status(path).await;
+        assert_eq!(status, Some(404), "metrics are not for the outside: {path}");
+    }
     topology.every_node_is_scraped().await?;
     topology
         .one_node_goes_and_its_sockets_find_another(sockets)

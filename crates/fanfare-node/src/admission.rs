@@ -42,6 +42,9 @@ pub enum AdmitError {
         /// The limit.
         limit: usize,
     },
+    /// The thread is beyond the 64 workers that a node has in its life.
+    #[error("the node has used up its {MAX_WORKERS} worker threads")]
+    TooManyWorkers,
     /// The node shuts down.
     #[error("the node is draining")]
     Draining,
@@ -127,7 +130,7 @@ impl Worker {
         }
         if usize::from(self.index()) >= MAX_WORKERS {
             node.metrics.refused.node_full.inc();
-            return Err(AdmitError::NodeFull { limit: 0 });
+            return Err(AdmitError::TooManyWorkers);
         }
         node.reserve_session()?;
         let seat = Seat {

@@ -282,7 +282,8 @@ impl Shared {
         }
         let mut status = self.status.clone();
         let there = status.wait_for(|status| status.state != State::Down);
-        if tokio::time::timeout_at(deadline, there).await.is_ok() {
+        // A layer that has gone for good is not there either.
+        if matches!(tokio::time::timeout_at(deadline, there).await, Ok(Ok(_))) {
             return Ok(());
         }
         self.metrics.refused.layer.inc();

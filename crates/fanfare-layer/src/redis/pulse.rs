@@ -94,7 +94,8 @@ mod tests {
             while start.elapsed() < LIMIT * 3 {
                 std::hint::spin_loop();
             }
-            // The answer was there all the time, but its reader is polled after who waits for it.
+            // The answer was there all the time, but its reader is polled after who waits for it. The
+            // timer orders the two: tokio fires what was due earlier first.
             tokio::time::sleep(Duration::from_millis(1)).await;
             answer.send(()).unwrap();
         };

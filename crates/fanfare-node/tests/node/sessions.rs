@@ -107,6 +107,24 @@ async fn a_full_node_refuses_and_a_draining_one_too() {
     assert_eq!(rig.open(&["a"]).await.err(), Some(AdmitError::Draining));
 }
 
+#[test]
+fn a_worker_beyond_the_last_admits_nobody_and_harms_nobody() {
+    let rig = Rig::new(options());
+    let mut admitted = Vec::new();
+    for _ in 0..66 {
+        let rig = &rig;
+        let opened = std::thread::scope(|threads| {
+            let worker = threads
+                .spawn(|| actix::System::new().block_on(async { rig.open(&["a"]).await.err() }));
+            worker.join().unwrap()
+        });
+        admitted.push(opened);
+    }
+    assert!(admitted.iter().take(64).all(Option::is_none));
+    assert_eq!(admitted[64..], [Some(AdmitError::TooManyWorkers); 2]);
+    assert_eq!(rig.node.sessions(), 0);
+}
+
 #[actix::test]
 async fn a_drain_closes_everybody_with_1001_within_the_window() {
     let rig = Rig::new(options());

@@ -122,7 +122,7 @@ impl From<HandshakeError> for ApiError {
 impl From<AdmitError> for ApiError {
     fn from(error: AdmitError) -> Self {
         let code = match error {
-            AdmitError::NodeFull { .. } => Code::NodeFull,
+            AdmitError::NodeFull { .. } | AdmitError::TooManyWorkers => Code::NodeFull,
             AdmitError::Draining => Code::Draining,
             AdmitError::TooManyGroups { .. } => Code::TooManyGroups,
             AdmitError::LayerDown => Code::LayerDown,
