@@ -1,1 +1,2 @@
-//! Criterion benchmarks of codecs and data structures; see `benches/`.
+//! Criterion benchmarks of codecs and data structures, see `benches/`; and in `src/bin/` the server
+//! that `fanfare-bench` measures consumers with.

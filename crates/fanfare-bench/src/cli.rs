@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::affinity::Cores;
-use crate::scenario::{Bench, Named, Scenario};
-use crate::server::{Program, fanfare_beside};
+use crate::scenario::{Bench, Named, Scenario, Servers};
+use crate::server::{Program, beside};
 
 /// Measures a Fanfare server per second of its CPU, against a bare epoll loop.
 #[derive(Debug, Parser)]
@@ -37,6 +37,11 @@ pub(crate) enum Command {
         /// Only this scenario; may be repeated.
         #[arg(long = "scenario", value_enum)]
         scenarios: Vec<Named>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Measure the scenarios of the consumers, which `compare` has too.
+    Consumers {
         #[command(flatten)]
         options: Options,
     },
@@ -91,6 +96,9 @@ pub(crate) struct Options {
     /// The server's binary; by default `fanfare` beside this program.
     #[arg(long)]
     server: Option<PathBuf>,
+    /// The server of the consumers; by default `fanfare-bench-consumers` beside `--server`.
+    #[arg(long)]
+    consumers: Option<PathBuf>,
     /// What to measure; `limit` measures the limit against itself, which must give 1.0.
     #[arg(long, value_enum, default_value_t = Kind::Fanfare)]
     server_kind: Kind,
@@ -125,18 +133,32 @@ impl Options {
     /// # Errors
     /// The cores or the server's path cannot be found.
     pub(crate) fn bench(&self) -> anyhow::Result<Bench> {
-        let product = match (self.server_kind, &self.server) {
-            (Kind::Limit, _) => None,
-            (Kind::Fanfare, Some(path)) => Some(Program::Fanfare(path.clone())),
-            (Kind::Fanfare, None) => Some(Program::Fanfare(fanfare_beside()?)),
+        let servers = match self.server_kind {
+            Kind::Limit => None,
+            Kind::Fanfare => Some(self.servers()?),
         };
         Ok(Bench {
             cores: Cores::choose()?,
-            product,
+            servers,
             time: Duration::from_secs_f64(self.seconds),
             pairs: self.pairs,
             tries: self.tries,
             perf: self.perf,
+        })
+    }
+
+    fn servers(&self) -> anyhow::Result<Servers> {
+        let fanfare = match &self.server {
+            Some(path) => path.clone(),
+            None => beside("fanfare")?,
+        };
+        let consumers = match &self.consumers {
+            Some(path) => path.clone(),
+            None => fanfare.with_file_name("fanfare-bench-consumers"),
+        };
+        Ok(Servers {
+            fanfare: Program::Fanfare(fanfare),
+            consumers: Program::Consumers(consumers),
         })
     }
 }
@@ -147,17 +169,9 @@ impl Command {
         let one = |name: &str, scenario| vec![(name.to_owned(), scenario)];
         match *self {
             Self::Limit { .. } => Vec::new(),
-            Self::Compare { ref scenarios, .. } => {
-                let named = if scenarios.is_empty() {
-                    &Named::ALL
-                } else {
-                    scenarios.as_slice()
-                };
-                named
-                    .iter()
-                    .map(|named| (named.name(), named.scenario()))
-                    .collect()
-            }
+            Self::Compare { ref scenarios, .. } if scenarios.is_empty() => table(&Named::ALL),
+            Self::Compare { ref scenarios, .. } => table(scenarios),
+            Self::Consumers { .. } => table(&Named::CONSUMERS),
             Self::FanOut {
                 members, in_flight, ..
             } => one("fan-out", Scenario::FanOut { members, in_flight }),
@@ -169,6 +183,11 @@ impl Command {
             Self::UserTime { members, .. } => one("user-time", Scenario::UserTime { members }),
         }
     }
+}
+
+fn table(named: &[Named]) -> Vec<(String, Scenario)> {
+    let row = |named: &Named| (named.name(), named.scenario());
+    named.iter().map(row).collect()
 }
 
 /// Longest run: a bound on the whole, and the sessions' timers stay out of it.

@@ -36,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     match &command {
         Command::Limit { bind, coalesce } => limit::serve(*bind, *coalesce),
         Command::Compare { options, .. }
+        | Command::Consumers { options }
         | Command::FanOut { options, .. }
         | Command::RoundTrip { options, .. }
         | Command::IdleMemory { options, .. }
@@ -46,8 +47,12 @@ fn main() -> anyhow::Result<()> {
 
 fn measure(command: &Command, options: &Options) -> anyhow::Result<()> {
     let bench = options.bench()?;
+    let scenarios = command.scenarios();
+    for (_, scenario) in &scenarios {
+        scenario.check(&bench)?;
+    }
     let mut outcomes = Vec::new();
-    for (name, scenario) in command.scenarios() {
+    for (name, scenario) in scenarios {
         outcomes.push(
             scenario
                 .measure(&name, &bench)
@@ -59,9 +64,9 @@ fn measure(command: &Command, options: &Options) -> anyhow::Result<()> {
         server_core: bench.cores.server,
         loader_core: bench.cores.loader,
         server: bench
-            .product
+            .servers
             .as_ref()
-            .map_or_else(|| "limit".to_owned(), ToString::to_string),
+            .map_or_else(|| "limit".to_owned(), |all| all.fanfare.to_string()),
         pairs: bench.pairs,
         seconds: bench.time.as_secs_f64(),
         outcomes,

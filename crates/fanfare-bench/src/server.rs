@@ -32,6 +32,8 @@ const SETTINGS: [&str; 7] = [
 pub(crate) enum Program {
     /// The product, at this path.
     Fanfare(PathBuf),
+    /// The server of the consumers, at this path; it has the settings in itself.
+    Consumers(PathBuf),
     /// The limit, in this executable.
     Limit {
         /// All messages of one read in one write for each member.
@@ -40,16 +42,18 @@ pub(crate) enum Program {
 }
 
 impl Program {
+    /// Whether it has been built.
+    ///
+    /// # Errors
+    /// It is not at its path; the message says how to build it.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.command().map(drop)
+    }
+
     fn command(&self) -> anyhow::Result<Command> {
         match self {
             Self::Fanfare(path) => {
-                if !path.is_file() {
-                    bail!(
-                        "no server at {}: build it with `cargo build --release` or give --server",
-                        path.display()
-                    );
-                }
-                let mut command = Command::new(path);
+                let mut command = built(path, "fanfare-server")?;
                 command.arg("serve");
                 for setting in SETTINGS {
                     command.args(["--set", setting]);
@@ -61,6 +65,7 @@ impl Program {
                 }
                 Ok(command)
             }
+            Self::Consumers(path) => built(path, "fanfare-benches"),
             Self::Limit { coalesce } => {
                 let mut command = Command::new(own_path()?);
                 command.args(["limit", "--bind", "127.0.0.1:0"]);
@@ -77,21 +82,30 @@ impl fmt::Display for Program {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Fanfare(_) => "fanfare",
+            Self::Consumers(_) => "consumers",
             Self::Limit { coalesce: false } => "limit",
             Self::Limit { coalesce: true } => "limit --coalesce",
         })
     }
 }
 
-/// The `fanfare` binary that lies beside this one.
+/// The program `name` that lies beside this one.
 ///
 /// # Errors
 /// This program does not know its own path.
-pub(crate) fn fanfare_beside() -> anyhow::Result<PathBuf> {
-    Ok(own_path()?
-        .parent()
-        .unwrap_or(Path::new(""))
-        .join("fanfare"))
+pub(crate) fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(own_path()?.with_file_name(name))
+}
+
+/// The program of a package that has been built to this path.
+fn built(path: &Path, package: &str) -> anyhow::Result<Command> {
+    if !path.is_file() {
+        bail!(
+            "no server at {}: build it with `cargo build --release --bins -p {package}`",
+            path.display()
+        );
+    }
+    Ok(Command::new(path))
 }
 
 fn own_path() -> anyhow::Result<PathBuf> {

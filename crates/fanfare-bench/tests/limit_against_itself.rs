@@ -39,7 +39,7 @@ fn tallies(outcome: &Value) -> Vec<(u64, u64)> {
     let runs = |side: &str| outcome["runs"][side].as_array().unwrap().clone();
     runs("product")
         .iter()
-        .chain(&runs("limit"))
+        .chain(&runs("baseline"))
         .map(|run| {
             let tally = &run["tally"];
             (
@@ -89,6 +89,33 @@ fn echoes_are_timed_while_a_group_is_written_to() {
     assert!(run["published"].as_u64().unwrap() > 10, "{run}");
     let (p50, max) = (&run["flooded"]["p50_ms"], &run["flooded"]["max_ms"]);
     assert!(0.0 < p50.as_f64().unwrap() && p50.as_f64().unwrap() <= max.as_f64().unwrap());
+}
+
+#[test]
+fn a_consumer_is_measured_against_the_limit_and_beside_a_route() {
+    let outcome = measure(&["compare", "--scenario", "consumer-events-64"]);
+    for side in ["product", "baseline", "beside"] {
+        let runs = outcome["runs"][side].as_array().unwrap();
+        assert_eq!(runs.len(), 2, "{side}: {outcome}");
+    }
+    let details = outcome["details"].to_string();
+    assert!(details.contains(" of limit"), "{details}");
+}
+
+#[test]
+fn consumers_that_have_not_been_built_are_known_before_anything_is_measured() {
+    let server = env!("CARGO_BIN_EXE_fanfare-bench");
+    let output = Command::new(server)
+        .args(["compare", "--server", server])
+        .args(["--consumers", "/nonexistent/consumers"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.starts_with("Error: no server at /nonexistent/consumers")
+            && stderr.contains("cargo build --release --bins -p fanfare-benches"),
+        "{stderr}"
+    );
 }
 
 #[test]

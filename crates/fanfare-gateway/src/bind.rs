@@ -21,14 +21,21 @@ pub enum Bind {
     Unix(PathBuf),
 }
 
-/// Why an address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {bind}: {error}")]
+/// Why an address cannot be listened on. `Debug` says the same as `Display`: it is what a program
+/// prints whose `main` answers with this.
+#[derive(thiserror::Error)]
+#[error("cannot listen on {address}: {error}")]
 pub struct BindError {
-    /// The address.
-    pub bind: Bind,
-    /// What the system answered.
+    /// The address, as it was given.
+    pub address: String,
+    /// What the system answered; [`io::ErrorKind::InvalidInput`] when it is no address.
     pub error: io::Error,
+}
+
+impl fmt::Debug for BindError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
 }
 
 impl fmt::Display for Bind {
@@ -55,10 +62,17 @@ impl Bind {
         match listening {
             Ok(Listener::Tcp(listener)) => match listener.local_addr() {
                 Ok(address) => Ok((Self::Tcp(address), Listener::Tcp(listener))),
-                Err(error) => Err(BindError { bind: self, error }),
+                Err(error) => Err(self.refused(error)),
             },
             Ok(listener) => Ok((self, listener)),
-            Err(error) => Err(BindError { bind: self, error }),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    pub(crate) fn refused(&self, error: io::Error) -> BindError {
+        BindError {
+            address: self.to_string(),
+            error,
         }
     }
 }

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
-use actix_server::{ServerBuilder, ServerHandle};
+use actix_server::ServerBuilder;
 use actix_service::{
     IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service, map_config,
 };
 use actix_web::Error;
 use actix_web::dev::AppConfig;
-use fanfare_node::Node;
+use fanfare_consumer::{Cluster, Ours};
 
-use crate::bind::{Bind, BindError, Listener};
+use crate::address::IntoBinds;
+use crate::bind::{BindError, Listener};
 use crate::connection::Connection;
-use crate::handshake::Ours;
+use crate::serve::Bound;
 use crate::takeover::TakeoverService;
 
 /// How long an idle HTTP connection is kept.
@@ -24,29 +25,41 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How long requests under way may take once the server stops, in seconds.
 const REQUESTS: u64 = 2;
 
-/// Serves an actix-web App whose WebSocket routes hand their sockets to a node.
+/// Adds a listener of an App to a server.
+pub(crate) type Listen =
+    Box<dyn Fn(ServerBuilder, String, Listener) -> std::io::Result<ServerBuilder>>;
+
+/// Serves an actix-web App whose WebSocket routes hand their sockets to the node of a cluster.
 ///
 /// The App is built twice per worker thread, once for plain requests and once for handshakes:
 /// state that they share comes from outside of its factory.
+///
+/// ```no_run
+/// use actix_web::{App, web};
+/// use fanfare_consumer::Cluster;
+/// use fanfare_gateway::Server;
+///
+/// #[actix_web::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let app = || App::new().route("/", web::get().to(async || "hello"));
+///     Server::new(Cluster::memory()?, app).bind("127.0.0.1:8000")?.serve().await?;
+///     Ok(())
+/// }
+/// ```
 pub struct Server<F> {
-    node: Node,
+    cluster: Cluster,
     app: F,
     workers: usize,
     handshake_timeout: Duration,
 }
 
-/// A server that listens and does not accept yet.
-pub struct Bound {
-    builder: ServerBuilder,
-    addresses: Vec<Bind>,
-}
-
 impl<F> Server<F> {
-    /// A server of `app`, with a worker thread per core.
-    pub fn new(node: Node, app: F) -> Self {
+    /// A server of `app` whose sessions are of the cluster's node, with a worker thread per core.
+    /// Handlers get the cluster as an extractor. A reference to a cluster does as well.
+    pub fn new(cluster: impl Into<Cluster>, app: F) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            node,
+            cluster: cluster.into(),
             app,
             workers,
             handshake_timeout: Duration::from_secs(5),
@@ -68,11 +81,12 @@ impl<F> Server<F> {
         self
     }
 
-    /// Listens on all addresses, or on none.
+    /// Listens: on `"127.0.0.1:8000"`, on `"unix:/run/app.sock"`, on any [`IntoBinds`]. Of several
+    /// addresses on all or on none.
     ///
     /// # Errors
     /// [`BindError`] for the first address that cannot be listened on.
-    pub fn bind<I, S, B>(self, binds: Vec<Bind>) -> Result<Bound, BindError>
+    pub fn bind<I, S, B>(self, binds: impl IntoBinds) -> Result<Bound, BindError>
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: IntoServiceFactory<S, Request>,
@@ -83,72 +97,48 @@ impl<F> Server<F> {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let mut listeners = Vec::new();
-        for bind in binds {
-            listeners.push(bind.listen()?);
-        }
-        let mut builder = ServerBuilder::new()
+        let builder = ServerBuilder::new()
             .workers(self.workers)
             .shutdown_timeout(REQUESTS)
             .disable_signals();
-        let mut addresses = Vec::new();
-        for (bind, listener) in listeners {
-            let name = bind.to_string();
-            let listening = match listener {
+        let node = self.cluster.node().clone();
+        Bound::new(node, builder, self.listen()).bind(binds)
+    }
+
+    fn listen<I, S, B>(self) -> Listen
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>>,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let parts = Parts {
+            cluster: self.cluster,
+            app: self.app,
+            timeout: self.handshake_timeout,
+        };
+        Box::new(move |builder, name, listener| {
+            let parts = parts.clone();
+            match listener {
                 Listener::Tcp(listener) => {
-                    let service = self.service();
-                    builder.listen(name, listener, move || {
-                        let service = service.clone();
-                        accept(service)
-                    })
+                    builder.listen(name, listener, move || accept(parts.clone()))
                 }
                 Listener::Unix(listener) => {
-                    let service = self.service();
-                    builder.listen_uds(name, listener, move || {
-                        let service = service.clone();
-                        accept(service)
-                    })
+                    builder.listen_uds(name, listener, move || accept(parts.clone()))
                 }
-            };
-            builder = listening.map_err(|error| BindError {
-                bind: bind.clone(),
-                error,
-            })?;
-            addresses.push(bind);
-        }
-        Ok(Bound { builder, addresses })
-    }
-
-    fn service(&self) -> Parts<F>
-    where
-        F: Clone,
-    {
-        Parts {
-            node: self.node.clone(),
-            app: self.app.clone(),
-            timeout: self.handshake_timeout,
-        }
-    }
-}
-
-impl Bound {
-    /// The addresses, with the ports that were taken.
-    pub fn addresses(&self) -> &[Bind] {
-        &self.addresses
-    }
-
-    /// Accepts. Resolves when [`ServerHandle::stop`] has been called and the workers are gone; a
-    /// graceful stop gives requests under way two seconds.
-    pub fn run(self) -> (ServerHandle, impl Future<Output = std::io::Result<()>>) {
-        let server = self.builder.run();
-        (server.handle(), server)
+            }
+        })
     }
 }
 
 /// What a worker thread builds its services from.
 #[derive(Clone)]
 struct Parts<F> {
-    node: Node,
+    cluster: Cluster,
     app: F,
     timeout: Duration,
 }
@@ -167,15 +157,21 @@ where
     B: MessageBody + 'static,
     T: Connection,
 {
-    let Parts { node, app, timeout } = parts;
+    let Parts {
+        cluster,
+        app,
+        timeout,
+    } = parts;
     let handshakes = app.clone();
+    let ours = Ours::new(cluster.clone());
     let upgrade = fn_factory(move || {
         // On the worker thread: its registry is there before its first session.
-        node.worker();
+        cluster.node().worker();
         let service = handshakes()
             .into_factory()
             .new_service(AppConfig::default());
-        async move { Ok::<_, S::InitError>(TakeoverService::new(service.await?, timeout)) }
+        let cluster = cluster.clone();
+        async move { Ok::<_, S::InitError>(TakeoverService::new(service.await?, cluster, timeout)) }
     });
     let plain = app()
         .into_factory()
@@ -184,8 +180,8 @@ where
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
         .client_request_timeout(timeout)
         .client_disconnect_timeout(timeout)
-        .on_connect_ext(|_, data| {
-            data.insert(Ours);
+        .on_connect_ext(move |_, data| {
+            data.insert(ours.clone());
         })
         .upgrade(upgrade)
         .finish(map_config(plain, |()| AppConfig::default()));

@@ -17,10 +17,10 @@ use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
 use actix_service::Service;
 use actix_web::Error;
 use actix_web::http::{Method, StatusCode, header};
+use fanfare_consumer::{Cluster, Offer, Takeover};
 use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
-use crate::handshake::{Offer, Takeover};
 use crate::head;
 
 /// What is read of a refused client before its connection ends, in bytes: unread input would make
@@ -30,6 +30,7 @@ const DISCARD: usize = 64 * 1024;
 /// Runs handshakes through an App and hands over the connections of those that it accepts.
 pub(crate) struct TakeoverService<S, B> {
     app: Rc<S>,
+    cluster: Cluster,
     /// For the App's answer and for writing a refusal, each.
     timeout: Duration,
     body: PhantomData<B>,
@@ -52,9 +53,10 @@ impl From<Never> for Response<BoxBody> {
 }
 
 impl<S, B> TakeoverService<S, B> {
-    pub(crate) fn new(app: S, timeout: Duration) -> Self {
+    pub(crate) fn new(app: S, cluster: Cluster, timeout: Duration) -> Self {
         Self {
             app: Rc::new(app),
+            cluster,
             timeout,
             body: PhantomData,
         }
@@ -78,28 +80,26 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&self, (request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
+    fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
         let (app, timeout) = (Rc::clone(&self.app), self.timeout);
+        let io = framed.io_ref();
+        let offer = Offer::new(io.link(), self.cluster.clone());
+        request.extensions_mut().insert(offer);
+        request.head_mut().peer_addr = io.peer();
         Box::pin(async move {
-            let response = answer::<S, B, T>(&*app, request, framed.io_ref(), timeout).await;
+            let response = answer::<S, B>(&*app, request, timeout).await;
             conclude(response, framed, timeout).await;
             Ok(())
         })
     }
 }
 
-async fn answer<S, B, T>(
-    app: &S,
-    mut request: Request,
-    io: &T,
-    timeout: Duration,
-) -> Response<BoxBody>
+async fn answer<S, B>(app: &S, request: Request, timeout: Duration) -> Response<BoxBody>
 where
     S: Service<Request>,
     S::Error: Into<Error>,
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
-    T: Connection,
 {
     if request.method() == Method::CONNECT {
         return refusal(
@@ -108,8 +108,6 @@ where
             "CONNECT is not served",
         );
     }
-    request.extensions_mut().insert(Offer(io.link()));
-    request.head_mut().peer_addr = io.peer();
     let answer = AssertUnwindSafe(async { app.call(request).await }).catch_unwind();
     match tokio::time::timeout(timeout, answer).await {
         Ok(Ok(Ok(response))) => response.into().map_into_boxed_body(),
@@ -159,8 +157,8 @@ async fn conclude<T: Connection>(
     framed: Framed<T, Codec>,
     timeout: Duration,
 ) {
-    let takeover = response.extensions_mut().remove::<Takeover>();
-    if let Some(ticket) = takeover.and_then(|takeover| takeover.0.take())
+    let ticket = Takeover::remove(&mut response.extensions_mut());
+    if let Some(ticket) = ticket
         && response.status() == StatusCode::SWITCHING_PROTOCOLS
     {
         let parts = framed.into_parts();

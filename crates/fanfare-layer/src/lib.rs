@@ -2,23 +2,27 @@
 //!
 //! A layer takes an [`Envelope`] for a [`Target`] and brings it to every node that has members:
 //! the memory layer at once, on the publisher's thread, into a [`Sink`]; the Redis layer through
-//! Redis and back out of [`ChannelLayer::stream`]. This crate knows no actix, no sockets and no
+//! Redis and back out of [`ChannelLayer::stream`]. What is for a normal channel, the address of
+//! workers, waits for them in a [`ChannelQueue`]. This crate knows no actix, no sockets and no
 //! sessions; what a delivery means is the sink's business.
 
 mod memory;
 mod metrics;
+mod queue;
+#[cfg(feature = "redis")]
 pub mod redis;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use fanfare_protocol::{Envelope, GroupName, Target};
+use fanfare_protocol::{ChannelName, Envelope, Target};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::sync::{oneshot, watch};
 
 pub use memory::MemoryLayer;
 pub use metrics::LayerMetrics;
+pub use queue::{ChannelFull, ChannelQueue, QueueOptions, Receiver};
 
 /// An envelope that has arrived at this node.
 #[derive(Debug, Clone)]
@@ -36,8 +40,16 @@ pub trait Sink: Send + Sync + 'static {
     /// Hands a delivery to every worker that has members, in one order per target, or to none.
     ///
     /// # Errors
-    /// [`Full`] when a worker's inbox has no room; nothing was handed over then.
-    fn deliver(&self, delivery: Delivery) -> Result<(), Full>;
+    /// [`Undelivered`]; nothing was handed over then.
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
+}
+
+/// Why a sink did not take a delivery.
+pub enum Undelivered {
+    /// For now: it is worth waiting.
+    Full(Full),
+    /// For good: those who receive from a channel are too slow, and nobody waits for them.
+    ChannelFull(ChannelFull),
 }
 
 /// A worker's inbox has no room.
@@ -60,6 +72,12 @@ pub enum PublishError {
     /// The layer is closed: the node is shutting down.
     #[error("the layer is closed")]
     Closed,
+    /// Too many messages wait in the queue of a normal channel already; nothing was sent.
+    #[error("channel {channel} is full: its messages are not received as fast as they are sent")]
+    ChannelFull {
+        /// Whose queue it is.
+        channel: ChannelName,
+    },
 }
 
 /// Why a subscription is not in place.
@@ -120,13 +138,13 @@ pub trait ChannelLayer: Send + Sync + 'static {
     /// Publishes to a target. Never blocks, and keeps the order of calls per target.
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish;
 
-    /// Subscribes this node to groups; resolves when every one is acknowledged. After a lost
-    /// connection the layer resubscribes by itself.
-    fn subscribe(&self, groups: Vec<GroupName>) -> BoxFuture<'static, Result<(), SubscribeError>>;
+    /// Subscribes this node to groups and normal channels; resolves when every one is acknowledged.
+    /// What is wanted is noted at the call, so the order of calls counts. After a lost connection
+    /// the layer resubscribes by itself. The channels of this node's sessions need no subscription.
+    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>>;
 
-    /// Unsubscribes this node from groups.
-    fn unsubscribe(&self, groups: Vec<GroupName>)
-    -> BoxFuture<'static, Result<(), SubscribeError>>;
+    /// Takes subscriptions back; noted at the call too.
+    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>>;
 
     /// What arrives for this node, in batches. Every stream of a layer drains the same bounded
     /// queue, so a reader that died is followed by another without a loss. Pending forever on a

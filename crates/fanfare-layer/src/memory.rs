@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fanfare_protocol::{Envelope, GroupName, Target};
+use fanfare_protocol::{Envelope, Target};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     ChannelLayer, Delivery, Full, LayerMetrics, Publish, PublishError, Sink, State, Status,
-    SubscribeError,
+    SubscribeError, Undelivered,
 };
 
 /// A layer of one process. What is published goes into the sink on the publisher's thread; the
@@ -60,7 +60,11 @@ impl Entrance {
                 self.metrics.published.inc();
                 Publish::Done(Ok(()))
             }
-            Err(full) => Publish::Full(self.clone().offer_again(full)),
+            Err(Undelivered::Full(full)) => Publish::Full(self.clone().offer_again(full)),
+            Err(Undelivered::ChannelFull(full)) => {
+                self.metrics.failures.channel_full.inc();
+                Publish::Done(Err(full.into()))
+            }
         }
     }
 
@@ -82,7 +86,7 @@ impl ChannelLayer for MemoryLayer {
         })
     }
 
-    fn subscribe(&self, _groups: Vec<GroupName>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn subscribe(&self, _targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let closed = self.entrance.closed.load(Ordering::Acquire);
         let answer = if closed {
             Err(SubscribeError("it is closed".into()))
@@ -92,10 +96,7 @@ impl ChannelLayer for MemoryLayer {
         future::ready(answer).boxed()
     }
 
-    fn unsubscribe(
-        &self,
-        _groups: Vec<GroupName>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn unsubscribe(&self, _targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
         future::ready(Ok(())).boxed()
     }
 

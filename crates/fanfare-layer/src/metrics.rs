@@ -4,6 +4,13 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 
 /// The layer's counters; clones count together.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(
+        dead_code,
+        reason = "what goes over connections is counted by the layers that have some"
+    )
+)]
 pub struct LayerMetrics {
     pub(crate) up: IntGauge,
     pub(crate) published: IntCounter,
@@ -18,6 +25,13 @@ pub struct LayerMetrics {
 
 /// Publishes that failed, by cause.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(
+        dead_code,
+        reason = "what goes over connections is counted by the layers that have some"
+    )
+)]
 pub(crate) struct PublishFailures {
     /// Not sent: a host is unreachable.
     pub(crate) down: IntCounter,
@@ -29,10 +43,19 @@ pub(crate) struct PublishFailures {
     pub(crate) closed: IntCounter,
     /// Not sent: its publisher stopped waiting for room.
     pub(crate) abandoned: IntCounter,
+    /// Not queued: too many messages of that channel wait.
+    pub(crate) channel_full: IntCounter,
 }
 
 /// Arrived messages that were dropped, by cause.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(
+        dead_code,
+        reason = "what goes over connections is counted by the layers that have some"
+    )
+)]
 pub(crate) struct Drops {
     /// The inbox had no room.
     pub(crate) inbox_full: IntCounter,
@@ -98,7 +121,7 @@ impl LayerMetrics {
             )?,
             subscriptions: gauge(
                 "fanfare_layer_subscriptions",
-                "Groups whose subscription the layer has acknowledged",
+                "Groups and channels whose subscription the layer has acknowledged",
             )?,
         })
     }
@@ -112,6 +135,7 @@ impl PublishFailures {
             unanswered: causes.with_label_values(&["unanswered"]),
             closed: causes.with_label_values(&["closed"]),
             abandoned: causes.with_label_values(&["abandoned"]),
+            channel_full: causes.with_label_values(&["channel_full"]),
         }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::Bytes;
 use fanfare_layer::{Publish, PublishError, State};
-use fanfare_protocol::{Envelope, Event, GroupName, Value};
+use fanfare_protocol::{Envelope, Event, Value};
 use fanfare_rig::within;
 
+use crate::queues::*;
 use crate::support::{Cluster, SOON, group, numbered, numbers};
 
 async fn a_group_keeps_the_order_of_its_publishes(cluster: Cluster) -> Result<()> {
@@ -87,10 +88,7 @@ async fn an_envelope_arrives_as_it_was_published(cluster: Cluster) -> Result<()>
         .with("body", Bytes::from_static(b"\x00\xff"))
         .with("half", 0.5)
         .with("list", vec![Value::Nil, Value::Bool(true), Value::Int(-1)]);
-    let envelope = Envelope {
-        event,
-        exclude: vec![excluded],
-    };
+    let envelope = Envelope::excluding(event, vec![excluded]);
     node.layer
         .publish(group("room"), Arc::new(envelope.clone()))
         .confirmed()
@@ -129,7 +127,7 @@ async fn a_closed_layer_publishes_what_it_took_and_refuses_the_rest(
         assert_eq!(publish.confirmed().await, Ok(()));
     }
     within(SOON, "the second close", node.layer.close()).await?;
-    let late = node.layer.subscribe(vec![GroupName::parse("room")?]);
+    let late = node.layer.subscribe(vec![group("room")]);
     assert!(within(SOON, "the subscription", late).await?.is_err());
     assert_eq!(node.layer.status().borrow().state, State::Down);
     assert_eq!(
@@ -159,6 +157,15 @@ macro_rules! conforms {
             an_envelope_arrives_as_it_was_published,
             what_is_published_is_counted,
             a_closed_layer_publishes_what_it_took_and_refuses_the_rest,
+            a_message_to_a_normal_channel_is_received,
+            a_receiver_that_waits_already_gets_the_message,
+            a_full_channel_keeps_what_it_has_and_says_so,
+            a_channel_of_this_node_alone_is_received_from,
+            messages_of_a_channel_keep_their_order,
+            an_old_message_is_dropped_and_counted,
+            every_message_goes_to_one_of_the_receivers,
+            a_receiver_that_goes_leaves_the_rest_to_the_others,
+            closed_queues_give_out_what_they_have_and_end,
         ]);)+
     };
 }

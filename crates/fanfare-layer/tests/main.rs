@@ -9,6 +9,7 @@
 mod conformance;
 mod liveness;
 mod outage;
+mod queues;
 mod support;
 mod transport;
 mod wire;

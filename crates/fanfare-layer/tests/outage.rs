@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fanfare_layer::{Publish, PublishError, State};
-use fanfare_protocol::GroupName;
 use fanfare_rig::{RedisOptions, RedisServer, eventually, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{Node, SOON, group, numbered, numbers, options};
+use crate::support::{Node, SOON, group, next, numbered, numbers, options};
 
 pub(crate) const PROBE: Duration = Duration::from_millis(300);
 
@@ -35,7 +34,7 @@ async fn a_server_that_appears_late_is_found() -> Result<()> {
     let mut options = options([format!("redis://127.0.0.1:{port}")])?;
     options.probe = PROBE;
     let node = Node::redis(options)?.reading();
-    let subscribed = node.layer.subscribe(vec![GroupName::parse("room")?]);
+    let subscribed = node.layer.subscribe(vec![group("room")]);
     node.metric_becomes("fanfare_layer_reconnects_total", "", 2.0)
         .await?;
     assert_eq!(node.layer.status().borrow().state, State::Connecting);
@@ -66,6 +65,8 @@ async fn a_restarted_server_gets_every_subscription_again() -> Result<()> {
         .await?;
     assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 1201.0);
 
+    let mut receiver = node.receive("thumbnails").await?;
+
     server.kill();
     node.reaches(State::Down).await?;
     assert!(matches!(
@@ -75,14 +76,16 @@ async fn a_restarted_server_gets_every_subscription_again() -> Result<()> {
     assert_eq!(node.metric("fanfare_layer_up", ""), 0.0);
     assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 0.0);
     // Wanted while it is away: subscribed when it is back.
-    let late = node.layer.subscribe(vec![GroupName::parse("late")?]);
-    let dropped = node.layer.unsubscribe(vec![GroupName::parse("g0")?]);
+    let late = node.layer.subscribe(vec![group("late")]);
+    let dropped = node.layer.unsubscribe(vec![group("g0")]);
     within(SOON, "nothing to take back", dropped).await??;
 
     server.restart()?;
     node.reaches(State::Up).await?;
     within(SOON, "the late subscription", late).await??;
-    assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 1201.0);
+    assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 1202.0);
+    node.send("thumbnails", 7).await?;
+    assert_eq!(next(&mut receiver).await?, 7);
     assert_eq!(node.metric("fanfare_layer_gaps_total", ""), 1.0);
     for (number, name) in [(2, "room"), (3, "g1"), (4, "g1199"), (5, "late")] {
         node.publish(&group(name), numbered(number)).await?;
@@ -234,7 +237,7 @@ async fn a_layer_closes_while_its_server_is_away() -> Result<()> {
     node.subscribe(&["room"]).await?;
     server.kill();
     node.reaches(State::Down).await?;
-    let waiting = node.layer.subscribe(vec![GroupName::parse("late")?]);
+    let waiting = node.layer.subscribe(vec![group("late")]);
     within(SOON, "the close", node.layer.close()).await?;
     assert!(within(SOON, "the subscription", waiting).await?.is_err());
     assert!(matches!(

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use fanfare_layer::redis::{Host, PubSubOptions, pubsub};
-use fanfare_layer::{ChannelLayer, Delivery, Full, LayerMetrics, MemoryLayer, Sink, State};
-use fanfare_protocol::{Envelope, Event, GroupName, Naming, NodeId, Target};
+use fanfare_layer::{
+    ChannelFull, ChannelLayer, ChannelQueue, Delivery, Full, LayerMetrics, MemoryLayer,
+    QueueOptions, Receiver, Sink, State, Undelivered,
+};
+use fanfare_protocol::{ChannelName, Envelope, Event, GroupName, Naming, NodeId, Target};
 use fanfare_rig::{RedisServer, eventually, within};
 use futures_util::StreamExt as _;
-use prometheus::Registry;
+use prometheus::{IntCounter, Registry};
 use tokio::sync::Notify;
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -25,9 +28,20 @@ pub(crate) struct Node {
     pub(crate) arrivals: Arc<Arrivals>,
 }
 
-/// Everything that has arrived, in order. As a sink it misbehaves: now and then it is full.
-#[derive(Default)]
+/// The bounds of channels_redis' own tests.
+pub(crate) const CAPACITY: usize = 3;
+pub(crate) const EXPIRY: Duration = Duration::from_secs(3);
+
+/// Everything that has arrived, in order; what is for normal channels is in their queues. As a sink
+/// it misbehaves: now and then it is full.
 pub(crate) struct Arrivals {
+    pub(crate) queue: ChannelQueue,
+    /// Messages that nobody received in time.
+    pub(crate) expired: IntCounter,
+    /// Messages from elsewhere that found a queue full.
+    overflow: AtomicUsize,
+    /// How long ago what arrives is said to have arrived.
+    pub(crate) age: Mutex<Duration>,
     all: Mutex<Vec<Delivery>>,
     grown: Notify,
     /// Every how many deliveries the sink is full once; 0 is never.
@@ -47,6 +61,55 @@ pub(crate) enum Cluster {
 }
 
 impl Arrivals {
+    fn new(full_every: usize) -> Result<Self> {
+        let expired = IntCounter::new("expired", "not received in time")?;
+        let options = QueueOptions {
+            capacity: CAPACITY,
+            expiry: EXPIRY,
+            unread: 10,
+        };
+        Ok(Self {
+            queue: ChannelQueue::new(options, expired.clone()),
+            expired,
+            overflow: AtomicUsize::new(0),
+            age: Mutex::default(),
+            all: Mutex::default(),
+            grown: Notify::new(),
+            full_every,
+            offered: AtomicUsize::new(0),
+        })
+    }
+
+    /// Takes what came from elsewhere.
+    fn take(&self, delivery: Delivery) {
+        if self.put(delivery).is_err() {
+            self.overflow.fetch_add(1, Ordering::Relaxed);
+            self.grown.notify_waiters();
+        }
+    }
+
+    fn put(&self, delivery: Delivery) -> Result<(), ChannelFull> {
+        match &delivery.target {
+            Target::Channel(channel) if is_queued(channel) => {
+                let age = *self.age.lock().unwrap();
+                let arrived = Instant::now().checked_sub(age).unwrap();
+                self.queue.put(channel, delivery.envelope, arrived)
+            }
+            _ => {
+                self.push(delivery);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until that many messages from elsewhere found a queue full.
+    pub(crate) async fn overflows(&self, count: usize) -> Result<()> {
+        eventually(SOON, "full queues", async || {
+            Ok((self.overflow.load(Ordering::Relaxed) == count).then_some(()))
+        })
+        .await
+    }
+
     fn push(&self, delivery: Delivery) {
         self.all.lock().unwrap().push(delivery);
         self.grown.notify_waiters();
@@ -77,16 +140,15 @@ impl Arrivals {
 }
 
 impl Sink for Arrivals {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         let turn = self.offered.fetch_add(1, Ordering::Relaxed) + 1;
         if self.full_every > 0 && turn.is_multiple_of(self.full_every) {
-            return Err(Full {
+            return Err(Undelivered::Full(Full {
                 delivery,
                 room: Box::pin(tokio::task::yield_now()),
-            });
+            }));
         }
-        self.push(delivery);
-        Ok(())
+        self.put(delivery).map_err(Undelivered::ChannelFull)
     }
 }
 
@@ -139,10 +201,7 @@ impl Cluster {
 
 fn memory(full_every: usize) -> Result<Node> {
     let registry = Registry::new();
-    let arrivals = Arc::new(Arrivals {
-        full_every,
-        ..Arrivals::default()
-    });
+    let arrivals = Arc::new(Arrivals::new(full_every)?);
     let layer = MemoryLayer::new(arrivals.clone(), LayerMetrics::new(&registry)?);
     Ok(Node {
         layer: Arc::new(layer),
@@ -177,7 +236,7 @@ impl Node {
             naming,
             id,
             registry,
-            arrivals: Arc::default(),
+            arrivals: Arc::new(Arrivals::new(0)?),
         })
     }
 
@@ -188,7 +247,7 @@ impl Node {
             while let Some(batch) = stream.next().await {
                 batch
                     .into_iter()
-                    .for_each(|delivery| arrivals.push(delivery));
+                    .for_each(|delivery| arrivals.take(delivery));
             }
         });
         self
@@ -204,7 +263,7 @@ impl Node {
     pub(crate) async fn subscribe(&self, names: &[&str]) -> Result<()> {
         let groups = names
             .iter()
-            .map(|name| GroupName::parse(name))
+            .map(|name| GroupName::parse(name).map(Target::Group))
             .collect::<Result<_, _>>()?;
         within(SOON, "the subscription", self.layer.subscribe(groups)).await??;
         Ok(())
@@ -215,6 +274,19 @@ impl Node {
         let published = self.layer.publish(target.clone(), envelope).confirmed();
         within(SOON, "the publish", published).await??;
         Ok(())
+    }
+
+    /// Receives from a channel.
+    pub(crate) async fn receive(&self, name: &str) -> Result<Receiver> {
+        let channel = self.naming.channel(name)?;
+        let received = self.arrivals.queue.receive(channel, self.layer.clone());
+        Ok(within(SOON, "the subscription", received).await??)
+    }
+
+    /// Publishes to a channel.
+    pub(crate) async fn send(&self, name: &str, number: i64) -> Result<()> {
+        let target = Target::Channel(self.naming.channel(name)?);
+        self.publish(&target, numbered(number)).await
     }
 
     /// The channel of a session of this node.
@@ -272,9 +344,25 @@ pub(crate) fn numbered(number: i64) -> Event {
 
 /// The numbers of deliveries, in order.
 pub(crate) fn numbers(deliveries: &[Delivery]) -> Vec<i64> {
-    let number = |delivery: &Delivery| match delivery.envelope.event.get("number") {
+    let number = |delivery: &Delivery| number(&delivery.envelope);
+    deliveries.iter().map(number).collect()
+}
+
+fn number(envelope: &Envelope) -> i64 {
+    match envelope.event.get("number") {
         Some(fanfare_protocol::Value::Int(number)) => *number,
         other => panic!("no number but {other:?}"),
-    };
-    deliveries.iter().map(number).collect()
+    }
+}
+
+/// The number of a receiver's next message.
+pub(crate) async fn next(receiver: &mut Receiver) -> Result<i64> {
+    let next = within(SOON, "a message", receiver.next()).await?;
+    let envelope = next.context("the queues are closed")?;
+    Ok(number(&envelope))
+}
+
+/// The names of `ChannelQueue`'s tests: normal ones, and one for channels of this node alone.
+fn is_queued(channel: &ChannelName) -> bool {
+    !channel.as_str().contains('!') || channel.as_str().ends_with("!queued")
 }

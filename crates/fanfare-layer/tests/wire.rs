@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use fanfare_layer::redis::shard;
 use fanfare_layer::{Publish, State};
-use fanfare_protocol::{Envelope, Event, GroupName, Target, Value};
+use fanfare_protocol::{Envelope, Event, Target, Value};
 use fanfare_rig::{RedisServer, eventually, within};
 use futures_util::{FutureExt as _, StreamExt as _};
 use redis::aio::PubSub;
@@ -214,7 +214,7 @@ async fn an_unsubscribed_group_stops_arriving() -> Result<()> {
     let node = Node::redis(options([server.url()])?)?.reading();
     node.subscribe(&["gone", "kept"]).await?;
     assert_eq!(node.metric("fanfare_layer_subscriptions", ""), 2.0);
-    let gone = vec![GroupName::parse("gone")?];
+    let gone = vec![group("gone")];
     within(SOON, "the unsubscription", node.layer.unsubscribe(gone)).await??;
     assert_eq!(
         listeners(&server, &["asgi__group__gone", "asgi__group__kept"])?,

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
-use fanfare_protocol::{ChannelName, GroupName, Plan, SessionId};
+use fanfare_protocol::{ChannelName, CloseCode, GroupName, Plan, SessionId};
 use futures_util::future::join_all;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::MAX_WORKERS;
-use crate::session::{Inbound, Session, Terms};
+use crate::outlet::{Delivering, Outlet};
+use crate::port::{Port, Program};
+use crate::program::Running;
+use crate::session::{Handler, Inbound, Session, Terms};
 use crate::slots::{Member, Seat};
 use crate::socket::{Link, Socket};
 use crate::worker::Worker;
@@ -23,14 +26,22 @@ pub struct Admission {
     pub link: Link,
     /// How events become its frames; sessions that share the plan share the frames.
     pub plan: Arc<dyn Plan>,
-    /// What happens with its messages.
-    pub inbound: Rc<dyn Inbound>,
+    /// Who handles its messages, and perhaps its events.
+    pub handling: Handling,
     /// Its groups, besides everyone's. Duplicates count once.
     pub groups: Vec<GroupName>,
     /// Whether `{"type":"welcome","channel":".."}` is its first frame.
     pub welcome: bool,
     /// Path and peer for the access lines, such as `/ws/ [127.0.0.1:10754]`; `None` writes none.
     pub access: Option<Box<str>>,
+}
+
+/// Who handles what comes in for a session.
+pub enum Handling {
+    /// An object that all sessions of a route share on their thread.
+    Inbound(Rc<dyn Inbound>),
+    /// A program of the session's own, given to [`Ticket::run`] before the session is opened.
+    Program(Delivering),
 }
 
 /// Why a session is not admitted; nothing of it is kept.
@@ -65,11 +76,18 @@ pub enum AdmitError {
 }
 
 /// A seat whose session has joined its groups and is not open yet. Dropping it gives the seat up.
+///
+/// A program that has been given to it is told of the session's end also when the session never
+/// opens, and runs to its own end.
 pub struct Ticket {
-    pub(crate) place: Place,
     channel: ChannelName,
     welcome: bool,
-    terms: Terms,
+    access: Option<Box<str>>,
+    port: Option<Rc<Port>>,
+    /// `None` until the program is given, and once the session is open.
+    handler: Option<Handler>,
+    /// `None` once the session is open.
+    place: Option<Place>,
 }
 
 /// A seat that is given up when this is dropped, however that comes about.
@@ -92,7 +110,10 @@ impl Worker {
     /// [`AdmitError`].
     pub async fn admit(self: &Rc<Self>, admission: Admission) -> Result<Ticket, AdmitError> {
         let deadline = Instant::now() + self.node().options.join_timeout;
-        self.node().layer_is_there(deadline).await?;
+        if !self.node().layer_is_there(deadline).await {
+            self.node().metrics.refused.layer.inc();
+            return Err(AdmitError::LayerDown);
+        }
         let (ticket, waiting) = self.seat(admission)?;
         if waiting.is_empty() {
             return Ok(ticket);
@@ -114,36 +135,20 @@ impl Worker {
         let Admission {
             link,
             plan,
-            inbound,
+            handling,
             mut groups,
             welcome,
             access,
         } = admission;
         let node = self.node();
-        let limit = node.options.limits.groups_per_session;
-        if groups.len() > limit {
-            node.metrics.refused.groups.inc();
-            return Err(AdmitError::TooManyGroups {
-                asked: groups.len(),
-                limit,
-            });
-        }
-        if usize::from(self.index()) >= MAX_WORKERS {
-            node.metrics.refused.node_full.inc();
-            return Err(AdmitError::TooManyWorkers);
-        }
-        node.reserve_session()?;
-        let seat = Seat {
-            fd: link.fd(),
-            plan,
-            memberships: SmallVec::new(),
-            outbox: None,
-            waker: None,
-            condemned: None,
-            closed: false,
-            timer_fired: false,
+        self.check_groups(groups.len())?;
+        let delivering = match &handling {
+            Handling::Inbound(_) => Delivering::Frames,
+            Handling::Program(delivering) => *delivering,
         };
-        let member = self.take(seat).ok_or_else(|| {
+        node.reserve_session()?;
+        let seat = self.take(vacant(link.fd(), plan, delivering, Outlet::Socket));
+        let member = seat.ok_or_else(|| {
             node.return_session();
             AdmitError::NodeFull {
                 limit: node.options.limits.sessions,
@@ -161,24 +166,55 @@ impl Worker {
             *group = shared;
             waiting.extend(wait);
         }
-        let channel = node
-            .options
-            .naming
-            .session(node.options.id, self.session_id(member));
-        let terms = Terms {
-            inbound,
-            groups: groups.into_boxed_slice(),
-            access,
+        let groups = groups.into_boxed_slice();
+        let (handler, port) = match handling {
+            Handling::Inbound(inbound) => (Some(Handler::Inbound(inbound, groups)), None),
+            Handling::Program(_) => {
+                let port = Rc::new(Port::new(Rc::clone(self), member, groups));
+                self.give_port(member, &port);
+                (None, Some(port))
+            }
         };
-        Ok((
-            Ticket {
-                place,
-                channel,
-                welcome,
-                terms,
-            },
-            waiting,
-        ))
+        let ticket = Ticket {
+            channel: self.channel(member),
+            welcome,
+            access,
+            port,
+            handler,
+            place: Some(place),
+        };
+        Ok((ticket, waiting))
+    }
+
+    fn check_groups(&self, asked: usize) -> Result<(), AdmitError> {
+        let refused = &self.node().metrics.refused;
+        let limit = self.node().options.limits.groups_per_session;
+        if asked > limit {
+            refused.groups.inc();
+            return Err(AdmitError::TooManyGroups { asked, limit });
+        }
+        if usize::from(self.index()) >= MAX_WORKERS {
+            refused.node_full.inc();
+            return Err(AdmitError::TooManyWorkers);
+        }
+        Ok(())
+    }
+
+    fn give_port(&self, member: Member, port: &Rc<Port>) {
+        let mut hall = self.hall.borrow_mut();
+        if let Some(seat) = hall.slots.seat_mut(member) {
+            seat.outlet = Outlet::Port(Rc::clone(port));
+        }
+    }
+
+    /// Seats an actor that is to be a member without being a session.
+    pub(crate) fn seat_actor(&self, outlet: Outlet) -> Result<Member, AdmitError> {
+        self.check_groups(0)?;
+        let plan: Arc<dyn Plan> = Arc::clone(&self.node().actors_plan);
+        let member = self.take(vacant(-1, plan, Delivering::Mail, outlet));
+        member.ok_or(AdmitError::NodeFull {
+            limit: self.node().options.limits.sessions,
+        })
     }
 
     /// The id of the session in a seat.
@@ -197,21 +233,74 @@ impl Ticket {
         &self.channel
     }
 
+    /// The program's side of the session, for [`Handling::Program`]. It works from now on: what is
+    /// sent before the session opens goes out behind the 101.
+    pub fn port(&self) -> Option<Rc<Port>> {
+        self.port.clone()
+    }
+
+    /// Gives the session its program, for [`Handling::Program`].
+    pub fn run(&mut self, program: Program) {
+        if let Some(port) = &self.port {
+            self.handler = Some(Handler::Program(Running::new(program, Rc::clone(port))));
+        }
+    }
+
     /// Starts the session's actor on its socket. `head` is the response head, which goes out
     /// first; then the welcome; then what has been delivered since the session joined.
     /// `received` is what the client sent behind its handshake. A socket that is not the one of
     /// the admission's link is dropped, and the seat with it.
-    pub fn open(self, socket: Socket, head: Bytes, received: Bytes) {
-        if socket.link().fd() != self.place.member.fd {
+    pub fn open(mut self, socket: Socket, head: Bytes, received: Bytes) {
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        if socket.link().fd() != place.member.fd {
             // The fan-out would write to whatever connection was admitted.
             tracing::error!("a ticket was opened on another connection than its admission's");
             return;
+        }
+        let Some(handler) = self.handler.take() else {
+            tracing::error!("a ticket was opened without the program that it was admitted for");
+            return;
+        };
+        if let Some(port) = &self.port {
+            port.open();
         }
         let mut first = BytesMut::from(head);
         if self.welcome {
             let text = format!(r#"{{"type":"welcome","channel":"{}"}}"#, self.channel);
             frame::push(&mut first, Opcode::Text, text.as_bytes());
         }
-        Session::start(self.place, socket, self.terms, first.freeze(), received);
+        let terms = Terms {
+            handler,
+            access: self.access.take(),
+        };
+        Session::start(place, socket, terms, first.freeze(), received);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // The seat first: a program hears of the end when its session is in no group any more.
+        self.place = None;
+        if let Some(Handler::Program(running)) = self.handler.take() {
+            running.conclude(CloseCode::LOST);
+        }
+    }
+}
+
+fn vacant(fd: i32, plan: Arc<dyn Plan>, delivering: Delivering, outlet: Outlet) -> Seat {
+    Seat {
+        fd,
+        plan,
+        delivering,
+        outlet,
+        memberships: SmallVec::new(),
+        outbox: None,
+        waker: None,
+        condemned: None,
+        closed: false,
+        settled: false,
+        timer_fired: false,
     }
 }

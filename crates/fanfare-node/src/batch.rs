@@ -1,12 +1,16 @@
-//! A batch: events of one group, encoded once for the sessions of one plan, sent in one write.
+//! A batch: events of one group for the members of one lane; frames are encoded once and sent in
+//! one write.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use fanfare_protocol::Close;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::slots::{COPIED, Member};
+use crate::mail::Mail;
+use crate::slots::{COPIED, Member, Slots};
 
 /// A batch is sealed at this size, so that what a slow session pins stays small.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -14,9 +18,11 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 pub(crate) const MAX_EVENTS: usize = 64;
 
 /// Events that are being collected.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct OpenBatch {
     pub(crate) frames: BytesMut,
+    /// The events themselves, in a lane of programs and actors.
+    mail: Vec<Rc<Mail>>,
     /// Where the frames of the last event end.
     end: usize,
     events: SmallVec<[Mark; 1]>,
@@ -42,9 +48,8 @@ enum Skip {
 }
 
 /// A sealed batch with its progress through the members of its lane.
-#[derive(Debug)]
 pub(crate) struct Batch {
-    frames: Bytes,
+    content: Content,
     events: SmallVec<[Mark; 1]>,
     skips: Option<Box<Skips>>,
     /// The next member to serve.
@@ -53,14 +58,40 @@ pub(crate) struct Batch {
     pub(crate) end: u32,
 }
 
+/// What members get.
+pub(crate) enum Content {
+    /// Encoded frames.
+    Frames(Bytes),
+    /// Events, decoded by who gets them, and about what they keep in memory, in bytes.
+    Mail(Rc<[Rc<Mail>]>, usize),
+    /// The end of their session.
+    Close(Rc<Mail>, Rc<Close>),
+}
+
 /// What one member gets of a batch.
-pub(crate) enum Share {
+enum Share {
     /// All of it: by far the most frequent case.
     Whole,
     /// Nothing.
     Nothing,
-    /// Some of the events, copied together.
-    Part(Bytes, u32),
+    /// Some of the events, put together.
+    Part(Content, u32),
+}
+
+impl Content {
+    fn mail(mail: Vec<Rc<Mail>>) -> Self {
+        let bytes = mail.iter().map(|mail| mail.bytes()).sum();
+        Self::Mail(mail.into(), bytes)
+    }
+
+    #[inline]
+    fn give(&self, slots: &mut Slots, member: Member, events: u32) {
+        match self {
+            Self::Frames(frames) => slots.send(member, frames, events),
+            Self::Mail(mail, bytes) => slots.post(member, mail, *bytes),
+            Self::Close(mail, close) => slots.kick(member, mail, close),
+        }
+    }
 }
 
 impl OpenBatch {
@@ -74,6 +105,12 @@ impl OpenBatch {
 
     pub(crate) fn is_full(&self) -> bool {
         self.frames.len() >= MAX_BYTES || self.events.len() >= MAX_EVENTS
+    }
+
+    /// Adds an event for programs and actors.
+    pub(crate) fn push(&mut self, mail: Rc<Mail>, arrived: Instant) {
+        self.mail.push(mail);
+        self.mark(0, arrived);
     }
 
     /// Marks the event whose frames were appended from byte `start`.
@@ -110,19 +147,38 @@ impl OpenBatch {
     /// Closes the batch for the members there are now.
     pub(crate) fn seal(&mut self, members: usize) -> Batch {
         let open = std::mem::take(self);
+        let content = if open.mail.is_empty() {
+            Content::Frames(open.frames.freeze())
+        } else {
+            Content::mail(open.mail)
+        };
         Batch {
-            frames: open.frames.freeze(),
+            content,
             events: open.events,
             skips: open.skips,
             cursor: 0,
             end: u32::try_from(members).unwrap_or(u32::MAX),
         }
     }
+
+    /// As [`Self::seal`], for a batch whose one event ends its members' sessions.
+    pub(crate) fn seal_close(&mut self, members: usize, close: Rc<Close>) -> Option<Batch> {
+        let mail = self.mail.pop()?;
+        let mut batch = self.seal(members);
+        batch.content = Content::Close(mail, close);
+        Some(batch)
+    }
 }
 
 impl Batch {
-    pub(crate) fn frames(&self) -> &Bytes {
-        &self.frames
+    /// Gives a member its share.
+    #[inline]
+    pub(crate) fn serve(&self, slots: &mut Slots, member: Member) {
+        match self.share(member) {
+            Share::Whole => self.content.give(slots, member, self.events()),
+            Share::Part(content, events) => content.give(slots, member, events),
+            Share::Nothing => {}
+        }
     }
 
     pub(crate) fn events(&self) -> u32 {
@@ -137,7 +193,10 @@ impl Batch {
     /// The memory of the frames, for the next batch, unless a slow session pins it or it is so
     /// large that a small batch in it would pin far more than it counts.
     pub(crate) fn into_buffer(self) -> Option<BytesMut> {
-        let mut buffer = self.frames.try_into_mut().ok()?;
+        let Content::Frames(frames) = self.content else {
+            return None;
+        };
+        let mut buffer = frames.try_into_mut().ok()?;
         if buffer.capacity() > 2 * COPIED {
             return None;
         }
@@ -158,7 +217,7 @@ impl Batch {
     }
 
     #[inline]
-    pub(crate) fn share(&self, member: Member) -> Share {
+    fn share(&self, member: Member) -> Share {
         match &self.skips {
             None => Share::Whole,
             Some(skips) => match skips.get(&(member.slot, member.word)) {
@@ -171,26 +230,32 @@ impl Batch {
 
     #[cold]
     fn without(&self, left_out: &[u16]) -> Share {
-        let mut kept = BytesMut::new();
-        let mut count = 0;
-        for (index, mark) in self.events.iter().enumerate() {
-            if u16::try_from(index).is_ok_and(|index| left_out.contains(&index)) {
-                continue;
-            }
-            let start = mark.start as usize;
-            let end = self
-                .events
-                .get(index + 1)
-                .map_or(self.frames.len(), |next| next.start as usize);
-            if let Some(frames) = self.frames.get(start..end) {
-                kept.extend_from_slice(frames);
-                count += 1;
-            }
+        let is_kept =
+            |index: &usize| u16::try_from(*index).map_or(true, |index| !left_out.contains(&index));
+        let kept: SmallVec<[usize; 8]> = (0..self.events.len()).filter(is_kept).collect();
+        if kept.is_empty() {
+            return Share::Nothing;
         }
-        if count == 0 {
-            Share::Nothing
-        } else {
-            Share::Part(kept.freeze(), count)
+        let content = match &self.content {
+            Content::Frames(frames) => Content::Frames(self.frames_of(frames, &kept)),
+            Content::Mail(mail, _) => {
+                let kept = kept.iter().filter_map(|index| mail.get(*index).cloned());
+                Content::mail(kept.collect())
+            }
+            // One event, and it is kept.
+            Content::Close(..) => return Share::Whole,
+        };
+        Share::Part(content, u32::try_from(kept.len()).unwrap_or(u32::MAX))
+    }
+
+    fn frames_of(&self, frames: &Bytes, kept: &[usize]) -> Bytes {
+        let mut together = BytesMut::new();
+        for &index in kept {
+            let start = self.events.get(index).map_or(0, |mark| mark.start as usize);
+            let next = self.events.get(index + 1);
+            let end = next.map_or(frames.len(), |next| next.start as usize);
+            together.extend_from_slice(frames.get(start..end).unwrap_or_default());
         }
+        together.freeze()
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
-use fanfare_layer::{Delivery, Full, Sink as _, SubscribeError};
-use fanfare_protocol::GroupName;
+use fanfare_layer::{Delivery, Full, Sink as _, SubscribeError, Undelivered};
+use fanfare_protocol::{GroupName, Target};
 use futures_util::Stream;
 use prometheus::IntCounter;
 
@@ -39,7 +39,7 @@ impl Bridge {
     /// One request a group: a host that is away does not keep the groups of the others waiting.
     fn subscribe(&self, group: GroupName, context: &mut Context<Self>) {
         let groups = [group];
-        let asked = self.node.layer.subscribe(groups.to_vec());
+        let asked = self.node.layer.subscribe(targets(&groups));
         context.spawn(wrap_future::<_, Self>(asked).map(
             move |answer, bridge, context| match answer {
                 Ok(()) => bridge.node.directory.subscribed(&groups),
@@ -59,7 +59,7 @@ impl Bridge {
         if leaving.is_empty() {
             return;
         }
-        let asked = self.node.layer.unsubscribe(leaving.clone());
+        let asked = self.node.layer.unsubscribe(targets(&leaving));
         context.spawn(wrap_future::<_, Self>(asked).map(move |answer, bridge, _| {
             if let Err(SubscribeError(reason)) = answer {
                 tracing::warn!(
@@ -79,7 +79,7 @@ impl Bridge {
             lost,
         };
         while let Some(delivery) = rest.batch.next() {
-            if let Err(full) = self.node.directory.deliver(delivery) {
+            if let Some(full) = self.node.offer(delivery) {
                 // Await backward: the stream is not read until the worker has room. Its queue is
                 // bounded and counts what it has to drop.
                 let node = Arc::clone(&self.node);
@@ -103,19 +103,37 @@ impl Drop for Rest {
 }
 
 async fn deliver_slowly(node: Arc<Shared>, full: Full, mut rest: Rest) {
-    let mut blocked = Err(full);
+    let mut blocked = Some(full);
     loop {
         match blocked {
-            Err(Full { delivery, room }) => {
+            Some(Full { delivery, room }) => {
                 room.await;
-                blocked = node.directory.deliver(delivery);
+                blocked = node.offer(delivery);
             }
-            Ok(()) => match rest.batch.next() {
-                Some(delivery) => blocked = node.directory.deliver(delivery),
+            None => match rest.batch.next() {
+                Some(delivery) => blocked = node.offer(delivery),
                 None => return,
             },
         }
     }
+}
+
+impl Shared {
+    /// Hands a delivery to the directory; it comes back when that has no room for now.
+    fn offer(&self, delivery: Delivery) -> Option<Full> {
+        match self.directory.deliver(delivery) {
+            Ok(()) => None,
+            Err(Undelivered::Full(full)) => Some(full),
+            Err(Undelivered::ChannelFull(_)) => {
+                self.metrics.dropped.queue_full.inc();
+                None
+            }
+        }
+    }
+}
+
+fn targets(groups: &[GroupName]) -> Vec<Target> {
+    groups.iter().cloned().map(Target::Group).collect()
 }
 
 impl Actor for Bridge {

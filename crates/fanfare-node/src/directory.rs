@@ -6,14 +6,15 @@
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
-use fanfare_layer::{Delivery, Full, Sink};
-use fanfare_protocol::{GroupName, Naming, NodeId, Target};
+use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
+use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::oneshot;
 
 use crate::inbox::Inbox;
 use crate::metrics::NodeMetrics;
+use crate::queue::{LOCAL_CHANNELS, Queues, is_normal};
 use crate::subscriptions::{Changes, Subscription};
 
 /// Workers fit one word of bits.
@@ -37,6 +38,8 @@ pub(crate) struct Directory {
     naming: Naming,
     stripes: Vec<Mutex<Stripe>>,
     inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
+    /// What waits for those who receive from normal channels.
+    pub(crate) queues: Queues,
     /// What the bridge has to tell the layer; `None` where the layer needs no subscriptions.
     pub(crate) changes: Option<Changes>,
     metrics: NodeMetrics,
@@ -47,6 +50,7 @@ impl Directory {
         node: NodeId,
         naming: Naming,
         changes: Option<Changes>,
+        queue: QueueOptions,
         metrics: NodeMetrics,
     ) -> Self {
         Self {
@@ -54,6 +58,7 @@ impl Directory {
             naming,
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             inboxes: [const { OnceLock::new() }; MAX_WORKERS],
+            queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
             changes,
             metrics,
         }
@@ -137,19 +142,38 @@ impl Directory {
         groups
     }
 
+    /// The inboxes of the workers that have members of a group.
+    pub(crate) fn inboxes_of(&self, group: &GroupName) -> impl Iterator<Item = &Arc<Inbox>> {
+        let workers = self
+            .stripe(group)
+            .get(group)
+            .map_or(0, |entry| entry.workers);
+        bits(workers).filter_map(|worker| self.inbox(worker))
+    }
+
     fn inbox(&self, worker: u32) -> Option<&Arc<Inbox>> {
         self.inboxes.get(worker as usize)?.get()
     }
 
-    fn deliver_to(&self, workers: u64, delivery: Delivery) -> Result<(), Full> {
+    fn place(&self, channel: &ChannelName) -> Place {
+        match self.naming.locate(channel.as_str()) {
+            Some((node, session)) if node == self.node => match session.worker {
+                worker if usize::from(worker) < MAX_WORKERS => Place::Worker(worker),
+                LOCAL_CHANNELS => Place::Queue,
+                _ => Place::Nowhere,
+            },
+            None if is_normal(channel) => Place::Queue,
+            _ => Place::Nowhere,
+        }
+    }
+
+    fn deliver_to(&self, workers: u64, delivery: Delivery) -> Result<(), Undelivered> {
         for worker in bits(workers) {
             if let Some(inbox) = self.inbox(worker)
                 && !inbox.has_room()
             {
-                return Err(Full {
-                    delivery,
-                    room: inbox.room(),
-                });
+                let room = inbox.room();
+                return Err(Undelivered::Full(Full { delivery, room }));
             }
         }
         let mut rest = workers;
@@ -170,7 +194,7 @@ impl Directory {
 }
 
 impl Sink for Directory {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         match &delivery.target {
             Target::Group(group) => {
                 let stripe = self.stripe(group);
@@ -182,19 +206,29 @@ impl Sink for Directory {
                     workers => self.deliver_to(workers, delivery),
                 }
             }
-            Target::Channel(channel) => match self.naming.locate(channel.as_str()) {
-                Some((node, session))
-                    if node == self.node && usize::from(session.worker) < MAX_WORKERS =>
-                {
-                    self.deliver_to(1 << session.worker, delivery)
-                }
-                _ => {
+            Target::Channel(channel) => match self.place(channel) {
+                Place::Worker(worker) => self.deliver_to(1 << worker, delivery),
+                Place::Queue => self
+                    .queues
+                    .queue
+                    .put(channel, delivery.envelope, delivery.arrived)
+                    .map_err(Undelivered::ChannelFull),
+                Place::Nowhere => {
                     self.metrics.dropped.no_session.inc();
                     Ok(())
                 }
             },
         }
     }
+}
+
+/// Where a channel leads on this node.
+enum Place {
+    /// To the session of a worker.
+    Worker(u8),
+    /// To whoever receives from it.
+    Queue,
+    Nowhere,
 }
 
 fn bits(mut word: u64) -> impl Iterator<Item = u32> {

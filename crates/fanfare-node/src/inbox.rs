@@ -14,9 +14,17 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::worker::Worker;
+
+/// What another thread wants to know of a worker; answered between two turns of its fan-out.
+pub(crate) type Question = Box<dyn FnOnce(&Worker) + Send>;
+
 /// See the module.
 pub(crate) struct Inbox {
     queue: Mutex<VecDeque<Delivery>>,
+    /// A node asks one question at a time. `None` once the worker has gone, which answers nothing.
+    questions: Mutex<Option<Vec<Question>>>,
+    asked: AtomicBool,
     /// Length of the queue, readable without its lock.
     len: AtomicUsize,
     capacity: usize,
@@ -31,6 +39,8 @@ impl Inbox {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             queue: Mutex::new(VecDeque::new()),
+            questions: Mutex::new(Some(Vec::new())),
+            asked: AtomicBool::new(false),
             len: AtomicUsize::new(0),
             capacity,
             registry: AtomicWaker::new(),
@@ -53,6 +63,30 @@ impl Inbox {
         self.registry.wake();
     }
 
+    pub(crate) fn ask(&self, question: Question) {
+        match &mut *self.questions.lock() {
+            Some(questions) => questions.push(question),
+            None => return,
+        }
+        self.asked.store(true, Ordering::Release);
+        self.registry.wake();
+    }
+
+    pub(crate) fn questions(&self) -> Vec<Question> {
+        if self.asked.swap(false, Ordering::AcqRel) {
+            let mut questions = self.questions.lock();
+            questions.as_mut().map(std::mem::take).unwrap_or_default()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The worker is going: whoever has asked, or will, is not kept waiting.
+    pub(crate) fn answer_no_more(&self) {
+        let unanswered = self.questions.lock().take();
+        drop(unanswered);
+    }
+
     pub(crate) fn pop(&self) -> Option<Delivery> {
         let mut queue = self.queue.lock();
         let delivery = queue.pop_front();
@@ -68,13 +102,17 @@ impl Inbox {
         delivery
     }
 
-    /// Ready when something is in the queue.
+    fn has_work(&self) -> bool {
+        self.len.load(Ordering::Acquire) > 0 || self.asked.load(Ordering::Acquire)
+    }
+
+    /// Ready when something is in the queue or has been asked.
     pub(crate) fn poll_filled(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.len.load(Ordering::Acquire) > 0 {
+        if self.has_work() {
             return Poll::Ready(());
         }
         self.registry.register(context.waker());
-        if self.len.load(Ordering::Acquire) > 0 {
+        if self.has_work() {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -96,5 +134,29 @@ impl Inbox {
                 notified.await;
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_has_gone_keeps_nobody_waiting_for_its_answer() {
+        let inbox = Inbox::new(1);
+        let ask = || {
+            let (answer, answered) = oneshot::channel();
+            inbox.ask(Box::new(move |_| {
+                let _nobody = answer.send(());
+            }));
+            answered
+        };
+        let before = ask();
+        inbox.answer_no_more();
+        for asked in [before, ask()] {
+            assert!(asked.blocking_recv().is_err());
+        }
     }
 }

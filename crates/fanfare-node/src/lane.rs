@@ -1,11 +1,16 @@
-//! A lane: the members of one group that share a delivery plan, and the batches on their way.
+//! A lane: the members of one group that get events the same way, and the batches on their way.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_protocol::Plan;
+use bytes::BytesMut;
+use fanfare_layer::Delivery;
+use fanfare_protocol::{Close, Plan, Undeliverable};
 
-use crate::batch::{Batch, OpenBatch, Share};
+use crate::batch::{Batch, OpenBatch};
+use crate::mail::Mail;
+use crate::outlet::Delivering;
 use crate::slots::{Member, Slots};
 
 /// The entry of a member that left: no slot has this index.
@@ -17,7 +22,8 @@ const GONE: Member = Member {
 
 /// See the module.
 pub(crate) struct Lane {
-    pub(crate) plan: Arc<dyn Plan>,
+    plan: Arc<dyn Plan>,
+    delivering: Delivering,
     /// Members by index; [`GONE`] where somebody left while batches were on their way.
     members: Vec<Member>,
     holes: usize,
@@ -32,14 +38,70 @@ pub(crate) struct Moved {
 }
 
 impl Lane {
-    pub(crate) fn new(plan: Arc<dyn Plan>) -> Self {
+    pub(crate) fn new(plan: Arc<dyn Plan>, delivering: Delivering) -> Self {
         Self {
             plan,
+            delivering,
             members: Vec::new(),
             holes: 0,
             open: OpenBatch::default(),
             queue: VecDeque::new(),
         }
+    }
+
+    /// Whether events of this plan, delivered this way, are this lane's.
+    pub(crate) fn is_for(&self, plan: &Arc<dyn Plan>, delivering: Delivering) -> bool {
+        self.delivering == delivering && Arc::ptr_eq(&self.plan, plan)
+    }
+
+    /// Puts an event into the open batch, for all but those who are excluded. `spare` is memory
+    /// for a new batch of frames.
+    pub(crate) fn append(
+        &mut self,
+        delivery: &Delivery,
+        excluded: &[Member],
+        spare: &mut BytesMut,
+    ) -> Result<(), Undeliverable> {
+        match self.delivering {
+            Delivering::Frames => {
+                let frames = &mut self.open.frames;
+                if frames.capacity() == 0 {
+                    *frames = std::mem::take(spare);
+                }
+                let start = frames.len();
+                self.plan.encode(&delivery.envelope.event, frames)?;
+                self.open.mark(start, delivery.arrived);
+            }
+            Delivering::Mail => {
+                let mail = Mail::new(Arc::clone(&delivery.envelope));
+                self.open.push(Rc::new(mail), delivery.arrived);
+            }
+        }
+        for member in excluded {
+            self.open.skip_last(*member);
+        }
+        if self.open.is_full() {
+            self.seal();
+        }
+        Ok(())
+    }
+
+    /// Puts the end of the members' sessions behind everything that is on its way to them.
+    pub(crate) fn append_close(
+        &mut self,
+        delivery: &Delivery,
+        close: &Rc<Close>,
+        excluded: &[Member],
+    ) {
+        self.seal();
+        let mail = Mail::new(Arc::clone(&delivery.envelope));
+        self.open.push(Rc::new(mail), delivery.arrived);
+        for member in excluded {
+            self.open.skip_last(*member);
+        }
+        let members = self.members.len();
+        self.queue
+            .extend(self.open.seal_close(members, Rc::clone(close)));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -114,7 +176,6 @@ impl Lane {
     pub(crate) fn run(&mut self, slots: &mut Slots, budget: &mut u32) -> Option<Batch> {
         self.seal();
         let batch = self.queue.front_mut()?;
-        let count = batch.events();
         while batch.cursor < batch.end {
             if *budget == 0 {
                 return None;
@@ -126,11 +187,7 @@ impl Lane {
                 .unwrap_or(GONE);
             batch.cursor += 1;
             *budget -= 1;
-            match batch.share(member) {
-                Share::Whole => slots.send(member, batch.frames(), count),
-                Share::Part(frames, count) => slots.send(member, &frames, count),
-                Share::Nothing => {}
-            }
+            batch.serve(slots, member);
         }
         self.queue.pop_front()
     }
@@ -142,11 +199,7 @@ impl Lane {
             if !batch.is_ahead(index) {
                 continue;
             }
-            match batch.share(member) {
-                Share::Whole => slots.send(member, batch.frames(), batch.events()),
-                Share::Part(frames, count) => slots.send(member, &frames, count),
-                Share::Nothing => {}
-            }
+            batch.serve(slots, member);
             batch.served(member);
         }
     }

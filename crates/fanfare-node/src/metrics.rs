@@ -11,6 +11,7 @@ pub(crate) struct NodeMetrics {
     pub(crate) refused: Refused,
     pub(crate) published: IntCounter,
     pub(crate) delivered: IntCounter,
+    pub(crate) posted: IntCounter,
     pub(crate) dropped: Dropped,
     pub(crate) messages: IntCounter,
     pub(crate) received_bytes: IntCounter,
@@ -19,6 +20,7 @@ pub(crate) struct NodeMetrics {
     pub(crate) slow: IntCounter,
     pub(crate) restarts: Restarts,
     pub(crate) fan_out: Histogram,
+    pub(crate) abandoned: IntCounter,
 }
 
 /// Sessions closed, by reason.
@@ -32,6 +34,8 @@ pub(crate) struct Closed {
     pub(crate) slow: IntCounter,
     pub(crate) drain: IntCounter,
     pub(crate) panic: IntCounter,
+    pub(crate) kicked: IntCounter,
+    pub(crate) failed: IntCounter,
 }
 
 /// Sessions refused at the handshake, by cause.
@@ -51,8 +55,13 @@ pub(crate) struct Dropped {
     pub(crate) field_missing: IntCounter,
     pub(crate) unknown_type: IntCounter,
     pub(crate) session_closed: IntCounter,
+    pub(crate) mailbox_full: IntCounter,
     pub(crate) registry_panic: IntCounter,
     pub(crate) bridge_panic: IntCounter,
+    /// Came from elsewhere for a channel whose queue was full.
+    pub(crate) queue_full: IntCounter,
+    /// Waited in a queue for too long.
+    pub(crate) expired: IntCounter,
 }
 
 /// Restarts of supervised actors.
@@ -98,6 +107,10 @@ impl NodeMetrics {
                 "fanfare_events_delivered_total",
                 "Frames of events handed to a socket or its outbox.",
             )?,
+            posted: new.counter(
+                "fanfare_events_posted_total",
+                "Events handed to consumers and other actors.",
+            )?,
             dropped: Dropped::new(&dropped),
             messages: new.counter(
                 "fanfare_messages_received_total",
@@ -112,6 +125,10 @@ impl NodeMetrics {
             slow: new.counter(
                 "fanfare_slow_sessions_closed_total",
                 "Sessions closed because their outbox passed its bound.",
+            )?,
+            abandoned: new.counter(
+                "fanfare_programs_abandoned_total",
+                "Consumers given up because they took too long after their session's end.",
             )?,
             restarts: Restarts {
                 registry: restarts.with_label_values(&["registry"]),
@@ -136,6 +153,8 @@ impl Closed {
             slow: family.with_label_values(&["slow"]),
             drain: family.with_label_values(&["drain"]),
             panic: family.with_label_values(&["panic"]),
+            kicked: family.with_label_values(&["kicked"]),
+            failed: family.with_label_values(&["failed"]),
         }
     }
 }
@@ -159,8 +178,11 @@ impl Dropped {
             field_missing: family.with_label_values(&["field_missing"]),
             unknown_type: family.with_label_values(&["unknown_type"]),
             session_closed: family.with_label_values(&["session_closed"]),
+            mailbox_full: family.with_label_values(&["mailbox_full"]),
             registry_panic: family.with_label_values(&["registry_panic"]),
             bridge_panic: family.with_label_values(&["bridge_panic"]),
+            queue_full: family.with_label_values(&["queue_full"]),
+            expired: family.with_label_values(&["expired"]),
         }
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{ChannelLayer, Publish, Sink, State, Status};
+use fanfare_layer::{ChannelLayer, Publish, QueueOptions, Sink, State, Status};
 use fanfare_protocol::frame::FrameLimits;
-use fanfare_protocol::{Envelope, GroupName, Naming, NodeId, Target};
+use fanfare_protocol::{
+    ChannelName, DeliverTable, Envelope, GroupName, Naming, NodeId, Plan, Target,
+};
 use prometheus::Registry;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::admission::AdmitError;
 use crate::bridge::Bridge;
@@ -65,6 +67,8 @@ pub struct NodeOptions {
     pub close_timeout: Duration,
     /// How long an emptied group keeps its subscription.
     pub linger: Duration,
+    /// What may wait for those who receive from channels.
+    pub queue: QueueOptions,
     /// Whether the layer must be told which groups have members: false for the memory layer.
     pub subscribes: bool,
 }
@@ -82,9 +86,15 @@ pub(crate) struct Shared {
     status: watch::Receiver<Status>,
     pub(crate) metrics: NodeMetrics,
     pub(crate) everyone: GroupName,
+    /// How events would become frames for actors, which take none.
+    pub(crate) actors_plan: Arc<dyn Plan>,
     sessions: AtomicUsize,
-    /// Signalled whenever the number of sessions falls to zero.
-    emptied: Notify,
+    /// Programs that run after their session's end.
+    pub(crate) programs: AtomicUsize,
+    /// Signalled whenever the number of sessions or of programs falls, to zero at the latest.
+    pub(crate) emptied: Notify,
+    /// One question to the workers at a time.
+    asking: tokio::sync::Mutex<()>,
     workers: AtomicU8,
     bridge_claimed: AtomicBool,
     refusing: AtomicBool,
@@ -132,7 +142,13 @@ impl Node {
         let metrics = NodeMetrics::new(registry)?;
         let changes = options.subscribes.then(|| Changes::new(options.linger));
         let (id, naming) = (options.id, options.naming.clone());
-        let directory = Arc::new(Directory::new(id, naming, changes, metrics.clone()));
+        let directory = Arc::new(Directory::new(
+            id,
+            naming,
+            changes,
+            options.queue.clone(),
+            metrics.clone(),
+        ));
         let layer = layer(Arc::clone(&directory) as Arc<dyn Sink>);
         let shared = Shared {
             options,
@@ -141,8 +157,11 @@ impl Node {
             layer,
             metrics,
             everyone: GroupName::everyone(),
+            actors_plan: Arc::new(DeliverTable::default()),
             sessions: AtomicUsize::new(0),
+            programs: AtomicUsize::new(0),
             emptied: Notify::new(),
+            asking: tokio::sync::Mutex::default(),
             workers: AtomicU8::new(0),
             bridge_claimed: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
@@ -155,8 +174,11 @@ impl Node {
         })
     }
 
-    #[cfg(feature = "fault")]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
@@ -220,23 +242,46 @@ impl Node {
         self.shared.directory.members(group)
     }
 
+    /// The channels of a group's members on this node, in no order.
+    pub async fn channels(&self, group: &GroupName) -> Vec<ChannelName> {
+        let _one_at_a_time = self.shared.asking.lock().await;
+        let answers = self.shared.directory.inboxes_of(group).map(|inbox| {
+            let (answer, channels) = oneshot::channel();
+            let group = group.clone();
+            inbox.ask(Box::new(move |worker| {
+                // Nobody waits any more: the caller was dropped.
+                let _ignored = answer.send(worker.channels(&group));
+            }));
+            channels
+        });
+        let answers = futures_util::future::join_all(answers).await;
+        answers.into_iter().flatten().flatten().collect()
+    }
+
+    /// Limits, and what else it was made with.
+    pub fn options(&self) -> &NodeOptions {
+        &self.shared.options
+    }
+
     /// From now on no session is admitted.
     pub fn refuse_sessions(&self) {
         self.shared.refusing.store(true, Ordering::Release);
     }
 
-    /// Closes every session with 1001, spread over `window`. Resolves when all are gone, at the
-    /// latest after the window, the time a close may take and a second; answers how many remain.
+    /// Closes every session with 1001, spread over `window`. Resolves when all are gone and their
+    /// programs have ended, at the latest after the window, three times the time a close may take
+    /// (for what a program has still to take, for the peer's goodbye, and for the program's end)
+    /// and a second; answers how many sessions remain.
     pub async fn close_sessions(&self, window: Duration) -> usize {
         let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX - 1);
         self.shared
             .drain
             .store(millis.saturating_add(1), Ordering::Release);
-        let patience = window + self.shared.options.close_timeout + Duration::from_secs(1);
+        let patience = window + self.shared.options.close_timeout * 3 + Duration::from_secs(1);
         let deadline = Instant::now() + patience;
         loop {
             let emptied = self.shared.emptied.notified();
-            if self.sessions() == 0 {
+            if self.sessions() == 0 && self.shared.programs.load(Ordering::Acquire) == 0 {
                 return 0;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -246,9 +291,11 @@ impl Node {
         }
     }
 
-    /// Takes the subscriptions back and ends the layer's connections.
+    /// Takes the subscriptions back and ends the layer's connections, and then the receivers of
+    /// channels.
     pub async fn close(&self) {
         self.shared.layer.close().await;
+        self.shared.directory.queues.close();
     }
 }
 
@@ -267,27 +314,16 @@ impl Shared {
         self.layer.publish(target, envelope)
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.drain.load(Ordering::Acquire) != 0
-    }
-
     /// Waits for a layer that is lost: what it had acknowledged before holds again only once it is
     /// back, also for groups that have members here already.
-    pub(crate) async fn layer_is_there(
-        &self,
-        deadline: tokio::time::Instant,
-    ) -> Result<(), AdmitError> {
+    pub(crate) async fn layer_is_there(&self, deadline: tokio::time::Instant) -> bool {
         if self.status.borrow().state != State::Down {
-            return Ok(());
+            return true;
         }
         let mut status = self.status.clone();
         let there = status.wait_for(|status| status.state != State::Down);
         // A layer that has gone for good is not there either.
-        if matches!(tokio::time::timeout_at(deadline, there).await, Ok(Ok(_))) {
-            return Ok(());
-        }
-        self.metrics.refused.layer.inc();
-        Err(AdmitError::LayerDown)
+        matches!(tokio::time::timeout_at(deadline, there).await, Ok(Ok(_)))
     }
 
     /// Counts a session in, if there is room for it.
@@ -320,11 +356,12 @@ struct BridgeClaim(Arc<Shared>);
 impl Drop for BridgeClaim {
     fn drop(&mut self) {
         self.0.bridge_claimed.store(false, Ordering::Release);
+        self.0.directory.queues.bridge_freed.notify_one();
     }
 }
 
 /// Starts the bridge on this thread, unless another has it.
-fn supervise_bridge(shared: &Arc<Shared>) {
+pub(crate) fn supervise_bridge(shared: &Arc<Shared>) {
     if shared.bridge_claimed.swap(true, Ordering::AcqRel) {
         return;
     }

@@ -4,29 +4,27 @@
 //! ([`Membership`]) and a group its members by index; the two always agree, and after a panic
 //! [`Roster::reconcile`] makes them agree again from the live sessions.
 
+mod group;
+mod reconcile;
+
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use fanfare_layer::Delivery;
-use fanfare_protocol::{GroupName, Plan, Undeliverable};
+use fanfare_protocol::{GroupName, Undeliverable};
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 
 use crate::batch::Batch;
 use crate::lane::{Lane, Moved};
+use crate::mail::Mail;
+use crate::outlet::Delivering;
 use crate::slots::{Member, Membership, Slots};
+use group::{Group, relocate};
 
 /// Sends of a group's turn, and between two questions whether the slice has been long enough.
 const TURN: u32 = 32;
-
-struct Group {
-    name: GroupName,
-    lanes: SmallVec<[Lane; 1]>,
-    members: usize,
-    /// In the queue of groups that have something to send.
-    queued: bool,
-}
 
 /// See the module.
 #[derive(Default)]
@@ -80,7 +78,7 @@ impl Roster {
         {
             return Some((shared, false));
         }
-        let lane = group.lane_of(&seat.plan);
+        let lane = group.lane_of(&seat.plan, seat.delivering);
         let place = group.lanes.get_mut(lane as usize)?.join(member);
         group.members += 1;
         seat.memberships.push(Membership {
@@ -128,6 +126,38 @@ impl Roster {
         self.waiting
     }
 
+    /// Takes a member out of a group by its name; as [`Self::leave`], `None` when it is not in it.
+    pub(crate) fn part(
+        &mut self,
+        slots: &mut Slots,
+        member: Member,
+        name: &GroupName,
+    ) -> Option<(GroupName, bool)> {
+        let index = *self.by_name.get(name)?;
+        let memberships = &mut slots.seat_mut(member)?.memberships;
+        let at = memberships.iter().position(|place| place.group == index)?;
+        let membership = memberships.swap_remove(at);
+        self.leave(slots, membership)
+    }
+
+    /// Whether a member is in a group.
+    pub(crate) fn is_member(&self, slots: &Slots, member: Member, name: &GroupName) -> bool {
+        let index = self.by_name.get(name);
+        let memberships = slots.seat(member).map(|seat| &seat.memberships);
+        index.zip(memberships).is_some_and(|(index, memberships)| {
+            memberships.iter().any(|place| place.group == *index)
+        })
+    }
+
+    /// The members of a group.
+    pub(crate) fn members(&self, name: &GroupName) -> Vec<Member> {
+        let index = self.by_name.get(name).copied().unwrap_or(u32::MAX);
+        let group = self.groups.get(index as usize).and_then(Option::as_deref);
+        let lanes = group.map(|group| &*group.lanes).unwrap_or_default();
+        let members = lanes.iter().flat_map(Lane::members);
+        members.map(|(_, member)| member).collect()
+    }
+
     /// Encodes an event once per plan and puts it on its way to the members of a group.
     pub(crate) fn append(
         &mut self,
@@ -148,29 +178,18 @@ impl Roster {
             dropped.no_members = 1;
             return dropped;
         };
+        let close = delivery.envelope.close.clone().map(Rc::new);
         for lane in &mut group.lanes {
             if lane.len() == 0 {
                 continue;
             }
-            if lane.open.frames.capacity() == 0 {
-                lane.open.frames = std::mem::take(&mut self.spare);
-            }
-            let start = lane.open.frames.len();
-            if let Err(why) = lane
-                .plan
-                .encode(&delivery.envelope.event, &mut lane.open.frames)
-            {
+            if let Some(close) = &close {
+                lane.append_close(delivery, close, excluded);
+            } else if let Err(why) = lane.append(delivery, excluded, &mut self.spare) {
                 dropped.count(why);
                 continue;
             }
-            lane.open.mark(start, delivery.arrived);
             self.waiting += 1;
-            for member in excluded {
-                lane.open.skip_last(*member);
-            }
-            if lane.open.is_full() {
-                lane.seal();
-            }
             if !group.queued {
                 group.queued = true;
                 self.busy.push_back(index);
@@ -252,93 +271,37 @@ impl Roster {
         member: Member,
         delivery: &Delivery,
     ) -> Result<(), Undeliverable> {
-        let Some(plan) = slots.seat(member).map(|seat| Arc::clone(&seat.plan)) else {
+        let Some(seat) = slots.seat(member) else {
             return Ok(());
         };
-        let mut frames = BytesMut::new();
-        plan.encode(&delivery.envelope.event, &mut frames)?;
-        self.settle(slots, member);
-        slots.send(member, &frames.freeze(), 1);
+        let mail = || Rc::new(Mail::new(Arc::clone(&delivery.envelope)));
+        if let Some(close) = &delivery.envelope.close {
+            self.settle(slots, member);
+            slots.kick(member, &mail(), &Rc::new(close.clone()));
+            return Ok(());
+        }
+        match seat.delivering {
+            Delivering::Frames => {
+                let mut frames = BytesMut::new();
+                seat.plan.encode(&delivery.envelope.event, &mut frames)?;
+                self.settle(slots, member);
+                slots.send(member, &frames.freeze(), 1);
+            }
+            Delivering::Mail => {
+                self.settle(slots, member);
+                let mail = mail();
+                let bytes = mail.bytes();
+                slots.post(member, &Rc::from([mail]), bytes);
+            }
+        }
         Ok(())
-    }
-
-    /// Makes groups and sessions agree after a panic: entries without a live session that claims
-    /// them go, sessions without their entry get it back. Answers how many differed. `poisoned`
-    /// drops the batch that was being sent, if one panic has not been enough to get past it.
-    pub(crate) fn reconcile(&mut self, slots: &mut Slots, poisoned: bool) -> (u64, u64) {
-        let mut lost = 0;
-        if poisoned
-            && let Some(index) = self.busy.front()
-            && let Some(group) = self
-                .groups
-                .get_mut(*index as usize)
-                .and_then(Option::as_deref_mut)
-        {
-            lost = group
-                .lanes
-                .iter_mut()
-                .map(|lane| u64::from(lane.drop_front()))
-                .sum();
-        }
-        let mut mended = 0;
-        for (index, group) in (0u32..).zip(&mut self.groups) {
-            let Some(group) = group.as_deref_mut() else {
-                continue;
-            };
-            mended += group.drop_strangers(slots, index);
-        }
-        let lanes = self.groups.iter_mut().flatten();
-        let lanes = lanes.flat_map(|group| &mut group.lanes);
-        self.waiting = lanes
-            .map(|lane| {
-                lane.open.cut();
-                lane.waiting()
-            })
-            .sum();
-        for slot in 0..slots.capacity() {
-            if let Some(member) = slots.occupant(slot) {
-                mended += self.restore(slots, member);
-            }
-        }
-        (mended, lost)
-    }
-
-    /// Gives a session the entries back that it remembers and the groups do not.
-    fn restore(&mut self, slots: &mut Slots, member: Member) -> u64 {
-        let mut mended = 0;
-        let Some(seat) = slots.seat_mut(member) else {
-            return 0;
-        };
-        for membership in &mut seat.memberships {
-            let Some(group) = self
-                .groups
-                .get_mut(membership.group as usize)
-                .and_then(Option::as_deref_mut)
-            else {
-                continue;
-            };
-            let Some(lane) = group.lanes.get_mut(membership.lane as usize) else {
-                continue;
-            };
-            if lane.member_at(membership.index) != Some(member) {
-                membership.index = lane.join(member);
-                mended += 1;
-            }
-            group.members = group.lanes.iter().map(Lane::len).sum();
-        }
-        mended
     }
 
     fn group_index(&mut self, name: &GroupName) -> Option<u32> {
         if let Some(index) = self.by_name.get(name) {
             return Some(*index);
         }
-        let group = Group {
-            name: name.clone(),
-            lanes: SmallVec::new(),
-            members: 0,
-            queued: false,
-        };
+        let group = Group::new(name.clone());
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -356,77 +319,6 @@ impl Roster {
             self.by_name.remove(&group.name);
             self.free.push(index);
         }
-    }
-}
-
-impl Group {
-    fn lane_of(&mut self, plan: &Arc<dyn Plan>) -> u32 {
-        let own = |lane: &Lane| Arc::ptr_eq(&lane.plan, plan);
-        let index = self.lanes.iter().position(own).unwrap_or_else(|| {
-            let unused = self.lanes.iter_mut().enumerate();
-            let mut unused = unused.filter(|(_, lane)| lane.is_unused());
-            if let Some((index, lane)) = unused.next() {
-                *lane = Lane::new(Arc::clone(plan));
-                return index;
-            }
-            self.lanes.push(Lane::new(Arc::clone(plan)));
-            self.lanes.len() - 1
-        });
-        u32::try_from(index).unwrap_or(u32::MAX)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.lanes.iter().all(Lane::is_idle)
-    }
-
-    fn run(&mut self, slots: &mut Slots, budget: &mut u32, mut done: impl FnMut(Batch)) {
-        for lane in &mut self.lanes {
-            if let Some(batch) = lane.run(slots, budget) {
-                done(batch);
-            }
-        }
-    }
-
-    /// Closes the holes that members left, once they are worth it.
-    fn tidy(&mut self, slots: &mut Slots, group: u32) {
-        for lane in &mut self.lanes {
-            if lane.compact() {
-                for (index, member) in lane.members() {
-                    relocate(slots, member, group, index);
-                }
-            }
-        }
-    }
-
-    fn drop_strangers(&mut self, slots: &Slots, group: u32) -> u64 {
-        let mut dropped = 0;
-        for (at, lane) in (0u32..).zip(&mut self.lanes) {
-            lane.retain(|index, member| {
-                let claim = Membership {
-                    group,
-                    lane: at,
-                    index,
-                };
-                let kept = slots
-                    .seat(member)
-                    .is_some_and(|seat| seat.memberships.contains(&claim));
-                dropped += u64::from(!kept);
-                kept
-            });
-        }
-        self.members = self.lanes.iter().map(Lane::len).sum();
-        dropped
-    }
-}
-
-fn relocate(slots: &mut Slots, member: Member, group: u32, index: u32) {
-    if let Some(seat) = slots.seat_mut(member)
-        && let Some(membership) = seat
-            .memberships
-            .iter_mut()
-            .find(|place| place.group == group)
-    {
-        membership.index = index;
     }
 }
 

@@ -6,15 +6,18 @@
 //! registry that panics orphans nothing.
 
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use fanfare_protocol::{CloseCode, Plan};
+use fanfare_protocol::{Close, Plan};
 use smallvec::SmallVec;
 
 use crate::fd;
+use crate::mail::Mail;
 use crate::outbox::Outbox;
+use crate::outlet::{Delivering, Outlet, tell};
 
 /// The session cannot be written to directly: what is for it goes to its outbox.
 const BLOCKED: u32 = 1;
@@ -49,20 +52,24 @@ pub(crate) struct Membership {
 }
 
 /// Why a session is to end, as asked by somebody else than its peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condemned {
     /// Its outbox is over the bound.
     Slow,
     /// Its socket answered an error.
     Lost,
-    /// The node wants it closed.
-    Close(CloseCode, &'static str),
+    /// The node is shutting down.
+    Drain,
+    /// An application wants it closed.
+    Kick(Rc<Close>),
 }
 
 /// What a worker knows of one session; the session actor owns the rest.
 pub(crate) struct Seat {
     pub(crate) fd: RawFd,
     pub(crate) plan: Arc<dyn Plan>,
+    pub(crate) delivering: Delivering,
+    pub(crate) outlet: Outlet,
     pub(crate) memberships: SmallVec<[Membership; 2]>,
     pub(crate) outbox: Option<Box<Outbox>>,
     /// Wakes the session's actor.
@@ -70,6 +77,8 @@ pub(crate) struct Seat {
     pub(crate) condemned: Option<Condemned>,
     /// The close frame is on its way: nothing may follow it.
     pub(crate) closed: bool,
+    /// The session is to be closed and has got what came before that: its program gets no more.
+    pub(crate) settled: bool,
     /// The session's timer has fired since the session last looked.
     pub(crate) timer_fired: bool,
 }
@@ -77,6 +86,19 @@ pub(crate) struct Seat {
 impl Seat {
     fn refuses_frames(&self) -> bool {
         self.closed || matches!(self.condemned, Some(Condemned::Slow | Condemned::Lost))
+    }
+
+    /// A program that is given time before a close must not be given more meanwhile.
+    fn refuses_mail(&self) -> bool {
+        self.settled || self.refuses_frames()
+    }
+
+    /// What the session's program has sent and nobody has written: only before the session opens.
+    fn unwritten(&self) -> Option<(Bytes, u32)> {
+        match &self.outlet {
+            Outlet::Port(port) => port.take_output(),
+            Outlet::Socket | Outlet::Actor(_) => None,
+        }
     }
 }
 
@@ -100,6 +122,10 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// Sessions condemned for reading too slowly.
     pub(crate) slow: u64,
+    /// Events handed to programs and actors.
+    pub(crate) posted: u64,
+    /// Events that an actor's mailbox had no room for.
+    pub(crate) mailbox_full: u64,
 }
 
 /// The table.
@@ -211,10 +237,11 @@ impl Slots {
         })
     }
 
-    /// Whether the session is on its way to its end.
+    /// Whether the session is on its way to its end. An actor is no session: its owner ends it.
     pub(crate) fn is_closing(&self, member: Member) -> bool {
-        self.seat(member)
-            .is_none_or(|seat| seat.closed || seat.condemned.is_some())
+        self.seat(member).is_none_or(|seat| {
+            seat.closed || seat.condemned.is_some() || matches!(seat.outlet, Outlet::Actor(_))
+        })
     }
 
     /// Ends the session for a reason that its actor then acts on.
@@ -222,9 +249,12 @@ impl Slots {
         let Some(seat) = self.seat_mut(member) else {
             return;
         };
-        if seat.condemned.is_none() {
+        // What ends it at once goes before what waits: a bound holds for those too.
+        let at_once = matches!(why, Condemned::Slow | Condemned::Lost);
+        if seat.condemned.is_none() || (at_once && !seat.refuses_frames()) {
+            let slow = why == Condemned::Slow;
             seat.condemned = Some(why);
-            self.tally.slow += u64::from(why == Condemned::Slow);
+            self.tally.slow += u64::from(slow);
         }
         self.block(member);
         self.wake(member);
@@ -258,9 +288,57 @@ impl Slots {
         match self.words.get(member.slot as usize) {
             Some(word) if *word == member.word => self.send_now(member, frames, count),
             Some(word) if *word == member.word | BLOCKED => {
+                if let Some((own, events)) = self.seat(member).and_then(Seat::unwritten) {
+                    self.enqueue(member, &own, 0, events);
+                }
                 self.enqueue(member, frames, 0, count);
             }
             _ => {}
+        }
+    }
+
+    /// Hands events, which keep about `bytes` in memory, to a member's program or actor, whether
+    /// its socket is blocked or not.
+    pub(crate) fn post(&mut self, member: Member, mail: &Rc<[Rc<Mail>]>, bytes: usize) {
+        let bounds = self.bounds;
+        let count = mail.len() as u64;
+        match self.words.get(member.slot as usize) {
+            Some(word) if word & !BLOCKED == member.word => {}
+            _ => return,
+        }
+        let Some(Some(seat)) = self.seats.get_mut(member.slot as usize) else {
+            return;
+        };
+        if seat.refuses_mail() {
+            self.tally.refused += count;
+            return;
+        }
+        match &seat.outlet {
+            Outlet::Socket => {}
+            Outlet::Port(port) => {
+                self.tally.posted += count;
+                let first = port.post(mail, bytes);
+                if port.is_over(bounds) {
+                    self.condemn(member, Condemned::Slow);
+                } else if first && let Some(waker) = &seat.waker {
+                    waker.wake_by_ref();
+                }
+            }
+            Outlet::Actor(recipient) => {
+                let full = tell(recipient, mail);
+                self.tally.posted += count - full;
+                self.tally.mailbox_full += full;
+            }
+        }
+    }
+
+    /// Closes a member: a session ends behind what is on its way to it, an actor is told.
+    pub(crate) fn kick(&mut self, member: Member, mail: &Rc<Mail>, close: &Rc<Close>) {
+        let is_actor = |seat: &Seat| matches!(seat.outlet, Outlet::Actor(_));
+        if self.seat(member).is_some_and(is_actor) {
+            self.post(member, &Rc::from([Rc::clone(mail)]), mail.bytes());
+        } else {
+            self.condemn(member, Condemned::Kick(Rc::clone(close)));
         }
     }
 

@@ -227,7 +227,8 @@ mod tests {
         let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
         let id = NodeId::random().expect("randomness");
         let changes = Changes::new(Duration::ZERO);
-        Directory::new(id, Naming::plain("asgi"), Some(changes), metrics)
+        let queue = fanfare_layer::QueueOptions::default();
+        Directory::new(id, Naming::plain("asgi"), Some(changes), queue, metrics)
     }
 
     fn group() -> GroupName {

@@ -4,16 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanfare_layer::Delivery;
-use fanfare_protocol::{ChannelName, CloseCode, GroupName, Target};
+use fanfare_protocol::{ChannelName, GroupName, Target};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use crate::flusher::Flusher;
 use crate::inbox::Inbox;
 use crate::node::Shared;
+use crate::outlet::Outlet;
 use crate::registry::Registry;
 use crate::roster::Roster;
 use crate::slots::{Bounds, Condemned, Member, Seat, Slots, Tally};
@@ -44,6 +47,7 @@ pub struct Worker {
     /// One buffer for all reads of the thread: a session keeps bytes only while a message is
     /// incomplete.
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    pub(crate) flusher: Flusher,
     /// Ticks of the wheel since the start: the clock of pings, read without a system call.
     pub(crate) ticks: Cell<u64>,
     draining: Cell<Option<Draining>>,
@@ -78,6 +82,7 @@ impl Worker {
             }),
             wheel: RefCell::new(wheel),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            flusher: Flusher::default(),
             ticks: Cell::new(0),
             draining: Cell::new(None),
             #[cfg(feature = "fault")]
@@ -86,6 +91,7 @@ impl Worker {
         });
         worker.supervise_registry();
         actix_rt::spawn(tick(Rc::clone(&worker)));
+        actix_rt::spawn(Flusher::run(Rc::downgrade(&worker)));
         worker
     }
 
@@ -124,6 +130,38 @@ impl Worker {
         self.hall.borrow().roster.is_busy()
     }
 
+    /// The channel name of a member.
+    pub(crate) fn channel(&self, member: Member) -> ChannelName {
+        let options = &self.node.options;
+        options.naming.session(options.id, self.session_id(member))
+    }
+
+    /// Bytes that wait for a session's socket.
+    pub(crate) fn outbox_bytes(&self, member: Member) -> usize {
+        let hall = &*self.hall.borrow();
+        let outbox = hall
+            .slots
+            .seat(member)
+            .and_then(|seat| seat.outbox.as_ref());
+        outbox.map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Whether this is the waker of the session's own task.
+    pub(crate) fn is_awaited_by(&self, member: Member, waker: &Waker) -> bool {
+        let hall = &*self.hall.borrow();
+        let own = hall.slots.seat(member).and_then(|seat| seat.waker.as_ref());
+        own.is_some_and(|own| own.will_wake(waker))
+    }
+
+    /// The channels of a group's members on this worker.
+    pub(crate) fn channels(&self, group: &GroupName) -> Vec<ChannelName> {
+        let members = self.hall.borrow().roster.members(group);
+        members
+            .into_iter()
+            .map(|member| self.channel(member))
+            .collect()
+    }
+
     pub(crate) fn take(&self, seat: Seat) -> Option<Member> {
         self.hall.borrow_mut().slots.take(seat)
     }
@@ -158,11 +196,16 @@ impl Worker {
                 self.node.directory.leave(&group, self.index, last);
             }
         }
-        self.node.return_session();
+        if !matches!(seat.outlet, Outlet::Actor(_)) {
+            self.node.return_session();
+        }
     }
 
     /// One turn of the registry: what has arrived is put on its way, and one slice of it is sent.
     pub(crate) fn turn(&self) {
+        for question in self.inbox.questions() {
+            question(self);
+        }
         let hall = &mut *self.hall.borrow_mut();
         for _ in 0..TURN {
             if hall.roster.waiting() >= self.node.options.limits.inbox_frames {
@@ -249,12 +292,18 @@ impl Worker {
         if tally.slow > 0 {
             metrics.slow.inc_by(tally.slow);
         }
+        if tally.posted > 0 {
+            metrics.posted.inc_by(tally.posted);
+        }
+        if tally.mailbox_full > 0 {
+            metrics.dropped.mailbox_full.inc_by(tally.mailbox_full);
+        }
     }
 
-    /// Sends one session frames of its own: a reply or a pong.
-    pub(crate) fn send(&self, member: Member, frames: &Bytes) {
+    /// Sends one session frames of its own: a reply or a pong, or `events` that its program sends.
+    pub(crate) fn send(&self, member: Member, frames: &Bytes, events: u32) {
         let hall = &mut *self.hall.borrow_mut();
-        hall.slots.send(member, frames, 0);
+        hall.slots.send(member, frames, events);
         self.count(std::mem::take(&mut hall.slots.tally));
     }
 
@@ -267,6 +316,17 @@ impl Worker {
         hall.slots.block(member);
         if let Some(seat) = hall.slots.seat_mut(member) {
             seat.closed = true;
+        }
+        self.count(std::mem::take(&mut hall.slots.tally));
+    }
+
+    /// Gives a session that is to be closed what is on its way to it from its groups; its program
+    /// gets nothing more.
+    pub(crate) fn settle(&self, member: Member) {
+        let hall = &mut *self.hall.borrow_mut();
+        hall.roster.settle(&mut hall.slots, member);
+        if let Some(seat) = hall.slots.seat_mut(member) {
+            seat.settled = true;
         }
         self.count(std::mem::take(&mut hall.slots.tally));
     }
@@ -308,20 +368,27 @@ impl Worker {
         let capacity = slots.capacity();
         let end = match u128::from(capacity) * window.saturating_sub(left).as_nanos() {
             _ if left.is_zero() => capacity,
-            share => u32::try_from(share / window.as_nanos().max(1)).unwrap_or(capacity),
+            // The first at once: a lone session does not wait for the window.
+            share => u32::try_from(share / window.as_nanos().max(1) + 1).unwrap_or(capacity),
         };
+        let end = end.min(capacity);
         let open = (next..end).filter_map(|slot| slots.occupant(slot));
         for member in open
             .filter(|member| !slots.is_closing(*member))
             .collect::<Vec<_>>()
         {
-            let reason = "node is shutting down";
-            slots.condemn(member, Condemned::Close(CloseCode::GOING_AWAY, reason));
+            slots.condemn(member, Condemned::Drain);
         }
         // Once the window is over every slot is looked at again: handshakes that were under way
         // have taken seats before the cursor.
         next = if left.is_zero() { 0 } else { end.max(next) };
         self.draining.set(Some(Draining { next, until }));
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.inbox.answer_no_more();
     }
 }
 

@@ -13,6 +13,10 @@ impl CloseCode {
     pub const PROTOCOL: Self = Self(1002);
     /// The kind of data cannot be carried, such as binary where the layer speaks JSON.
     pub const UNSUPPORTED: Self = Self(1003);
+    /// Never sent: the peer closed without a code.
+    pub const NO_STATUS: Self = Self(1005);
+    /// Never sent: the connection was lost without a close frame.
+    pub const LOST: Self = Self(1006);
     /// Text that is not UTF-8.
     pub const INVALID: Self = Self(1007);
     /// A rule was broken. A slow reader is cut off without a code: its stream ends in half a frame.

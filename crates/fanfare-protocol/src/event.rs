@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::typed::TypedError;
+
 /// How deep lists and maps may be nested, the event itself counted: what is read from either notation
 /// can be written in the other and read again.
 pub const MAX_DEPTH: usize = 64;
@@ -41,7 +43,7 @@ pub struct Event {
     kind: usize,
 }
 
-/// Why a map is no event.
+/// Why something is no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// There is no key `type`.
@@ -50,6 +52,15 @@ pub enum EventError {
     /// The value of `type` is no string.
     #[error("the event's \"type\" is no string")]
     TypeNotString,
+    /// What was to become an event is no map; see [`Event::of`].
+    #[error("the event is no map but {found}")]
+    NotAMap {
+        /// What it is, with its article.
+        found: &'static str,
+    },
+    /// Something in it has no place in an event; see [`Event::of`].
+    #[error(transparent)]
+    Value(#[from] TypedError),
 }
 
 impl Event {

@@ -5,6 +5,8 @@
 //!
 //! - [`name`]: groups, channels, node and session ids, checked once at the edge.
 //! - [`event`]: what travels through a layer; [`msgpack`] and [`json`] are its two notations.
+//! - [`event_rules`]: which events applications may publish.
+//! - [`typed`]: events and values from and into the types of an application.
 //! - [`envelope`]: an event with the metadata that nodes exchange about it.
 //! - [`frame`]: what travels on a socket.
 //! - [`plan`]: how an event becomes frames for the sessions of one route.
@@ -13,15 +15,18 @@
 pub mod close;
 pub mod envelope;
 pub mod event;
+pub mod event_rules;
 mod fields;
 pub mod frame;
 pub mod json;
 pub mod msgpack;
 pub mod name;
 pub mod plan;
+pub mod typed;
 
 pub use close::CloseCode;
-pub use envelope::Envelope;
+pub use envelope::{Close, CloseError, Envelope};
 pub use event::{Event, Value};
 pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, SessionId, Target};
 pub use plan::{DeliverTable, Plan, Undeliverable};
+pub use typed::TypedError;

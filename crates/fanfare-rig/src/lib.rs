@@ -6,6 +6,7 @@
 //! - [`Api`], [`Metrics`]: the HTTP side of a node.
 //! - [`PythonLayer`]: an unmodified `channels_redis` layer in a Python process.
 //! - [`within`], [`eventually`]: waiting with a deadline, for an event or a condition.
+//! - [`Logs`]: what a test's own thread logs.
 //! - [`Turn`]: tests that measure have the machine to themselves.
 //!
 //! Nothing here retries or sleeps to let time pass: it waits for something, and says what for when
@@ -14,6 +15,7 @@
 mod cluster;
 mod deadline;
 mod http;
+mod logs;
 mod metrics;
 mod node;
 mod paths;
@@ -28,6 +30,7 @@ mod turn;
 pub use cluster::{Cluster, ClusterOptions};
 pub use deadline::{eventually, within};
 pub use http::{Answer, Api};
+pub use logs::Logs;
 pub use metrics::Metrics;
 pub use node::{API_KEY, Node};
 pub use paths::{project_root, server_binary};

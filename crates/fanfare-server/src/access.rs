@@ -4,48 +4,22 @@
 //! The node itself writes CONNECT and DISCONNECT of sessions; everything before and beside them is
 //! written here.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
-use ipnet::IpNet;
+use fanfare_consumer::Client;
+use fanfare_consumer::handshake::asks_for_websocket;
 
 use crate::http::Shared;
 use crate::logging::ACCESS_TARGET;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// Who sent a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Client {
-    /// The connection's peer.
-    Peer(SocketAddr),
-    /// Whom a trusted proxy named.
-    Forwarded(IpAddr),
-    /// A process of this machine.
-    Unix,
-}
-
 /// Path and client of a WebSocket, as they stand in its lines: `/ws/ [127.0.0.1:10754]`.
 pub(crate) fn session_line(request: &HttpRequest, shared: &Shared) -> String {
     line(request.path(), &client_of(request, shared))
-}
-
-/// Whether a request wants to become a WebSocket, rightly or not.
-pub(crate) fn asks_for_websocket(head: &RequestHead) -> bool {
-    let upgrades = head
-        .headers()
-        .get_all(header::UPGRADE)
-        .filter_map(|value| value.to_str().ok());
-    upgrades
-        .flat_map(|value| value.split(','))
-        .any(|word| word.trim().eq_ignore_ascii_case("websocket"))
 }
 
 /// Writes the line of a request and counts it.
@@ -57,7 +31,7 @@ pub(crate) async fn log(
         return next.call(request).await;
     };
     let client = client_of(request.request(), &shared);
-    let entry = if asks_for_websocket(request.head()) {
+    let entry = if asks_for_websocket(request.headers()) {
         Entry::WebSocket(Handshaking::start(&shared, line(request.path(), &client)))
     } else {
         let what = format!("{} {}", request.method(), request.path());
@@ -137,16 +111,6 @@ impl Drop for Handshaking {
     }
 }
 
-impl fmt::Display for Client {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer(address) => address.fmt(out),
-            Self::Forwarded(address) => address.fmt(out),
-            Self::Unix => out.write_str("unix"),
-        }
-    }
-}
-
 /// What balancers and scrapers ask all the time.
 fn is_polled(path: &str) -> bool {
     path.starts_with("/health/") || path == "/metrics"
@@ -157,104 +121,5 @@ fn line(path: &str, client: &Client) -> String {
 }
 
 fn client_of(request: &HttpRequest, shared: &Shared) -> Client {
-    client(
-        fanfare_gateway::peer(request),
-        request.headers(),
-        shared.trusted_proxies(),
-    )
-}
-
-/// The peer, or, when that is a trusted proxy, the rightmost address of `X-Forwarded-For` that is
-/// none: what stands left of it was written by strangers.
-fn client(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
-    let Some(peer) = peer else {
-        return Client::Unix;
-    };
-    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
-    if !is_trusted(peer.ip().to_canonical()) {
-        return Client::Peer(peer);
-    }
-    let values: Vec<_> = headers.get_all(FORWARDED_FOR).collect();
-    let mut client = Client::Peer(peer);
-    for value in values.into_iter().rev() {
-        let Ok(hops) = value.to_str() else {
-            return client;
-        };
-        for hop in hops.rsplit(',') {
-            let Some(address) = hop_address(hop.trim()) else {
-                return client;
-            };
-            client = Client::Forwarded(address);
-            if !is_trusted(address) {
-                return client;
-            }
-        }
-    }
-    client
-}
-
-/// An address as proxies write it: bare, with a port, or in brackets.
-fn hop_address(hop: &str) -> Option<IpAddr> {
-    let bare = hop
-        .strip_prefix('[')
-        .and_then(|hop| hop.strip_suffix(']'))
-        .unwrap_or(hop);
-    let address: Option<IpAddr> = bare.parse().ok();
-    let address = address.or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()));
-    address.map(|address| address.to_canonical())
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::http::header::HeaderValue;
-
-    use super::*;
-
-    fn named(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
-        let mut headers = HeaderMap::new();
-        for value in forwarded {
-            headers.append(FORWARDED_FOR, HeaderValue::from_static(value));
-        }
-        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        client(Some(peer.parse().unwrap()), &headers, &trusted).to_string()
-    }
-
-    #[test]
-    fn strangers_cannot_name_another_client() {
-        assert_eq!(named("192.0.2.1:7", &["203.0.113.9"], &[]), "192.0.2.1:7");
-        assert_eq!(
-            named("192.0.2.1:7", &["203.0.113.9"], &["10.0.0.0/8"]),
-            "192.0.2.1:7"
-        );
-    }
-
-    #[test]
-    fn behind_trusted_proxies_the_rightmost_stranger_is_the_client() {
-        let trusted = ["10.0.0.0/8", "::1/128"];
-        for (forwarded, client) in [
-            (&["203.0.113.9"][..], "203.0.113.9"),
-            (&["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
-            (&["198.51.100.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
-            (&["198.51.100.1", "203.0.113.9,10.0.0.2"], "203.0.113.9"),
-            (&["203.0.113.9:4711"], "203.0.113.9"),
-            (&["[2001:db8::1]:4711"], "2001:db8::1"),
-            (&["[2001:db8::1]"], "2001:db8::1"),
-            (&["2001:db8::1"], "2001:db8::1"),
-            (&["::ffff:203.0.113.9"], "203.0.113.9"),
-            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            (&["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2"),
-            (&["unknown"], "10.0.0.1:7"),
-            (&[], "10.0.0.1:7"),
-        ] {
-            assert_eq!(
-                named("10.0.0.1:7", forwarded, &trusted),
-                client,
-                "{forwarded:?}"
-            );
-        }
-        assert_eq!(
-            named("[::ffff:10.0.0.1]:7", &["203.0.113.9"], &trusted),
-            "203.0.113.9"
-        );
-    }
+    shared.settings.http.trusted_proxies.client(request)
 }

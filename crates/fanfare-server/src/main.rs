@@ -8,15 +8,12 @@ mod access;
 mod banner;
 mod cli;
 mod config;
-mod drain;
-mod event_rules;
 mod fd_limit;
 mod http;
 mod logging;
 mod metrics;
 mod routes;
 mod serve;
-mod signals;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

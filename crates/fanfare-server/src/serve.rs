@@ -1,61 +1,46 @@
 //! The running server: what it is built from, and its life from the first request to the last.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use actix_web::App;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use anyhow::Context as _;
-use fanfare_gateway::Server;
-use fanfare_layer::redis::{self, PubSubOptions};
-use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Sink};
-use fanfare_node::{Limits, Node, NodeOptions, PingOptions};
-use fanfare_protocol::{Naming, NodeId};
+use fanfare_consumer::{Cluster, ClusterOptions, Layer};
+use fanfare_gateway::{DrainOptions, Server, Signals};
+use fanfare_node::{Limits, PingOptions};
 use prometheus::Registry;
 
 use crate::config::{Backend, Settings};
-use crate::drain::drain;
 use crate::http::{self, Shared};
 use crate::metrics::HttpMetrics;
 use crate::routes::Routes;
-use crate::signals::Signals;
 use crate::{access, banner};
-
-/// What may wait in the layer's stream, in inboxes of a worker: one read of the connection may
-/// bring more than an inbox holds.
-const STREAM: usize = 16;
-/// How often Redis is probed end to end, and how long it may take to answer.
-const PROBE: Duration = Duration::from_secs(2);
-/// How long an emptied group stays subscribed: a page that is loaded again finds it still there.
-const LINGER: Duration = Duration::from_secs(3);
 
 /// Runs until it is told to stop, and then until the drain is over. Needs an actix system.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     // First of all: a signal during the start must not kill the process half-built.
-    let mut signals = Signals::catch().context("cannot catch signals")?;
+    let signals = Signals::catch().context("cannot catch signals")?;
     let routes = Routes::compile(&settings.routes).map_err(|errors| {
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{}", texts.join("\n"))
     })?;
     let registry = Registry::new();
     let metrics = HttpMetrics::new(&registry)?;
-    let node = node(&settings, &registry)?;
+    let node = cluster_options(&settings, &registry).node()?;
     let shared = Shared::new(settings, node.clone(), registry, metrics);
     let shared = web::Data::new(shared);
     let settings = &shared.settings;
 
     let app_shared = shared.clone();
-    let server = Server::new(node.clone(), move || app(&app_shared, &routes))
+    // Configured routes have no consumers and no workers: what those count is not exposed.
+    let cluster = Cluster::of(node.clone(), &Registry::new())?;
+    let server = Server::new(cluster, move || app(&app_shared, &routes))
         .workers(worker_threads(settings))
         .handshake_timeout(settings.limits.handshake)
         .bind(settings.http.bind.clone())?;
     let addresses = server.addresses().to_vec();
     let listening: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    let (handle, running) = server.run();
-    let mut running = actix_rt::spawn(running);
     tracing::info!(
         node = %node.id(),
         name = settings.node.name,
@@ -65,19 +50,17 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     );
     banner::print(settings, &addresses);
 
-    tokio::select! {
-        ended = &mut running => {
-            ended.context("the listener panicked")?.context("the listener failed")?;
-            anyhow::bail!("the listener ended by itself");
-        }
-        signal = signals.next() => {
-            tracing::info!(signal, "draining; a second signal ends the process at once");
-        }
-    }
-    tokio::select! {
-        () = drain(&shared, &handle) => Ok(()),
-        signal = signals.next() => anyhow::bail!("{signal} again: ended without waiting"),
-    }
+    let drain = DrainOptions {
+        grace: settings.drain.grace,
+        window: settings.drain.window,
+    };
+    let draining = shared.clone();
+    server
+        .drain(drain)
+        .on_drain(move || draining.start_draining())
+        .serve_with(signals)
+        .await?;
+    Ok(())
 }
 
 /// The App; once on each worker thread for requests and once for handshakes. What worker threads
@@ -101,18 +84,16 @@ fn app(
         .wrap(from_fn(access::log))
 }
 
-fn node(settings: &Settings, registry: &Registry) -> anyhow::Result<Node> {
-    let id = NodeId::random().context("no random source")?;
-    let layer_metrics = LayerMetrics::new(registry)?;
-    let prefix = &settings.layer.prefix;
-    let naming = match settings.layer.backend {
-        Backend::Memory => Naming::plain(prefix),
-        Backend::Redis => redis::naming(prefix),
-    };
+fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
     let limits = &settings.limits;
-    let options = NodeOptions {
-        id,
-        naming,
+    ClusterOptions {
+        layer: match settings.layer.backend {
+            Backend::Memory => Layer::Memory,
+            Backend::Redis => Layer::Redis {
+                hosts: settings.layer.hosts.clone(),
+            },
+        },
+        prefix: settings.layer.prefix.clone(),
         limits: Limits {
             sessions: limits.sessions,
             message_bytes: limits.message_bytes,
@@ -128,32 +109,8 @@ fn node(settings: &Settings, registry: &Registry) -> anyhow::Result<Node> {
         },
         join_timeout: settings.layer.join,
         close_timeout: settings.drain.close,
-        linger: LINGER,
-        subscribes: settings.layer.backend == Backend::Redis,
-    };
-    let layer = |sink: Arc<dyn Sink>| layer(settings, id, sink, layer_metrics);
-    Ok(Node::new(options, registry, layer)?)
-}
-
-fn layer(
-    settings: &Settings,
-    node: NodeId,
-    sink: Arc<dyn Sink>,
-    metrics: LayerMetrics,
-) -> Arc<dyn ChannelLayer> {
-    match settings.layer.backend {
-        Backend::Memory => Arc::new(MemoryLayer::new(sink, metrics)),
-        Backend::Redis => {
-            let options = PubSubOptions {
-                hosts: settings.layer.hosts.clone(),
-                prefix: settings.layer.prefix.clone(),
-                node,
-                publish_in_flight: settings.limits.inbox_frames,
-                inbox: settings.limits.inbox_frames.saturating_mul(STREAM),
-                probe: PROBE,
-            };
-            redis::pubsub(options, metrics)
-        }
+        registry: registry.clone(),
+        ..ClusterOptions::default()
     }
 }
 
@@ -161,5 +118,24 @@ fn worker_threads(settings: &Settings) -> usize {
     match settings.http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Sources};
+
+    #[test]
+    fn an_untouched_configuration_is_what_a_library_cluster_is_made_of() {
+        let settings = config::load(&Sources::default()).expect("valid").settings;
+        let mut configured = cluster_options(&settings, &Registry::new());
+        let mut of_library = ClusterOptions::default();
+        let registry = Registry::new();
+        configured.registry = registry.clone();
+        of_library.registry = registry;
+        assert_eq!(format!("{configured:?}"), format!("{of_library:?}"));
+        assert_eq!(settings.drain.grace, DrainOptions::default().grace);
+        assert_eq!(settings.drain.window, DrainOptions::default().window);
     }
 }

@@ -1,70 +1,100 @@
-//! Fanfare as a library: the Channels model as an actor cluster.
+//! Fanfare: real-time applications on actix-web, with the programming model of Django Channels.
 //!
-//! The facade that an application depends on; what it re-exports lives in crates that depend on
-//! each other in one direction: protocol, layer, node, gateway.
+//! A [`Consumer`] is what one WebSocket connection does. Groups fan events out, over Redis to all
+//! nodes of a cluster, and any part of a program publishes through its [`Cluster`].
+//!
+//! A chat, and a push to everyone from an ordinary HTTP view:
 //!
 //! ```no_run
-//! use std::rc::Rc;
-//! use std::sync::Arc;
+//! use actix_web::{App, Error, error::ErrorServiceUnavailable, web};
+//! use fanfare::{Cluster, Consumer, Frame, Frames, Outcome, Server, Session, consumer};
+//! use serde_json::json;
 //!
-//! use actix_web::{App, HttpRequest, HttpResponse, web};
-//! use fanfare::{Admission, DeliverTable, Handshake, Inbound, Node, SessionContext, Step};
+//! struct Chat;
 //!
-//! struct Echo;
+//! impl Consumer for Chat {
+//!     // Events go to the client as they are: of a chat.message its field `message`.
+//!     type Event = Frames;
+//!     const GROUPS: &'static [&'static str] = &["chat_{room}"];
+//!     const DELIVER: &'static [(&'static str, &'static str)] = &[("chat.message", "message")];
 //!
-//! impl Inbound for Echo {
-//!     fn text(&self, session: &mut SessionContext<'_>, text: &str) -> Step {
-//!         session.send_text(text);
-//!         Step::Continue
-//!     }
-//!     fn binary(&self, session: &mut SessionContext<'_>, bytes: &[u8]) -> Step {
-//!         session.send_binary(bytes);
-//!         Step::Continue
+//!     async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+//!         let event = json!({"type": "chat.message", "message": frame.into_text()?});
+//!         for group in session.groups() {
+//!             session.group_send(group.as_str(), &event).await?;
+//!         }
+//!         Ok(())
 //!     }
 //! }
 //!
-//! async fn echo(request: HttpRequest, node: web::Data<Node>) -> actix_web::Result<HttpResponse> {
-//!     let handshake =
-//!         Handshake::check(&request).map_err(actix_web::error::ErrorBadRequest)?;
-//!     let admission = Admission {
-//!         link: handshake.link(),
-//!         plan: Arc::new(DeliverTable::default()),
-//!         inbound: Rc::new(Echo),
-//!         groups: Vec::new(),
-//!         welcome: false,
-//!         access: None,
+//! async fn announce(cluster: Cluster, text: String) -> Result<&'static str, Error> {
+//!     let event = json!({"type": "chat.message", "message": text});
+//!     cluster.broadcast(&event).await.map_err(ErrorServiceUnavailable)?;
+//!     Ok("told everyone")
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let app = || {
+//!         App::new()
+//!             .service(consumer("/ws/chat/{room}/", || Chat))
+//!             .route("/announce", web::post().to(announce))
 //!     };
-//!     let ticket = node
-//!         .worker()
-//!         .admit(admission)
-//!         .await
-//!         .map_err(actix_web::error::ErrorServiceUnavailable)?;
-//!     Ok(handshake.accept(ticket))
+//!     Server::new(Cluster::memory()?, app).bind("127.0.0.1:8000")?.serve().await?;
+//!     Ok(())
 //! }
-//!
-//! # async fn serve(node: Node) -> Result<(), Box<dyn std::error::Error>> {
-//! let data = web::Data::new(node.clone());
-//! let app = move || App::new().app_data(data.clone()).route("/echo", web::get().to(echo));
-//! let bound = fanfare::Server::new(node, app)
-//!     .bind(vec![fanfare::Bind::Tcp("127.0.0.1:8000".parse()?)])?;
-//! let (_handle, running) = bound.run();
-//! running.await?;
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! - Sessions: [`Consumer`], [`JsonConsumer`] in [`Json`]; [`Session`], [`Request`], [`Accept`],
+//!   [`Reject`]; routes with [`consumer`], middleware in [`middleware`].
+//! - Publishing: [`Cluster`], and [`blocking::Cluster`] for threads and programs without a runtime.
+//! - Background work: [`Workers`]; actix actors as members of groups: [`Cluster::member`].
+//! - Serving: [`Server`], which drains on SIGTERM. Tests: `fanfare::testing`, with the feature of
+//!   that name.
+//!
+//! The facade re-exports crates that depend on each other in one direction: [`protocol`],
+//! [`layer`], [`node`], consumer, gateway. An application that brings its own handlers of sessions,
+//! layers or naming finds the parts in those modules and in [`handshake`]. Examples in the
+//! documentation say `fanfare_consumer`; with the facade it is `fanfare`.
+//!
+//! Features: `redis` (on by default), without which a cluster is one process; `testing`.
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
+#[doc(inline)]
+pub use fanfare_consumer::{
+    Accept, Client, Cluster, ClusterError, ClusterOptions, Consumer, Failure, Frame, Frames, Gone,
+    GroupError, Json, JsonConsumer, Layer, Member, MemberError, NetworkError, Outcome, Reject,
+    Request, SendError, Session, SessionHandle, Timer, TrustedProxies, Unknown, Unsent, User,
+    UserResolver, Worker, WorkerError, Workers, WorkersError, WorkersReport, blocking, client,
+    consumer, consumer_with, handshake, middleware, peer,
+};
+#[doc(inline)]
 pub use fanfare_gateway::{
-    Bind, BindError, Bound, Handshake, HandshakeError, Server, ServerHandle, peer,
+    AddressError, Bind, BindError, Bound, DrainOptions, IntoBinds, ServeError, Server,
+    ServerHandle, Signals,
 };
-pub use fanfare_layer::{
-    ChannelLayer, Delivery, Full, LayerMetrics, MemoryLayer, Publish, PublishError, Sink, State,
-    Status, SubscribeError, redis,
-};
-pub use fanfare_node::{
-    Admission, AdmitError, Inbound, Limits, Link, Node, NodeOptions, PingOptions, SessionContext,
-    Socket, Step, Ticket, Worker,
-};
+#[doc(inline)]
+pub use fanfare_layer::PublishError;
+#[doc(inline)]
+pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, PingOptions};
+#[doc(inline)]
 pub use fanfare_protocol::{
-    ChannelName, CloseCode, DeliverTable, Envelope, Event, GroupName, NameError, Naming, NodeId,
-    Plan, SessionId, Target, Undeliverable, Value,
+    ChannelName, Close, CloseCode, CloseError, Event, GroupName, NameError, TypedError, Value,
 };
+
+/// The channel layer, and how to write another.
+pub mod layer {
+    pub use fanfare_layer::*;
+}
+
+/// The actors of one node: for sessions that are handled without a [`Consumer`].
+pub mod node {
+    pub use fanfare_node::*;
+}
+
+/// What travels: names, events, envelopes, frames.
+pub mod protocol {
+    pub use fanfare_protocol::*;
+}

@@ -1,5 +1,6 @@
 //! One command per habit: `cargo xtask <habit>`. CI calls these and nothing else.
 
+mod msrv;
 mod newcomer;
 mod packages;
 mod run;
@@ -14,6 +15,15 @@ use crate::run::{cargo, run};
 
 /// Tests that inject panics need this feature; the message they use is compiled in by it alone.
 const FAULT: &str = "fanfare-node/fault";
+
+/// The crates of an application that has switched the feature `redis` off.
+const WITHOUT_REDIS: &[&str] = &[
+    "fanfare-layer",
+    "fanfare-node",
+    "fanfare-consumer",
+    "fanfare-gateway",
+    "fanfare",
+];
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "One command per habit")]
@@ -82,6 +92,7 @@ fn setup() -> Result<()> {
 }
 
 fn lint() -> Result<()> {
+    msrv::check()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo()
         .args([
@@ -91,6 +102,10 @@ fn lint() -> Result<()> {
             "--features",
             FAULT,
         ])
+        .args(["--", "-D", "warnings"]))?;
+    run(cargo()
+        .args(["clippy", "--no-default-features"])
+        .args(WITHOUT_REDIS.iter().flat_map(|name| ["-p", name]))
         .args(["--", "-D", "warnings"]))
 }
 
@@ -117,6 +132,8 @@ fn bench(arguments: &[String]) -> Result<()> {
         "fanfare-server",
         "-p",
         "fanfare-bench",
+        "-p",
+        "fanfare-benches",
     ]))?;
     run(cargo()
         .args(["run", "--release", "-p", "fanfare-bench", "--"])

@@ -14,27 +14,27 @@ use crate::stats::Spread;
 pub(crate) struct Bar {
     /// Short of this it is missed.
     pub(crate) must: f64,
-    /// The aim beyond.
-    pub(crate) aim: f64,
+    /// The aim beyond, if there is one.
+    pub(crate) aim: Option<f64>,
     /// Whether more is better.
     pub(crate) higher_is_better: bool,
 }
 
 impl Bar {
     /// More is better.
-    pub(crate) fn at_least(must: f64, aim: f64) -> Self {
+    pub(crate) fn at_least(must: f64, aim: impl Into<Option<f64>>) -> Self {
         Self {
             must,
-            aim,
+            aim: aim.into(),
             higher_is_better: true,
         }
     }
 
     /// Less is better.
-    pub(crate) fn at_most(must: f64, aim: f64) -> Self {
+    pub(crate) fn at_most(must: f64, aim: impl Into<Option<f64>>) -> Self {
         Self {
             must,
-            aim,
+            aim: aim.into(),
             higher_is_better: false,
         }
     }
@@ -47,7 +47,7 @@ impl Bar {
                 value <= bar
             }
         };
-        match (reaches(self.must), reaches(self.aim)) {
+        match (reaches(self.must), self.aim.is_some_and(reaches)) {
             (_, true) => Verdict::Aim,
             (true, false) => Verdict::Pass,
             (false, false) => Verdict::Miss,
@@ -171,6 +171,13 @@ mod tests {
         assert_eq!(bar.judge(0.929), Verdict::Miss);
         assert_eq!(bar.judge(0.93), Verdict::Pass);
         assert_eq!(bar.judge(0.97), Verdict::Aim);
+    }
+
+    #[test]
+    fn without_an_aim_a_figure_passes_and_no_more() {
+        let bar = Bar::at_least(0.93, None);
+        assert_eq!(bar.judge(2.0), Verdict::Pass);
+        assert_eq!(bar.judge(0.929), Verdict::Miss);
     }
 
     #[test]

@@ -65,11 +65,12 @@ fn row(out: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     match outcome.bar {
         Some(bar) => {
             let sign = if bar.higher_is_better { ">=" } else { "<=" };
-            writeln!(
-                out,
-                " {sign} {} | {sign} {} | {verdict} |",
-                bar.must, bar.aim
-            )
+            write!(out, " {sign} {} |", bar.must)?;
+            match bar.aim {
+                Some(aim) => write!(out, " {sign} {aim} |")?,
+                None => write!(out, " |")?,
+            }
+            writeln!(out, " {verdict} |")
         }
         None => writeln!(out, " | | |"),
     }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Bench;
-use super::run::{cleanest, one_group, plan};
+use super::load::{CHAT, ECHO, plan, same};
+use super::run::cleanest;
 use crate::loader::{Flood, Probe, connect_all};
 use crate::proc::cpu::Sample;
 use crate::report::Outcome;
@@ -15,7 +16,6 @@ use crate::server::{Program, Server};
 use crate::stats::Latency;
 
 const RUNS: usize = 5;
-const ECHO_PATH: &str = "/ws/echo";
 /// Runs are this many times longer than others: a p99 needs some thousand echoes.
 const LONGER: u32 = 3;
 
@@ -98,8 +98,8 @@ fn clean(members: usize, program: &Program, bench: &Bench) -> anyhow::Result<Del
 
 fn once(members: usize, program: &Program, bench: &Bench) -> anyhow::Result<Delay> {
     let server = Server::start(program, bench.cores)?;
-    let members = connect_all(server.addr(), &one_group(members))?;
-    let echo = connect_all(server.addr(), &[ECHO_PATH.to_owned()])?;
+    let members = connect_all(server.addr(), &same(CHAT, members))?;
+    let echo = connect_all(server.addr(), &same(ECHO, 1))?;
     let probe = Probe::new(echo.into_iter().next().context("no echo session")?);
     let mut flood = Flood::new(members, probe)?;
     flood.check()?;

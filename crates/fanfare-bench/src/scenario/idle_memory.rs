@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Bench;
-use super::run::{one_group, plan};
+use super::load::{CHAT, IDLE, plan, same};
 use crate::loader::{FanOut, Plan, connect_all};
 use crate::proc::memory::settled_kib;
 use crate::report::Outcome;
@@ -22,29 +22,64 @@ struct Memory {
     settled: bool,
 }
 
+/// Sessions of one path of a program.
+struct Crowd {
+    program: Program,
+    path: &'static str,
+    sessions: usize,
+}
+
 /// Measures the product a few times and the limit once.
 pub(super) fn measure(name: &str, sessions: usize, bench: &Bench) -> anyhow::Result<Outcome> {
-    let product = bench.product(false);
+    let of = |program| Crowd {
+        program,
+        path: CHAT,
+        sessions,
+    };
+    let limit = of(Program::Limit { coalesce: false });
+    compare(name, &of(bench.product(false)), &limit, bench)
+}
+
+/// Measures a consumer a few times and a configured route once.
+pub(super) fn measure_consumer(
+    name: &str,
+    sessions: usize,
+    bench: &Bench,
+) -> anyhow::Result<Outcome> {
+    let consumer = Crowd {
+        program: bench.consumers(false),
+        path: IDLE,
+        sessions,
+    };
+    let route = Crowd {
+        program: bench.product(false),
+        path: CHAT,
+        sessions,
+    };
+    compare(name, &consumer, &route, bench)
+}
+
+fn compare(name: &str, measured: &Crowd, beside: &Crowd, bench: &Bench) -> anyhow::Result<Outcome> {
     let mut runs = Vec::new();
     for number in 0..bench.at_most(RUNS) {
-        let memory = once(sessions, &product, bench)?;
-        eprintln!(
-            "{name} {}: {product} {:.2} KiB",
-            number + 1,
-            memory.idle_kib
-        );
+        let memory = once(measured, bench)?;
+        let (number, program) = (number + 1, &measured.program);
+        eprintln!("{name} {number}: {program} {:.2} KiB", memory.idle_kib);
         runs.push(memory);
     }
-    let limit = once(sessions, &Program::Limit { coalesce: false }, bench)?;
+    let other = once(beside, bench)?;
     let idle: Vec<f64> = runs.iter().map(|run| run.idle_kib).collect();
     let after: Vec<f64> = runs.iter().map(|run| run.after_broadcasts_kib).collect();
     let after = Outcome::of(name, "", &after)?.value;
     let mut outcome = Outcome::of(name, "KiB a session", &idle)?;
     outcome.details = vec![
-        format!("{product}: {after:.2} KiB after {BROADCASTS} broadcasts"),
         format!(
-            "limit: {:.2} KiB, {:.2} after",
-            limit.idle_kib, limit.after_broadcasts_kib
+            "{}: {after:.2} KiB after {BROADCASTS} broadcasts",
+            measured.program
+        ),
+        format!(
+            "{}: {:.2} KiB, {:.2} after",
+            beside.program, other.idle_kib, other.after_broadcasts_kib
         ),
     ];
     if runs.iter().any(|run| !run.settled) {
@@ -52,14 +87,15 @@ pub(super) fn measure(name: &str, sessions: usize, bench: &Bench) -> anyhow::Res
             .notes
             .push("the memory of the server did not come to rest".to_owned());
     }
-    outcome.runs = json!({ "product": runs, "limit": [limit] });
+    outcome.runs = json!({ "product": runs, "beside": [other] });
     Ok(outcome)
 }
 
-fn once(sessions: usize, program: &Program, bench: &Bench) -> anyhow::Result<Memory> {
-    let server = Server::start(program, bench.cores)?;
+fn once(crowd: &Crowd, bench: &Bench) -> anyhow::Result<Memory> {
+    let server = Server::start(&crowd.program, bench.cores)?;
     let (before, still_before) = settled_kib(server.pid())?;
-    let mut group = FanOut::new(connect_all(server.addr(), &one_group(sessions))?)?;
+    let paths = same(crowd.path, crowd.sessions);
+    let mut group = FanOut::new(connect_all(server.addr(), &paths)?)?;
     let (idle, still_idle) = settled_kib(server.pid())?;
     group.check()?;
     group.run(&Plan {
@@ -67,7 +103,7 @@ fn once(sessions: usize, program: &Program, bench: &Bench) -> anyhow::Result<Mem
         ..plan(1, bench.time.max(crate::loader::STALL_LIMIT))
     })?;
     let (after, still_after) = settled_kib(server.pid())?;
-    let each = |kib: u64| kib.saturating_sub(before) as f64 / sessions as f64;
+    let each = |kib: u64| kib.saturating_sub(before) as f64 / crowd.sessions as f64;
     Ok(Memory {
         idle_kib: each(idle),
         after_broadcasts_kib: each(after),

@@ -2,7 +2,9 @@
 
 mod fairness;
 mod idle_memory;
+mod load;
 mod run;
+mod sides;
 mod table;
 mod throughput;
 mod user_time;
@@ -13,6 +15,7 @@ use crate::affinity::Cores;
 use crate::report::{Bar, Outcome};
 use crate::server::Program;
 
+use sides::Sides;
 pub(crate) use table::Named;
 
 /// One thing to measure, with its size.
@@ -45,6 +48,31 @@ pub(crate) enum Scenario {
         /// Sessions of the group.
         members: usize,
     },
+    /// Sessions of a consumer that sends back what it gets; round trips against the configured
+    /// route that does.
+    ConsumerEcho {
+        /// Sessions, each with one message under way.
+        sessions: usize,
+    },
+    /// One publisher in a group of a consumer without `event`; deliveries against a configured
+    /// route's.
+    ConsumerFrames {
+        /// Sessions of the group.
+        members: usize,
+    },
+    /// One publisher in a group of a consumer whose `event` sends text; deliveries against the
+    /// limit's, and a configured route's beside.
+    ConsumerEvents {
+        /// Sessions of the group.
+        members: usize,
+        /// Messages under way.
+        in_flight: u64,
+    },
+    /// Resident memory of a consumer's sessions that do nothing.
+    ConsumerIdle {
+        /// Sessions, all in one group.
+        sessions: usize,
+    },
 }
 
 /// With what and how long to measure.
@@ -52,8 +80,8 @@ pub(crate) enum Scenario {
 pub(crate) struct Bench {
     /// Where server and loader run.
     pub(crate) cores: Cores,
-    /// The server; `None` puts the limit in its place, which must then be as good as itself.
-    pub(crate) product: Option<Program>,
+    /// The servers; `None` puts the limit in their place, which must then be as good as itself.
+    pub(crate) servers: Option<Servers>,
     /// Length of one run.
     pub(crate) time: Duration,
     /// Pairs of runs, or runs where nothing is compared.
@@ -64,10 +92,30 @@ pub(crate) struct Bench {
     pub(crate) perf: bool,
 }
 
+/// The programs under measurement.
+#[derive(Debug, Clone)]
+pub(crate) struct Servers {
+    /// The binary `fanfare`.
+    pub(crate) fanfare: Program,
+    /// The program `fanfare-bench-consumers`.
+    pub(crate) consumers: Program,
+}
+
 impl Bench {
-    /// The program under measurement; `coalesce` is for the limit in its place.
+    /// The product; `coalesce` is for the limit in its place.
     fn product(&self, coalesce: bool) -> Program {
-        self.product.clone().unwrap_or(Program::Limit { coalesce })
+        match &self.servers {
+            Some(servers) => servers.fanfare.clone(),
+            None => Program::Limit { coalesce },
+        }
+    }
+
+    /// The server of the consumers, or the limit in its place.
+    fn consumers(&self, coalesce: bool) -> Program {
+        match &self.servers {
+            Some(servers) => servers.consumers.clone(),
+            None => Program::Limit { coalesce },
+        }
     }
 
     /// Runs of a scenario that compares nothing and so needs fewer.
@@ -77,16 +125,51 @@ impl Bench {
 }
 
 impl Scenario {
+    /// Whether the programs that it needs are there: better known before the first measurement
+    /// than after the tenth.
+    ///
+    /// # Errors
+    /// One is missing; the message says how to build it.
+    pub(crate) fn check(&self, bench: &Bench) -> anyhow::Result<()> {
+        let Some(servers) = &bench.servers else {
+            return Ok(());
+        };
+        servers.fanfare.check()?;
+        match self {
+            Self::ConsumerEcho { .. }
+            | Self::ConsumerFrames { .. }
+            | Self::ConsumerEvents { .. }
+            | Self::ConsumerIdle { .. } => servers.consumers.check(),
+            Self::FanOut { .. }
+            | Self::RoundTrip { .. }
+            | Self::IdleMemory { .. }
+            | Self::Fairness { .. }
+            | Self::UserTime { .. } => Ok(()),
+        }
+    }
+
     /// Measures; progress goes to stderr.
     ///
     /// # Errors
     /// A server does not start or the loader finds a delivery missing, wrong or too many.
     pub(crate) fn measure(&self, name: &str, bench: &Bench) -> anyhow::Result<Outcome> {
+        let compare = |sides| throughput::compare(name, &sides, bench);
         let outcome = match *self {
-            Self::FanOut { .. } | Self::RoundTrip { .. } => throughput::compare(self, name, bench),
+            Self::FanOut { members, in_flight } => {
+                compare(Sides::fan_out(bench, members, in_flight))
+            }
+            Self::RoundTrip { sessions } => compare(Sides::round_trip(bench, sessions)),
             Self::IdleMemory { sessions } => idle_memory::measure(name, sessions, bench),
             Self::Fairness { members } => fairness::measure(name, members, bench),
-            Self::UserTime { members } => user_time::measure(name, members, bench),
+            Self::UserTime { members } => {
+                user_time::measure(name, &Sides::fan_out(bench, members, 1), bench)
+            }
+            Self::ConsumerEcho { sessions } => compare(Sides::consumer_echo(bench, sessions)),
+            Self::ConsumerFrames { members } => compare(Sides::consumer_frames(bench, members)),
+            Self::ConsumerEvents { members, in_flight } => {
+                compare(Sides::consumer_events(bench, members, in_flight))
+            }
+            Self::ConsumerIdle { sessions } => idle_memory::measure_consumer(name, sessions, bench),
         }?;
         Ok(outcome.against(self.bar()))
     }

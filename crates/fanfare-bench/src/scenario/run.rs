@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Bench, Scenario};
-use crate::loader::{FanOut, Plan, RoundTrip, STALL_LIMIT, Tally, connect_all};
+use super::Bench;
+use super::load::Side;
+use super::sides::Sides;
+use crate::loader::Tally;
 use crate::pause::pause;
 use crate::proc::cpu::{NOISY, Sample, Usage, wait_for_idle};
 use crate::proc::perf::Recording;
-use crate::server::{Program, Server};
+use crate::server::Server;
 
-const WARM_UP: Duration = Duration::from_millis(200);
 const QUIET: Duration = Duration::from_millis(50);
-/// A bound on what the fastest server publishes in the longest run.
-const MESSAGES: u64 = 5_000_000;
 
 /// What one run gave.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -47,28 +46,6 @@ impl Run {
     pub(super) fn loader_bound(&self) -> bool {
         self.loader_busy() > 0.95 && self.server_busy() < 0.90
     }
-}
-
-/// A plan for one run of `time`.
-pub(super) fn plan(in_flight: u64, time: Duration) -> Plan {
-    Plan {
-        in_flight,
-        time,
-        messages: MESSAGES,
-        stall: STALL_LIMIT,
-    }
-}
-
-/// Paths of `count` sessions of one group.
-pub(super) fn one_group(count: usize) -> Vec<String> {
-    vec!["/ws/chat/bench/".to_owned(); count]
-}
-
-/// Paths of `count` sessions, each in a group of its own.
-fn own_groups(count: usize) -> Vec<String> {
-    (0..count)
-        .map(|number| format!("/ws/chat/bench{number}/"))
-        .collect()
 }
 
 /// Repeats a run that others disturb, a few times, and keeps the cleanest (not the fastest).
@@ -104,54 +81,70 @@ fn keep_cleanest<T>(
     Ok(best)
 }
 
-/// Two programs under the same load, one after the other.
+/// The sides of a comparison, one after the other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pair {
     /// Of the program under measurement.
     pub(super) product: Run,
-    /// Of the limit.
-    pub(super) limit: Run,
+    /// Of what it is measured against.
+    pub(super) baseline: Run,
+    /// Of what is measured beside them.
+    pub(super) beside: Option<Run>,
 }
 
-/// Measures product and limit in turn, as often as `bench` says; which goes first alternates.
+impl Pair {
+    fn any(&self, of: impl Fn(&Run) -> bool) -> bool {
+        of(&self.product) || of(&self.baseline) || self.beside.as_ref().is_some_and(of)
+    }
+}
+
+/// Measures the sides in turn, as often as `bench` says; every second time in reverse.
 /// `tell` is called with the pairs so far.
 pub(super) fn pairs(
-    scenario: &Scenario,
-    (product, limit): (&Program, &Program),
+    sides: &Sides,
     bench: &Bench,
     perf: bool,
     tell: impl Fn(&[Pair]),
 ) -> anyhow::Result<Vec<Pair>> {
     let mut pairs = Vec::with_capacity(bench.pairs);
     for number in 0..bench.pairs.max(1) {
-        let run = |program| measure(scenario, program, bench, perf);
-        let pair = if number % 2 == 0 {
-            let product = run(product)?;
-            Pair {
-                product,
-                limit: run(limit)?,
-            }
-        } else {
-            let limit = run(limit)?;
-            Pair {
-                product: run(product)?,
-                limit,
-            }
-        };
-        pairs.push(pair);
+        pairs.push(pair(sides, number % 2 == 1, |side| {
+            cleanest(
+                bench,
+                |run: &Run| run.usage.foreign,
+                || side.run(bench, perf),
+            )
+        })?);
         tell(&pairs);
     }
     Ok(pairs)
 }
 
+fn pair(
+    sides: &Sides,
+    reverse: bool,
+    mut run: impl FnMut(&Side) -> anyhow::Result<Run>,
+) -> anyhow::Result<Pair> {
+    if reverse {
+        let beside = sides.beside.as_ref().map(&mut run).transpose()?;
+        let baseline = run(&sides.baseline)?;
+        let product = run(&sides.product)?;
+        return Ok(Pair {
+            product,
+            baseline,
+            beside,
+        });
+    }
+    Ok(Pair {
+        product: run(&sides.product)?,
+        baseline: run(&sides.baseline)?,
+        beside: sides.beside.as_ref().map(run).transpose()?,
+    })
+}
+
 /// What makes pairs less trustworthy.
 pub(super) fn notes(pairs: &[Pair]) -> Vec<String> {
-    let count = |of: fn(&Run) -> bool| {
-        pairs
-            .iter()
-            .filter(|pair| of(&pair.product) || of(&pair.limit))
-            .count()
-    };
+    let count = |of: fn(&Run) -> bool| pairs.iter().filter(|pair| pair.any(of)).count();
     let mut notes = Vec::new();
     let noisy = count(|run| run.usage.noisy());
     if noisy > 0 {
@@ -170,49 +163,8 @@ pub(super) fn notes(pairs: &[Pair]) -> Vec<String> {
     notes
 }
 
-/// The cleanest of a few runs of a fan-out or of round trips.
-fn measure(
-    scenario: &Scenario,
-    program: &Program,
-    bench: &Bench,
-    perf: bool,
-) -> anyhow::Result<Run> {
-    cleanest(
-        bench,
-        |run: &Run| run.usage.foreign,
-        || once(scenario, program, bench, perf),
-    )
-}
-
-fn once(scenario: &Scenario, program: &Program, bench: &Bench, perf: bool) -> anyhow::Result<Run> {
-    let server = Server::start(program, bench.cores)?;
-    match *scenario {
-        Scenario::RoundTrip { sessions } => {
-            let mut load = RoundTrip::new(connect_all(server.addr(), &own_groups(sessions))?)?;
-            load.check()?;
-            load.run(&plan(1, WARM_UP))?;
-            observe(&server, bench, perf, || load.run(&plan(1, bench.time)))
-        }
-        Scenario::FanOut { members, .. }
-        | Scenario::UserTime { members }
-        | Scenario::Fairness { members }
-        | Scenario::IdleMemory { sessions: members } => {
-            let in_flight = match *scenario {
-                Scenario::FanOut { in_flight, .. } => in_flight,
-                _ => 1,
-            };
-            let mut load = FanOut::new(connect_all(server.addr(), &one_group(members))?)?;
-            load.check()?;
-            load.run(&plan(in_flight, WARM_UP))?;
-            observe(&server, bench, perf, || {
-                load.run(&plan(in_flight, bench.time))
-            })
-        }
-    }
-}
-
 /// Reads the counters around a run.
-fn observe(
+pub(super) fn observe(
     server: &Server,
     bench: &Bench,
     perf: bool,

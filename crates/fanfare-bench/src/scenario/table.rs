@@ -25,11 +25,23 @@ pub(crate) enum Named {
     RoundTrip,
     /// Delay of an echo while a group of 10,000 is written to.
     Fairness,
+    /// 100 sessions of a consumer that echoes, against the configured route that does.
+    ConsumerEcho,
+    /// 1000 members, one message in flight, a consumer without `event`, against a configured route.
+    ConsumerFrames,
+    /// 1000 members, one message in flight, a consumer with `event`, against the limit.
+    #[value(name = "consumer-events-1")]
+    ConsumerEvents1,
+    /// 1000 members, 64 messages in flight, a consumer with `event`, against a limit that coalesces.
+    #[value(name = "consumer-events-64")]
+    ConsumerEvents64,
+    /// Resident memory of each of 10,000 sessions of an empty consumer in one group.
+    ConsumerIdle,
 }
 
 impl Named {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::FanOut1000,
         Self::FanOut5000,
         Self::Burst64,
@@ -37,6 +49,20 @@ impl Named {
         Self::IdleMemory,
         Self::RoundTrip,
         Self::Fairness,
+        Self::ConsumerEcho,
+        Self::ConsumerFrames,
+        Self::ConsumerEvents1,
+        Self::ConsumerEvents64,
+        Self::ConsumerIdle,
+    ];
+
+    /// Those of the consumers.
+    pub(crate) const CONSUMERS: [Self; 5] = [
+        Self::ConsumerEcho,
+        Self::ConsumerFrames,
+        Self::ConsumerEvents1,
+        Self::ConsumerEvents64,
+        Self::ConsumerIdle,
     ];
 
     /// The name on the command line and in the report.
@@ -64,6 +90,17 @@ impl Named {
             Self::IdleMemory => Scenario::IdleMemory { sessions: 10_000 },
             Self::RoundTrip => Scenario::RoundTrip { sessions: 100 },
             Self::Fairness => Scenario::Fairness { members: 10_000 },
+            Self::ConsumerEcho => Scenario::ConsumerEcho { sessions: 100 },
+            Self::ConsumerFrames => Scenario::ConsumerFrames { members: 1000 },
+            Self::ConsumerEvents1 => Scenario::ConsumerEvents {
+                members: 1000,
+                in_flight: 1,
+            },
+            Self::ConsumerEvents64 => Scenario::ConsumerEvents {
+                members: 1000,
+                in_flight: 64,
+            },
+            Self::ConsumerIdle => Scenario::ConsumerIdle { sessions: 10_000 },
         }
     }
 
@@ -77,6 +114,11 @@ impl Named {
             Self::IdleMemory => Bar::at_most(2.0, 1.25),
             Self::RoundTrip => Bar::at_least(0.75, 0.85),
             Self::Fairness => Bar::at_most(5.0, 3.0),
+            Self::ConsumerEcho => Bar::at_least(0.85, None),
+            Self::ConsumerFrames => Bar::at_least(0.97, None),
+            Self::ConsumerEvents1 => Bar::at_least(0.60, None),
+            Self::ConsumerEvents64 => Bar::at_least(0.50, None),
+            Self::ConsumerIdle => Bar::at_most(2.3, None),
         }
     }
 }

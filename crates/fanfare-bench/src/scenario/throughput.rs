@@ -1,46 +1,60 @@
-//! Product against limit: interleaved pairs, the median of their ratios.
+//! Two programs under load, compared: interleaved pairs, the median of their ratios.
 
 use serde_json::json;
 
-use super::run::{Run, notes, pairs};
-use super::{Bench, Scenario};
+use super::Bench;
+use super::load::Side;
+use super::run::{Pair, Run, notes, pairs};
+use super::sides::Sides;
 use crate::report::{Outcome, thousands};
 use crate::server::Program;
 use crate::stats::Spread;
 
 /// Runs the pairs.
-pub(super) fn compare(scenario: &Scenario, name: &str, bench: &Bench) -> anyhow::Result<Outcome> {
-    let coalesce = matches!(scenario, Scenario::FanOut { in_flight: 2.., .. });
-    let (product, limit) = (bench.product(coalesce), Program::Limit { coalesce });
-    let pairs = pairs(scenario, (&product, &limit), bench, false, |so_far| {
-        let Some(pair) = so_far.last() else { return };
-        eprintln!(
-            "{name} {}/{}: {product} {}, {limit} {}, ratio {:.3}, foreign {:.0} %",
-            so_far.len(),
-            bench.pairs.max(1),
-            thousands(pair.product.rate()),
-            thousands(pair.limit.rate()),
-            pair.product.rate() / pair.limit.rate(),
-            pair.product.usage.foreign.max(pair.limit.usage.foreign) * 100.0,
-        );
+pub(super) fn compare(name: &str, sides: &Sides, bench: &Bench) -> anyhow::Result<Outcome> {
+    let pairs = pairs(sides, bench, false, |so_far| {
+        tell(name, sides, bench, so_far)
     })?;
     let ratios: Vec<f64> = pairs
         .iter()
-        .map(|pair| pair.product.rate() / pair.limit.rate())
+        .map(|pair| pair.product.rate() / pair.baseline.rate())
         .collect();
-    let (ours, limits): (Vec<Run>, Vec<Run>) =
-        pairs.iter().map(|pair| (pair.product, pair.limit)).unzip();
-    let mut outcome = Outcome::of(name, "of the limit", &ratios)?;
-    outcome.details = vec![describe(&product, &ours), describe(&limit, &limits)];
+    let (ours, theirs): (Vec<Run>, Vec<Run>) = pairs
+        .iter()
+        .map(|pair| (pair.product, pair.baseline))
+        .unzip();
+    let beside: Vec<Run> = pairs.iter().filter_map(|pair| pair.beside).collect();
+    let mut outcome = Outcome::of(name, sides.unit, &ratios)?;
+    outcome.details = vec![
+        describe(&sides.product.program, &ours),
+        describe(&sides.baseline.program, &theirs),
+    ];
+    if let Some(side) = &sides.beside {
+        outcome.details.push(describe(&side.program, &beside));
+        outcome.details.push(describe_ratio(sides, side, &pairs));
+    }
     outcome.notes = notes(&pairs);
-    outcome.runs = json!({ "product": ours, "limit": limits });
+    outcome.runs = json!({ "product": ours, "baseline": theirs, "beside": beside });
     Ok(outcome)
 }
 
+fn tell(name: &str, sides: &Sides, bench: &Bench, so_far: &[Pair]) {
+    let Some(pair) = so_far.last() else { return };
+    eprintln!(
+        "{name} {}/{}: {} {}, {} {}, ratio {:.3}, foreign {:.0} %",
+        so_far.len(),
+        bench.pairs.max(1),
+        sides.product.program,
+        thousands(pair.product.rate()),
+        sides.baseline.program,
+        thousands(pair.baseline.rate()),
+        pair.product.rate() / pair.baseline.rate(),
+        pair.product.usage.foreign.max(pair.baseline.usage.foreign) * 100.0,
+    );
+}
+
 fn describe(program: &Program, runs: &[Run]) -> String {
-    let median = |of: fn(&Run) -> f64| {
-        Spread::of(&runs.iter().map(of).collect::<Vec<_>>()).map_or(f64::NAN, |all| all.median)
-    };
+    let median = |of: fn(&Run) -> f64| median(runs.iter().map(of));
     format!(
         "{program}: {}/s of server CPU, {}/s on the clock; server busy {:.0} %, loader {:.0} %",
         thousands(median(Run::rate)),
@@ -48,4 +62,19 @@ fn describe(program: &Program, runs: &[Run]) -> String {
         median(Run::server_busy) * 100.0,
         median(Run::loader_busy) * 100.0,
     )
+}
+
+/// Against what is measured beside the baseline.
+fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair]) -> String {
+    let ratio = |pair: &Pair| Some(pair.product.rate() / pair.beside?.rate());
+    format!(
+        "{}: {:.3} of {}",
+        sides.product.program,
+        median(pairs.iter().filter_map(ratio)),
+        beside.program,
+    )
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    Spread::of(&values.collect::<Vec<_>>()).map_or(f64::NAN, |all| all.median)
 }

@@ -2,27 +2,28 @@
 
 use serde_json::json;
 
+use super::Bench;
 use super::run::{Run, notes, pairs};
-use super::{Bench, Scenario};
+use super::sides::Sides;
 use crate::report::Outcome;
-use crate::server::Program;
 
 /// Pairs of product and limit; all their time together gives the figure, because a tick of 4 ms
 /// sees only a few moments of user space in one run.
-pub(super) fn measure(name: &str, members: usize, bench: &Bench) -> anyhow::Result<Outcome> {
-    let scenario = Scenario::UserTime { members };
-    let (product, limit) = (bench.product(false), Program::Limit { coalesce: false });
-    let pairs = pairs(&scenario, (&product, &limit), bench, bench.perf, |so_far| {
+pub(super) fn measure(name: &str, sides: &Sides, bench: &Bench) -> anyhow::Result<Outcome> {
+    let (product, limit) = (&sides.product.program, &sides.baseline.program);
+    let pairs = pairs(sides, bench, bench.perf, |so_far| {
         eprintln!(
             "{name} {}/{}: {product} {:.3} us, {limit} {:.3} us so far",
             so_far.len(),
             bench.pairs.max(1),
             pooled(so_far.iter().map(|pair| &pair.product)),
-            pooled(so_far.iter().map(|pair| &pair.limit)),
+            pooled(so_far.iter().map(|pair| &pair.baseline)),
         );
     })?;
-    let (ours, limits): (Vec<Run>, Vec<Run>) =
-        pairs.iter().map(|pair| (pair.product, pair.limit)).unzip();
+    let (ours, limits): (Vec<Run>, Vec<Run>) = pairs
+        .iter()
+        .map(|pair| (pair.product, pair.baseline))
+        .unzip();
     let each: Vec<f64> = ours.iter().map(|run| pooled([run])).collect();
     let mut outcome = Outcome::of(name, "us a delivery", &each)?;
     outcome.value = pooled(&ours);
@@ -40,7 +41,7 @@ pub(super) fn measure(name: &str, members: usize, bench: &Bench) -> anyhow::Resu
         ),
     ];
     outcome.notes = notes(&pairs);
-    outcome.runs = json!({ "product": ours, "limit": limits });
+    outcome.runs = json!({ "product": ours, "baseline": limits });
     Ok(outcome)
 }
 

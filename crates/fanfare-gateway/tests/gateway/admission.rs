@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_layer::{ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError};
-use fanfare_protocol::{Envelope, GroupName, Target};
+use fanfare_protocol::{Envelope, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -22,9 +22,9 @@ impl ChannelLayer for Reluctant {
         self.memory.publish(target, envelope)
     }
 
-    fn subscribe(&self, groups: Vec<GroupName>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let let_go = Arc::clone(&self.let_go);
-        let subscribed = self.memory.subscribe(groups);
+        let subscribed = self.memory.subscribe(targets);
         async move {
             let _held = let_go.acquire().await.unwrap();
             subscribed.await
@@ -32,11 +32,8 @@ impl ChannelLayer for Reluctant {
         .boxed()
     }
 
-    fn unsubscribe(
-        &self,
-        groups: Vec<GroupName>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(groups)
+    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.memory.unsubscribe(targets)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

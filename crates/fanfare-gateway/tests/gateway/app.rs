@@ -3,14 +3,16 @@
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service as _, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError, web};
-use fanfare_gateway::{Handshake, HandshakeError};
-use fanfare_node::{Admission, AdmitError, Inbound, Node, SessionContext, Step};
+use fanfare_consumer::middleware::{Authenticate, Origins, RateLimit};
+use fanfare_consumer::{Handshake, HandshakeError, node_of};
+use fanfare_node::{Admission, AdmitError, Handling, Inbound, Node, SessionContext, Step};
 use fanfare_protocol::{GroupName, Plan};
 use tokio::sync::Semaphore;
 
@@ -78,7 +80,7 @@ async fn socket(
     let admission = Admission {
         link: handshake.link(),
         plan: Arc::clone(&shared.plan),
-        inbound: Rc::new(Echo),
+        handling: Handling::Inbound(Rc::new(Echo)),
         groups: vec![GroupName::parse(&group).unwrap()],
         welcome: request.path().starts_with("/hold/"),
         access: None,
@@ -89,7 +91,25 @@ async fn socket(
         shared.admitted.add_permits(1);
         shared.release.acquire().await.unwrap().forget();
     }
+    if request.path().starts_with("/more/") {
+        let headers = [
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            ("content-length", "7"),
+            ("sec-websocket-accept", "forged"),
+        ];
+        let headers = headers.map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        return Ok(handshake.accept_with(ticket, Some("v2"), headers));
+    }
     Ok(handshake.accept(ticket))
+}
+
+/// The id of the node behind a request.
+async fn node(request: HttpRequest) -> Option<String> {
+    node_of(&request).map(|node| node.id().to_string())
 }
 
 async fn panics() -> HttpResponse {
@@ -142,6 +162,14 @@ pub(crate) fn app(
         })
         .route("/ws/{group}", web::to(socket))
         .route("/hold/{group}", web::to(socket))
+        .service(
+            web::scope("/more")
+                .wrap(RateLimit::per_client(100, Duration::from_secs(1)))
+                .wrap(Authenticate::new(async |_: &HttpRequest| Ok(None)))
+                .wrap(Origins::same_host())
+                .route("/{group}", web::to(socket)),
+        )
+        .route("/node", web::to(node))
         .route("/panics", web::to(panics))
         .route("/never", web::to(never))
         .route("/no-entry", web::to(no_entry))

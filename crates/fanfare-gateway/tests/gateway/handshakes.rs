@@ -32,6 +32,42 @@ async fn an_accepted_handshake_is_answered_with_exactly_this_head() {
 }
 
 #[actix_web::test]
+async fn a_subprotocol_and_headers_pass_through_middleware_but_none_of_the_handshakes_own() {
+    let rig = Rig::new();
+    let mut client = rig.ask(&handshake("/more/a")).await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(header(&head, "sec-websocket-protocol"), Some("v2"));
+    for line in ["\r\nSet-Cookie: a=1\r\n", "\r\nSet-Cookie: b=2\r\n"] {
+        assert!(head.contains(line), "{head}");
+    }
+    assert_eq!(header(&head, "content-length"), None);
+    assert!(!head.contains("forged"), "{head}");
+    client.send(&frame(1, b"hello")).await;
+    client.expect_text("hello").await;
+    let foreign = handshake_with("/more/a", |line| {
+        Some(if line.starts_with("Host") {
+            "Host: here\r\nOrigin: http://there"
+        } else {
+            line
+        })
+    });
+    let response = rig.ask(&foreign).await.response().await;
+    response.expect_whole(403);
+    assert!(response.text().contains("\"origin_denied\""));
+}
+
+#[actix_web::test]
+async fn plain_requests_and_handshakes_know_their_node() {
+    let rig = Rig::new();
+    let plain = b"GET /node HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+    for request in [plain.to_vec(), handshake("/node")] {
+        let response = rig.ask(&request).await.response().await;
+        assert_eq!(response.text(), rig.shared.node.id().to_string());
+    }
+}
+
+#[actix_web::test]
 async fn frames_in_the_same_packet_as_the_handshake_are_handled() {
     let rig = Rig::new();
     let mut packet = handshake("/ws/a");

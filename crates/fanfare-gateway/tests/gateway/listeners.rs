@@ -51,7 +51,7 @@ async fn a_port_in_use_is_named_and_nothing_is_listened_on() {
     let path = folder.path().join("gateway");
     let binds = vec![Bind::Unix(path.clone()), Bind::Tcp(address)];
     let error = Rig::with(on(binds)).err().unwrap();
-    assert_eq!(error.bind, Bind::Tcp(address));
+    assert_eq!(error.address, address.to_string());
     assert_eq!(error.error.kind(), std::io::ErrorKind::AddrInUse);
     let message = error.to_string();
     assert!(

@@ -5,3 +5,4 @@ mod handshakes;
 mod listeners;
 mod refusals;
 mod rig;
+mod serving;

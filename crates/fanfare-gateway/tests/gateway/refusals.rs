@@ -113,6 +113,8 @@ async fn a_plain_http_server_is_told_to_be_the_wrong_one() {
     let shared = shared();
     let server = actix_web::HttpServer::new(move || app(shared.clone()))
         .workers(1)
+        // Another test sends one to the whole process.
+        .disable_signals()
         .bind("127.0.0.1:0")
         .unwrap();
     let address = server.addrs()[0];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::task::JoinHandle;
+use fanfare_consumer::Cluster;
 use fanfare_gateway::{Bind, BindError, Server, ServerHandle};
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
 use fanfare_node::{Limits, Node, NodeOptions, PingOptions};
@@ -67,6 +68,7 @@ fn options() -> NodeOptions {
         join_timeout: PATIENCE,
         close_timeout: Duration::from_millis(500),
         linger: Duration::from_millis(10),
+        queue: fanfare_layer::QueueOptions::default(),
         subscribes: false,
     }
 }
@@ -111,7 +113,8 @@ impl Rig {
 
     pub(crate) fn over(shared: Shared, options: Options) -> Result<Self, BindError> {
         let own = shared.clone();
-        let bound = Server::new(shared.node.clone(), move || app(own.clone()))
+        let cluster = Cluster::of(shared.node.clone(), &Registry::new()).unwrap();
+        let bound = Server::new(cluster, move || app(own.clone()))
             .workers(options.workers)
             .handshake_timeout(options.handshake_timeout)
             .bind(options.binds)?;

@@ -180,8 +180,12 @@ impl Inbox {
 impl Drops {
     fn cause_of(&self, error: &DecodeError) -> &IntCounter {
         match error {
-            DecodeError::Malformed { .. } => &self.malformed,
-            DecodeError::NotAMap { .. } => &self.not_a_map,
+            DecodeError::Malformed { .. } | DecodeError::Event(EventError::Value(_)) => {
+                &self.malformed
+            }
+            DecodeError::NotAMap { .. } | DecodeError::Event(EventError::NotAMap { .. }) => {
+                &self.not_a_map
+            }
             DecodeError::Event(EventError::NoType) => &self.no_type,
             DecodeError::Event(EventError::TypeNotString) => &self.type_not_string,
         }

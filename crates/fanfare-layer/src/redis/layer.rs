@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Envelope, GroupName, Target};
+use fanfare_protocol::{Envelope, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream::BoxStream;
@@ -101,17 +101,17 @@ impl PubSubLayer {
         self.hosts.get(shard(channel, self.hosts.len()))
     }
 
-    /// Hands each host its groups.
+    /// Hands each host its targets.
     fn by_host(
         &self,
-        groups: Vec<GroupName>,
-        change: impl Fn(&Subscriptions, Vec<GroupName>) -> oneshot::Receiver<Result<(), SubscribeError>>,
+        targets: Vec<Target>,
+        change: impl Fn(&Subscriptions, Vec<Target>) -> oneshot::Receiver<Result<(), SubscribeError>>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let mut shares = vec![Vec::new(); self.hosts.len()];
-        for group in groups {
-            let index = shard(&self.keys.group(&group), self.hosts.len());
+        for target in targets {
+            let index = shard(&self.keys.channel(&target), self.hosts.len());
             if let Some(share) = shares.get_mut(index) {
-                share.push(group);
+                share.push(target);
             }
         }
         let answers: Answers = self
@@ -141,15 +141,12 @@ impl ChannelLayer for PubSubLayer {
         }
     }
 
-    fn subscribe(&self, groups: Vec<GroupName>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.by_host(groups, Subscriptions::add)
+    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.by_host(targets, Subscriptions::add)
     }
 
-    fn unsubscribe(
-        &self,
-        groups: Vec<GroupName>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.by_host(groups, Subscriptions::remove)
+    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.by_host(targets, Subscriptions::remove)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

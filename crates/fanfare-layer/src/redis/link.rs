@@ -21,7 +21,7 @@ use crate::LayerMetrics;
 
 /// Batches of publishes that are written and unanswered at once.
 const FLYING: usize = 8;
-/// Groups of one SUBSCRIBE.
+/// Redis channels of one SUBSCRIBE.
 const SUBSCRIBE_BATCH: usize = 500;
 
 /// What the links of one host have in common.
@@ -223,15 +223,15 @@ async fn follow(subscriber: &mut PubSubSink, parts: &Parts) -> String {
 }
 
 async fn apply(subscriber: &mut PubSubSink, parts: &Parts, round: &Round) -> Result<(), String> {
-    for groups in round.unsubscribe.chunks(SUBSCRIBE_BATCH) {
-        let names: Vec<_> = groups.iter().map(|group| parts.keys.group(group)).collect();
+    for targets in round.unsubscribe.chunks(SUBSCRIBE_BATCH) {
+        let names: Vec<_> = targets.iter().map(|it| parts.keys.channel(it)).collect();
         answer(
             timeout(parts.probe, subscriber.unsubscribe(names)).await,
             parts.probe,
         )?;
     }
-    for groups in round.subscribe.chunks(SUBSCRIBE_BATCH) {
-        let names: Vec<_> = groups.iter().map(|group| parts.keys.group(group)).collect();
+    for targets in round.subscribe.chunks(SUBSCRIBE_BATCH) {
+        let names: Vec<_> = targets.iter().map(|it| parts.keys.channel(it)).collect();
         answer(
             timeout(parts.probe, subscriber.subscribe(names)).await,
             parts.probe,

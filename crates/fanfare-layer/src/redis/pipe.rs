@@ -227,6 +227,7 @@ impl Pipe {
             PublishError::Down(_) => failures.down.inc(),
             PublishError::Unanswered(_) => failures.unanswered.inc(),
             PublishError::Closed => failures.closed.inc(),
+            PublishError::ChannelFull { .. } => failures.channel_full.inc(),
         }
     }
 

@@ -1,8 +1,8 @@
-//! The groups that this node wants from one host, and who waits for them.
+//! The targets and channels that this node wants from one host, and who waits for them.
 
 use std::mem;
 
-use fanfare_protocol::GroupName;
+use fanfare_protocol::Target;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use tokio::sync::{Notify, oneshot};
@@ -16,7 +16,7 @@ type Answer = Result<(), SubscribeError>;
 
 /// The wanted state and the way to it. Callers change what is wanted; the host's task compares it
 /// with what Redis has acknowledged and sends the difference, one round at a time. So changes of a
-/// group are serialised, and a broken connection loses none of them.
+/// target are serialised, and a broken connection loses none of them.
 pub(super) struct Subscriptions {
     state: Mutex<State>,
     changed: Notify,
@@ -25,11 +25,11 @@ pub(super) struct Subscriptions {
 
 #[derive(Default)]
 struct State {
-    wanted: FxHashSet<GroupName>,
+    wanted: FxHashSet<Target>,
     /// What this connection has acknowledged; empty without one.
-    acknowledged: FxHashSet<GroupName>,
-    /// Groups whose wanted state was changed since the last round.
-    touched: FxHashSet<GroupName>,
+    acknowledged: FxHashSet<Target>,
+    /// Those whose wanted state was changed since the last round.
+    touched: FxHashSet<Target>,
     /// Whether there is a connection.
     connected: bool,
     closed: bool,
@@ -41,15 +41,15 @@ struct State {
 struct Waiter {
     call: u64,
     /// What must be wanted still for the answer to be yes.
-    groups: Vec<GroupName>,
+    targets: Vec<Target>,
     answer: oneshot::Sender<Answer>,
 }
 
 /// What to tell Redis next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Round {
-    pub(super) subscribe: Vec<GroupName>,
-    pub(super) unsubscribe: Vec<GroupName>,
+    pub(super) subscribe: Vec<Target>,
+    pub(super) unsubscribe: Vec<Target>,
     /// Calls below this one are answered by this round.
     calls: u64,
 }
@@ -63,8 +63,8 @@ impl Subscriptions {
         }
     }
 
-    /// Wants groups; the answer comes once Redis has acknowledged every one.
-    pub(super) fn add(&self, groups: Vec<GroupName>) -> oneshot::Receiver<Answer> {
+    /// Wants targets; the answer comes once Redis has acknowledged every one.
+    pub(super) fn add(&self, targets: Vec<Target>) -> oneshot::Receiver<Answer> {
         let mut state = self.state.lock();
         let (answer, answered) = oneshot::channel();
         if state.closed {
@@ -72,23 +72,23 @@ impl Subscriptions {
             let _ = answer.send(Err(SubscribeError("it is closed".into())));
             return answered;
         }
-        state.wanted.extend(groups.iter().cloned());
-        state.touched.extend(groups.iter().cloned());
-        state.wait(groups, answer);
+        state.wanted.extend(targets.iter().cloned());
+        state.touched.extend(targets.iter().cloned());
+        state.wait(targets, answer);
         drop(state);
         self.changed.notify_one();
         answered
     }
 
-    /// Wants groups no more. Without a connection there is nothing to take back.
-    pub(super) fn remove(&self, groups: Vec<GroupName>) -> oneshot::Receiver<Answer> {
+    /// Wants targets no more. Without a connection there is nothing to take back.
+    pub(super) fn remove(&self, targets: Vec<Target>) -> oneshot::Receiver<Answer> {
         let mut state = self.state.lock();
         let (answer, answered) = oneshot::channel();
-        for group in &groups {
-            state.wanted.remove(group);
+        for target in &targets {
+            state.wanted.remove(target);
         }
         if state.connected {
-            state.touched.extend(groups);
+            state.touched.extend(targets);
             state.wait(Vec::new(), answer);
             drop(state);
             self.changed.notify_one();
@@ -123,8 +123,8 @@ impl Subscriptions {
     /// Redis has acknowledged a round.
     pub(super) fn acknowledged(&self, round: Round) {
         let mut state = self.state.lock();
-        for group in &round.unsubscribe {
-            state.acknowledged.remove(group);
+        for target in &round.unsubscribe {
+            state.acknowledged.remove(target);
         }
         state.acknowledged.extend(round.subscribe.iter().cloned());
         let change = count(round.subscribe.len()) - count(round.unsubscribe.len());
@@ -136,7 +136,7 @@ impl Subscriptions {
         for waiter in mem::take(waiters) {
             if waiter.call >= round.calls {
                 waiters.push(waiter);
-            } else if waiter.groups.iter().all(|group| wanted.contains(group)) {
+            } else if waiter.targets.iter().all(|target| wanted.contains(target)) {
                 answered.push((waiter.answer, Ok(())));
             } else {
                 let taken_back = SubscribeError("it was taken back meanwhile".into());
@@ -178,7 +178,7 @@ impl Subscriptions {
 }
 
 impl State {
-    fn wait(&mut self, groups: Vec<GroupName>, answer: oneshot::Sender<Answer>) {
+    fn wait(&mut self, targets: Vec<Target>, answer: oneshot::Sender<Answer>) {
         if self.waiters.len() >= self.check_waiters_at.max(WAITERS_UNCHECKED) {
             self.waiters.retain(|waiter| !waiter.answer.is_closed());
             self.check_waiters_at = self.waiters.len() * 2;
@@ -187,7 +187,7 @@ impl State {
         self.next_call += 1;
         self.waiters.push(Waiter {
             call,
-            groups,
+            targets,
             answer,
         });
     }
@@ -197,13 +197,13 @@ impl State {
             calls: self.next_call,
             ..Round::default()
         };
-        for group in mem::take(&mut self.touched) {
+        for target in mem::take(&mut self.touched) {
             match (
-                self.wanted.contains(&group),
-                self.acknowledged.contains(&group),
+                self.wanted.contains(&target),
+                self.acknowledged.contains(&target),
             ) {
-                (true, false) => round.subscribe.push(group),
-                (false, true) => round.unsubscribe.push(group),
+                (true, false) => round.subscribe.push(target),
+                (false, true) => round.unsubscribe.push(target),
                 _ => {}
             }
         }
@@ -211,20 +211,22 @@ impl State {
     }
 }
 
-fn count(groups: usize) -> i64 {
-    i64::try_from(groups).unwrap_or(i64::MAX)
+fn count(targets: usize) -> i64 {
+    i64::try_from(targets).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use fanfare_protocol::GroupName;
+
     use super::*;
 
     fn subscriptions() -> Subscriptions {
         Subscriptions::new(LayerMetrics::new(&prometheus::Registry::new()).unwrap())
     }
 
-    fn group(name: &str) -> GroupName {
-        GroupName::parse(name).unwrap()
+    fn group(name: &str) -> Target {
+        Target::Group(GroupName::parse(name).unwrap())
     }
 
     #[test]

@@ -3,10 +3,12 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use fanfare_protocol::{DeliverTable, Envelope, Event, Target};
+use fanfare_protocol::{DeliverTable, Envelope, Event, Plan, Target};
 use proptest::prelude::*;
+use smallvec::SmallVec;
 
 use super::*;
+use crate::outlet::Outlet;
 use crate::slots::{Bounds, Seat};
 
 /// A hall with real sockets: what a session is sent can be read at the other end.
@@ -52,11 +54,14 @@ impl Hall {
         let seat = Seat {
             fd: socket.as_raw_fd(),
             plan: Arc::clone(&self.plans[plan]),
+            delivering: Delivering::Frames,
+            outlet: Outlet::Socket,
             memberships: SmallVec::new(),
             outbox: None,
             waker: None,
             condemned: None,
             closed: false,
+            settled: false,
             timer_fired: false,
         };
         let member = self.slots.take(seat).expect("a free slot");

@@ -38,10 +38,7 @@ pub struct SessionContext<'a> {
 impl SessionContext<'_> {
     /// The session's channel name.
     pub fn channel(&self) -> ChannelName {
-        let options = &self.place.worker.node().options;
-        options
-            .naming
-            .session(options.id, self.place.worker.session_id(self.place.member))
+        self.place.worker.channel(self.place.member)
     }
 
     /// The groups given at admission, in their order.
@@ -67,6 +64,8 @@ impl SessionContext<'_> {
     fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         let mut frame = BytesMut::new();
         frame::push(&mut frame, opcode, payload);
-        self.place.worker.send(self.place.member, &frame.freeze());
+        self.place
+            .worker
+            .send(self.place.member, &frame.freeze(), 0);
     }
 }

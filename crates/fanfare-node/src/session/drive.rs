@@ -12,7 +12,7 @@ use fanfare_protocol::frame::{self, FrameLimits, Message, Opcode};
 use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
-use super::{Session, SessionContext, Step};
+use super::{Session, Step};
 use crate::slots::Condemned;
 use crate::worker::READ_BYTES;
 
@@ -59,12 +59,10 @@ impl Session {
         {
             return Poll::Ready(ending);
         }
-        match glance.condemned {
+        match &glance.condemned {
             Some(Condemned::Slow) => return Poll::Ready(Ending::Slow),
             Some(Condemned::Lost) => return Poll::Ready(Ending::Lost),
-            Some(Condemned::Close(code, reason)) if self.phase == Phase::Open => {
-                self.close(code, reason, Ending::Drain);
-            }
+            Some(why) if self.phase == Phase::Open => self.obey(task, why),
             _ => {}
         }
         if self.poll_publishing(task).is_pending() {
@@ -75,6 +73,7 @@ impl Session {
         {
             return Poll::Ready(ending);
         }
+        self.run_program(task);
         let read = self.poll_input(task);
         // Reading may have queued a close or a pong behind output that waits.
         if read.is_pending()
@@ -101,7 +100,7 @@ impl Session {
         }
         Glance {
             timer_fired: std::mem::take(&mut seat.timer_fired),
-            condemned: seat.condemned,
+            condemned: seat.condemned.clone(),
             has_output: seat
                 .outbox
                 .as_ref()
@@ -144,11 +143,14 @@ impl Session {
     }
 
     fn poll_input(&mut self, task: &mut TaskContext<'_>) -> Poll<Ending> {
+        if self.is_program_full() {
+            // It wakes the session's task when it gets on.
+            return Poll::Pending;
+        }
         if let Some(mut backlog) = self.backlog.take()
-            && matches!(self.consume(&mut backlog), After::Wait)
+            && matches!(self.consume(task, &mut backlog), After::Wait)
         {
-            // Polls the publish, which registers for its room.
-            task.waker().wake_by_ref();
+            self.wait(task);
             return Poll::Pending;
         }
         let worker = Rc::clone(&self.place.worker);
@@ -167,24 +169,44 @@ impl Session {
                 }
                 continue;
             }
-            let after = self.consume(buffer.get_mut(..read).unwrap_or_default());
-            if matches!(after, After::Wait) || read == READ_BYTES {
-                // The other sessions of the thread first.
-                task.waker().wake_by_ref();
-                return Poll::Pending;
+            match self.consume(task, buffer.get_mut(..read).unwrap_or_default()) {
+                After::Wait => {
+                    self.wait(task);
+                    return Poll::Pending;
+                }
+                After::Read | After::Closing if read == READ_BYTES => {
+                    // The other sessions of the thread first.
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                After::Read | After::Closing => {}
             }
         }
     }
 
+    /// A publish is polled once more, to register for its room; a program has been polled.
+    fn wait(&self, task: &TaskContext<'_>) {
+        if self.publishing.is_some() {
+            task.waker().wake_by_ref();
+        }
+    }
+
     /// Handles all messages in `input`; keeps what is left when it has to wait.
-    fn consume(&mut self, input: &mut [u8]) -> After {
+    fn consume(&mut self, task: &mut TaskContext<'_>, input: &mut [u8]) -> After {
         let limits = self.place.worker.node().options.limits.frames();
         let mut at = 0;
         loop {
             let rest = input.get_mut(at..).unwrap_or_default();
+            if self.is_program_full() || (rest.is_empty() && self.is_program_busy()) {
+                self.run_program(task);
+            }
             if rest.is_empty() {
                 self.release_buffer(&limits);
                 return After::Read;
+            }
+            if self.is_program_full() {
+                self.backlog = Some(Box::new(BytesMut::from(&*rest)));
+                return After::Wait;
             }
             match self.next(&limits, rest) {
                 (used, After::Read) => at += used,
@@ -220,26 +242,22 @@ impl Session {
         if self.phase != Phase::Open && !matches!(message, Message::Close(_)) {
             return (used, After::Read);
         }
-        let worker = &self.place.worker;
-        let mut context = SessionContext {
-            place: &self.place,
-            groups: &self.terms.groups,
-        };
+        let worker = Rc::clone(&self.place.worker);
         let step = match message {
             Message::Text(text) => {
                 self.heard = worker.ticks.get();
                 worker.node().metrics.messages.inc();
-                self.terms.inbound.text(&mut context, text)
+                self.terms.handler.text(&self.place, text)
             }
             Message::Binary(bytes) => {
                 self.heard = worker.ticks.get();
                 worker.node().metrics.messages.inc();
-                self.terms.inbound.binary(&mut context, bytes)
+                self.terms.handler.binary(&self.place, bytes)
             }
             Message::Ping(payload) => {
                 let mut pong = BytesMut::new();
                 frame::push(&mut pong, Opcode::Pong, payload);
-                worker.send(self.place.member, &pong.freeze());
+                worker.send(self.place.member, &pong.freeze(), 0);
                 Step::Continue
             }
             Message::Pong(_) => {

@@ -46,6 +46,10 @@ pub(super) enum Ending {
     Slow,
     /// The node is shutting down.
     Drain,
+    /// An application closed it from outside.
+    Kicked,
+    /// Its program failed.
+    Failed,
 }
 
 impl Ending {
@@ -58,6 +62,8 @@ impl Ending {
             Self::Route => &closed.route,
             Self::Slow => &closed.slow,
             Self::Drain => &closed.drain,
+            Self::Kicked => &closed.kicked,
+            Self::Failed => &closed.failed,
         }
     }
 }
@@ -105,16 +111,24 @@ impl Session {
             }
             Phase::Open => {}
         }
+        if let Some(until) = self.patience
+            && now < until
+        {
+            self.schedule(self.ticks_length(until - now));
+        }
         let ping = &self.place.worker.node().options.ping;
         let silence = self.ticks_length(self.silence());
         // While the session waits for the layer it does not read, and the pong may be there.
-        if self.awaiting_pong && silence >= ping.timeout && self.publishing.is_none() {
+        let reads = self.publishing.is_none() && !self.is_program_full();
+        if self.awaiting_pong && silence >= ping.timeout && reads {
             return Some(Ending::PingTimeout);
         }
         if !self.awaiting_pong && silence >= ping.interval {
             let mut frame = BytesMut::new();
             frame::push(&mut frame, Opcode::Ping, &[]);
-            self.place.worker.send(self.place.member, &frame.freeze());
+            self.place
+                .worker
+                .send(self.place.member, &frame.freeze(), 0);
             self.awaiting_pong = true;
             self.heard = now;
         }
@@ -128,7 +142,9 @@ impl Session {
             return;
         }
         self.cause = Some(cause);
+        self.code = Some(code);
         self.publishing = None;
+        self.shut_program();
         let mut frame = BytesMut::new();
         frame::push_close(&mut frame, code, reason);
         self.place
@@ -150,6 +166,8 @@ impl Session {
     pub(super) fn peer_closed(&mut self, code: Option<CloseCode>) {
         if self.cause.is_none() {
             self.cause = Some(Ending::Client);
+            self.code = Some(code.unwrap_or(CloseCode::NO_STATUS));
+            self.shut_program();
             let mut frame = BytesMut::new();
             match code {
                 Some(code) => frame::push_close(&mut frame, code, ""),
@@ -167,7 +185,7 @@ impl Session {
         };
     }
 
-    fn closing_deadline(&self) -> u64 {
+    pub(super) fn closing_deadline(&self) -> u64 {
         let worker = &self.place.worker;
         let wait = worker.node().options.close_timeout;
         self.schedule(wait);
@@ -192,10 +210,19 @@ impl Session {
 
     /// Runs when the actor is dropped, whatever the way: counts, and tells the client of a panic.
     pub(super) fn finish(&mut self) {
+        self.shut_program();
+        self.tell_the_end();
+        // The seat first: the program hears of the end when its session is in no group any more.
+        self.place.worker.vacate(self.place.member);
+        self.conclude_program();
+    }
+
+    fn tell_the_end(&mut self) {
         let metrics = &self.place.worker.node().metrics;
         let ending = match self.ending.or(self.cause) {
             Some(ending) => Some(ending),
-            None if self.place.worker.node().is_draining() => Some(Ending::Drain),
+            // Dropped with its thread's runtime, at the end of the process.
+            None if !std::thread::panicking() => Some(Ending::Drain),
             None => None,
         };
         match ending {
@@ -208,6 +235,7 @@ impl Session {
                 frame::push_close(&mut frame, CloseCode::INTERNAL, "internal error");
                 let frame: Bytes = frame.freeze();
                 self.place.worker.send_last(self.place.member, &frame);
+                self.code = Some(CloseCode::INTERNAL);
             }
         }
         if let Some(access) = &self.terms.access {

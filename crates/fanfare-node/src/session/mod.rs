@@ -3,19 +3,21 @@
 mod context;
 mod drive;
 mod ending;
+mod program;
 
 use std::rc::Rc;
 
 use actix::{Actor, AsyncContext as _, Context};
 use bytes::{Bytes, BytesMut};
 use fanfare_layer::Publish;
-use fanfare_protocol::GroupName;
 use fanfare_protocol::frame::Decoder;
+use fanfare_protocol::{CloseCode, GroupName};
 use futures_util::future::BoxFuture;
 
 pub use context::{Inbound, SessionContext, Step};
 
 use crate::admission::Place;
+use crate::program::Running;
 use crate::socket::Socket;
 use drive::Drive;
 use ending::{Ending, Phase};
@@ -37,16 +39,29 @@ pub(crate) struct Session {
     awaiting_pong: bool,
     /// Why the session is closing, once somebody has begun to close it.
     cause: Option<Ending>,
+    /// The code of the close frame that was sent, or that the peer sent first.
+    code: Option<CloseCode>,
+    /// Tick until which a program may take in what was posted before the session is closed.
+    patience: Option<u64>,
     /// Why the session has ended; a session that is dropped without has panicked.
     ending: Option<Ending>,
 }
 
 /// What a session was admitted with and keeps.
 pub(crate) struct Terms {
-    pub(crate) inbound: Rc<dyn Inbound>,
-    pub(crate) groups: Box<[GroupName]>,
+    pub(crate) handler: Handler,
     /// For the access lines.
     pub(crate) access: Option<Box<str>>,
+}
+
+/// Who handles what comes in.
+pub(crate) enum Handler {
+    /// An object of the route, with the groups of the admission.
+    Inbound(Rc<dyn Inbound>, Box<[GroupName]>),
+    /// The session's own program.
+    Program(Running),
+    /// The program runs on beside the session, which is over.
+    Concluded,
 }
 
 impl Session {
@@ -73,6 +88,8 @@ impl Session {
             heard: worker.ticks.get(),
             awaiting_pong: false,
             cause: None,
+            code: None,
+            patience: None,
             ending: None,
         };
         Actor::start(session);

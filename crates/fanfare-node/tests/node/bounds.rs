@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_layer::{ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError};
 use fanfare_node::Socket;
-use fanfare_protocol::{Envelope, GroupName, Target};
+use fanfare_protocol::{Envelope, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -100,15 +100,12 @@ impl ChannelLayer for Stuck {
         )
     }
 
-    fn subscribe(&self, groups: Vec<GroupName>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.subscribe(groups)
+    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.memory.subscribe(targets)
     }
 
-    fn unsubscribe(
-        &self,
-        groups: Vec<GroupName>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(groups)
+    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.memory.unsubscribe(targets)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish};
 use fanfare_node::{
-    Admission, AdmitError, Inbound, Limits, Link, Node, NodeOptions, PingOptions, SessionContext,
-    Socket, Step, Ticket,
+    Admission, AdmitError, Handling, Inbound, Limits, Link, Node, NodeOptions, PingOptions,
+    SessionContext, Socket, Step, Ticket,
 };
 use fanfare_protocol::{DeliverTable, Envelope, Event, GroupName, Naming, NodeId, Plan, Target};
 use prometheus::Registry;
@@ -44,6 +44,7 @@ pub(crate) fn options() -> NodeOptions {
         join_timeout: Duration::from_secs(1),
         close_timeout: Duration::from_millis(500),
         linger: Duration::from_millis(10),
+        queue: fanfare_layer::QueueOptions::default(),
         subscribes: false,
     }
 }
@@ -103,21 +104,29 @@ impl Rig {
     }
 
     pub(crate) async fn open(&self, groups: &[&str]) -> Result<Client, AdmitError> {
+        self.open_as(groups, Handling::Inbound(Rc::new(Chat)), |_| {})
+            .await
+    }
+
+    /// Opens a session of another handling; `prepare` sees its ticket before.
+    pub(crate) async fn open_as(
+        &self,
+        groups: &[&str],
+        handling: Handling,
+        prepare: impl FnOnce(&mut Ticket),
+    ) -> Result<Client, AdmitError> {
         let (server, client) = UnixStream::pair().unwrap();
-        let ticket = self.admit(&server, groups).await?;
+        let mut ticket = self.admit_as(&server, groups, handling).await?;
+        prepare(&mut ticket);
         let channel = ticket.channel().as_str().to_owned();
         ticket.open(
             Socket::Unix(server),
             Bytes::from_static(b"HEAD"),
             Bytes::new(),
         );
-        let mut client = Client {
-            socket: client,
-            channel,
-            queue: Vec::new(),
-        };
-        client.fill(4).await;
-        assert_eq!(client.queue.drain(..4).as_slice(), b"HEAD");
+        let mut client = Client::on(client);
+        client.channel = channel;
+        client.expect_head().await;
         Ok(client)
     }
 
@@ -126,10 +135,20 @@ impl Rig {
         socket: &UnixStream,
         groups: &[&str],
     ) -> Result<Ticket, AdmitError> {
+        self.admit_as(socket, groups, Handling::Inbound(Rc::new(Chat)))
+            .await
+    }
+
+    pub(crate) async fn admit_as(
+        &self,
+        socket: &UnixStream,
+        groups: &[&str],
+        handling: Handling,
+    ) -> Result<Ticket, AdmitError> {
         let admission = Admission {
             link: Link::of(socket),
             plan: Arc::clone(&self.plan),
-            inbound: Rc::new(Chat),
+            handling,
             groups: groups.iter().map(|name| group(name)).collect(),
             welcome: false,
             access: None,
@@ -189,35 +208,41 @@ pub(crate) enum Frame {
 }
 
 impl Client {
+    pub(crate) fn on(socket: UnixStream) -> Self {
+        Self {
+            socket,
+            channel: String::new(),
+            queue: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn expect_head(&mut self) {
+        self.fill(4).await;
+        assert_eq!(self.queue.drain(..4).as_slice(), b"HEAD");
+    }
+
     pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
         assert!(self.try_send(opcode, payload).await, "the peer has gone");
     }
 
     /// Whether the peer was there to take it.
     pub(crate) async fn try_send(&mut self, opcode: u8, payload: &[u8]) -> bool {
-        let mask = [1, 2, 3, 4];
-        let mut frame = vec![0x80 | opcode];
-        match payload.len() {
-            len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
-            len => {
-                frame.push(0x80 | 126);
-                frame.extend(u16::try_from(len).unwrap().to_be_bytes());
-            }
-        }
-        frame.extend(mask);
-        frame.extend(
-            payload
-                .iter()
-                .zip(mask.iter().cycle())
-                .map(|(byte, mask)| byte ^ mask),
-        );
-        self.socket.write_all(&frame).await.is_ok()
+        self.socket
+            .write_all(&masked(opcode, payload))
+            .await
+            .is_ok()
+    }
+
+    /// Sends many messages with one write.
+    pub(crate) async fn texts(&mut self, texts: impl IntoIterator<Item = String>) {
+        let frames = texts.into_iter().map(|text| masked(1, text.as_bytes()));
+        let frames = frames.collect::<Vec<_>>().concat();
+        self.socket.write_all(&frames).await.unwrap();
     }
 
     pub(crate) async fn text(&mut self, text: &str) {
         self.send(1, text.as_bytes()).await;
     }
-
     /// Answers whether there are that many bytes before the end.
     async fn fill(&mut self, len: usize) -> bool {
         while self.queue.len() < len {
@@ -260,4 +285,21 @@ impl Client {
     pub(crate) async fn expect_text(&mut self, text: &str) {
         assert_eq!(self.frame().await, Frame::Text(text.to_owned()));
     }
+}
+
+/// One frame as a client sends it.
+fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [1, 2, 3, 4];
+    let mut frame = vec![0x80 | opcode];
+    match payload.len() {
+        len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
+        len => {
+            frame.push(0x80 | 126);
+            frame.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+    }
+    frame.extend(mask);
+    let bytes = payload.iter().zip(mask.iter().cycle());
+    frame.extend(bytes.map(|(byte, mask)| byte ^ mask));
+    frame
 }

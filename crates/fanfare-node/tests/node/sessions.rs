@@ -186,3 +186,14 @@ async fn publishers_wait_for_a_full_inbox_and_nothing_is_lost_or_reordered() {
     };
     tokio::join!(sending, receiving);
 }
+
+#[actix::test]
+async fn a_lone_session_does_not_wait_for_the_window_of_a_drain() {
+    let rig = Rig::new(options());
+    let mut lone = rig.open(&["a"]).await.unwrap();
+    let draining = rig.node.close_sessions(Duration::from_secs(3600));
+    tokio::select! {
+        frame = lone.frame() => assert_eq!(frame, super::client::Frame::Close(1001)),
+        remaining = draining => panic!("drained before the client knew: {remaining}"),
+    }
+}

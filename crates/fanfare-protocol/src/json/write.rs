@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, Serializer};
 
 use crate::event::{Event, Value};
+use crate::typed::BINARY;
 
-/// Bytes become base64; a JSON serializer makes null of NaN and infinities.
+/// Bytes become base64 in a format that is read by people; a JSON serializer makes null of NaN and infinities.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -16,11 +17,24 @@ impl Serialize for Value {
             Self::UInt(number) => serializer.serialize_u64(*number),
             Self::Float(number) => serializer.serialize_f64(*number),
             Self::Str(text) => serializer.serialize_str(text),
-            Self::Bin(bytes) => serializer.collect_str(&Base64Display::new(bytes, &STANDARD)),
+            Self::Bin(bytes) => serializer.serialize_newtype_struct(BINARY, &Binary(bytes)),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(entries) => {
                 serializer.collect_map(entries.iter().map(|(key, value)| (&**key, value)))
             }
+        }
+    }
+}
+
+/// Bytes for where there are bytes, base64 where there is only text.
+struct Binary<'a>(&'a [u8]);
+
+impl Serialize for Binary<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+        } else {
+            serializer.serialize_bytes(self.0)
         }
     }
 }

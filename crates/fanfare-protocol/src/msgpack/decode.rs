@@ -5,11 +5,11 @@ use bytestring::ByteString;
 use rmp::Marker;
 
 use super::DecodeError;
-use crate::envelope::{EXCLUDE_KEY, Envelope, META_KEY};
+use super::meta::Meta;
+use crate::envelope::{Envelope, META_KEY};
 use crate::event::{Event, MAX_DEPTH, Value};
 use crate::fields::Fields;
 use crate::json;
-use crate::name::ChannelName;
 
 /// Room made ahead for an announced number of items; more is made as they come.
 const AHEAD: usize = 16;
@@ -27,14 +27,14 @@ pub(crate) fn decode(wire: &Bytes) -> Read<Envelope> {
             found: describe(marker),
         });
     };
-    let mut exclude = Vec::new();
+    let mut meta = Meta::default();
     let mut fields = Fields::with_capacity(len.min(AHEAD));
     for _ in 0..len {
         let key = reader.key()?;
         let at = reader.at;
         let value = reader.value(1)?;
         if key == META_KEY {
-            exclude = meta(value).map_err(|reason| DecodeError::Malformed { at, reason })?;
+            meta = Meta::read(value).map_err(|reason| DecodeError::Malformed { at, reason })?;
         } else {
             fields.insert(key, value);
         }
@@ -43,26 +43,11 @@ pub(crate) fn decode(wire: &Bytes) -> Read<Envelope> {
         return reader.malformed("bytes follow the message");
     }
     let event = Event::from_fields(fields.into_entries())?;
-    Ok(Envelope { event, exclude })
-}
-
-/// The channels to leave out. Other keys are of later versions and do no harm.
-fn meta(value: Value) -> Result<Vec<ChannelName>, &'static str> {
-    let Value::Map(entries) = value else {
-        return Err("the metadata is no map");
-    };
-    let exclude = entries.into_iter().find(|(key, _)| key == EXCLUDE_KEY);
-    let names = match exclude {
-        None => return Ok(Vec::new()),
-        Some((_, Value::List(names))) => names,
-        Some(_) => return Err("the metadata's exclude is no list"),
-    };
-    let name = |value| match value {
-        Value::Str(name) => ChannelName::from_wire(&name),
-        _ => None,
-    };
-    let names = names.into_iter().map(name).collect::<Option<_>>();
-    names.ok_or("the metadata excludes what is no channel name")
+    Ok(Envelope {
+        event,
+        exclude: meta.exclude,
+        close: meta.close,
+    })
 }
 
 struct Reader<'a> {

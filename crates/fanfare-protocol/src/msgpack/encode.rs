@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use rmp::encode::{self, ByteBuf, ValueWriteError};
 
-use crate::envelope::{EXCLUDE_KEY, Envelope, META_KEY};
+use crate::envelope::{CLOSE_KEY, EXCLUDE_KEY, Envelope, META_KEY};
 use crate::event::Value;
 
 /// Writing to memory cannot fail.
@@ -26,20 +26,34 @@ fn write_envelope(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
         .fields()
         .iter()
         .filter(|(key, _)| key != META_KEY);
-    let meta = usize::from(!envelope.exclude.is_empty());
-    write_map_len(out, fields.clone().count() + meta)?;
+    let meta = usize::from(!envelope.exclude.is_empty()) + usize::from(envelope.close.is_some());
+    write_map_len(out, fields.clone().count() + meta.min(1))?;
     for (key, value) in fields {
         encode::write_str(out, key)?;
         write_value(out, value)?;
     }
-    if meta == 1 {
+    if meta > 0 {
         encode::write_str(out, META_KEY)?;
-        write_map_len(out, 1)?;
+        write_map_len(out, meta)?;
+        write_meta(out, envelope)?;
+    }
+    Ok(())
+}
+
+/// The entries of the metadata map, each only when it says something.
+fn write_meta(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
+    if !envelope.exclude.is_empty() {
         encode::write_str(out, EXCLUDE_KEY)?;
         write_list_len(out, envelope.exclude.len())?;
         for channel in &envelope.exclude {
             encode::write_str(out, channel.as_str())?;
         }
+    }
+    if let Some(close) = &envelope.close {
+        encode::write_str(out, CLOSE_KEY)?;
+        write_list_len(out, 2)?;
+        encode::write_uint(out, close.code.0.into())?;
+        encode::write_str(out, &close.reason)?;
     }
     Ok(())
 }

@@ -11,3 +11,5 @@ mod msgpack_faults;
 mod names;
 mod plan;
 mod strategies;
+mod typed;
+mod typed_faults;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fanfare_protocol::envelope::{Envelope, META_KEY};
 use fanfare_protocol::event::MAX_DEPTH;
-use fanfare_protocol::{Event, Naming, Value};
+use fanfare_protocol::{CloseCode, Event, Naming, Value};
 use proptest::prelude::*;
 
 use crate::strategies;
@@ -158,6 +158,22 @@ fn excluded_channels_travel_as_one_reserved_key_at_the_end() {
     let expected = b"\x82\xa4type\xa1t\xab__fanfare__\x81\xa7exclude\x91\xacspecific.a!b";
     assert_eq!(wire[..], expected[..]);
     assert_eq!(Envelope::from_msgpack(&wire), Ok(envelope));
+}
+
+#[test]
+fn an_order_to_close_travels_in_the_metadata() {
+    let envelope = Envelope::closing(CloseCode::POLICY, "bye").expect("the close is legal");
+    let kind = b"\x82\xa4type\xadfanfare.close\xab__fanfare__";
+    let close = b"\xa5close\x92\xcd\x03\xf0\xa3bye";
+    let alone = [&kind[..], b"\x81", close].concat();
+    assert_eq!(envelope.to_msgpack()[..], alone[..]);
+    assert_eq!(unpacked(&alone), envelope);
+
+    let both = [&kind[..], b"\x82\xa7exclude\x91\xacspecific.a!b", close].concat();
+    let read = unpacked(&both);
+    assert_eq!(read.exclude.len(), 1);
+    assert_eq!(read.close, envelope.close);
+    assert_eq!(read.to_msgpack()[..], both[..]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use fanfare_layer::redis as layer;
+use fanfare_protocol::event_rules;
 use fanfare_protocol::json::{self, ParseError};
 use fanfare_protocol::{ChannelName, Envelope, Event, GroupName, Naming, Target};
 
@@ -12,7 +13,7 @@ use super::api::Client;
 use super::usage::Publish;
 use super::{Failed, redis};
 use crate::config::{Backend, Settings};
-use crate::{event_rules, logging};
+use crate::logging;
 
 /// Publishes one event and waits until it is taken.
 pub(super) async fn run(settings: &Settings, arguments: Publish) -> Result<(), Failed> {

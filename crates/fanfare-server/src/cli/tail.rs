@@ -26,7 +26,8 @@ pub(super) async fn run(settings: &Settings, group: &str) -> Result<(), Failed> 
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let layer = redis::connect(settings).await?;
-    let joined = tokio::time::timeout(redis::DEADLINE, layer.subscribe(vec![group.clone()])).await;
+    let targets = vec![Target::Group(group.clone())];
+    let joined = tokio::time::timeout(redis::DEADLINE, layer.subscribe(targets)).await;
     joined
         .map_err(|_| redis::silent(settings))?
         .map_err(Failed::unavailable)?;

@@ -1,8 +1,8 @@
 //! Addresses: where to listen, whom to believe, which pages may connect.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 
+use fanfare_consumer::TrustedProxies;
 use fanfare_gateway::Bind;
 use ipnet::IpNet;
 
@@ -19,43 +19,12 @@ pub(super) fn addresses(reader: &mut Reader<'_>) -> Vec<Bind> {
     }
     let mut addresses = Vec::new();
     for (key, node) in entries {
-        match parse_address(node.text().unwrap_or_default()) {
+        match node.text().unwrap_or_default().parse::<Bind>() {
             Ok(address) => addresses.push(address),
-            Err(reason) => reader.problems.push(&key, node, reason),
+            Err(reason) => reader.problems.push(&key, node, reason.to_string()),
         }
     }
     addresses
-}
-
-fn parse_address(text: &str) -> Result<Bind, String> {
-    /// `sun_path` of Linux, less the final zero.
-    const LONGEST_PATH: usize = 107;
-    if let Some(path) = text.strip_prefix("unix:") {
-        return match path.len() {
-            _ if !path.starts_with('/') => Err("a socket's path must start with \"/\"".to_owned()),
-            _ if path.contains('\0') => Err("a socket's path holds a zero byte".to_owned()),
-            length if length > LONGEST_PATH => Err(format!(
-                "a socket's path has at most {LONGEST_PATH} bytes, this one {length}"
-            )),
-            _ => Ok(Bind::Unix(PathBuf::from(path))),
-        };
-    }
-    let number = text
-        .strip_prefix("localhost:")
-        .map(|port| format!("127.0.0.1:{port}"));
-    number
-        .as_deref()
-        .unwrap_or(text)
-        .parse::<SocketAddr>()
-        .map(Bind::Tcp)
-        .map_err(|_| {
-            let example = match text.parse::<IpAddr>() {
-                Ok(IpAddr::V4(address)) => format!("; the port is missing: {address}:8000"),
-                Ok(IpAddr::V6(address)) => format!("; the port is missing: [{address}]:8000"),
-                Err(_) => String::new(),
-            };
-            format!("must be ADDRESS:PORT, [IPv6]:PORT or unix:/path{example}")
-        })
 }
 
 /// Whether only programs of this machine reach an address.
@@ -78,7 +47,7 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// `http.trusted_proxies`; a bare address is a network of one.
-pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
+pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> TrustedProxies {
     let mut networks = Vec::new();
     for (key, node) in reader.entries("http.trusted_proxies") {
         let text = node.text().unwrap_or_default();
@@ -94,7 +63,7 @@ pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
             ),
         }
     }
-    networks
+    networks.into_iter().collect()
 }
 
 /// `http.origins`.
@@ -149,36 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_tcp_or_unix() {
-        assert!(matches!(parse_address("127.0.0.1:80"), Ok(Bind::Tcp(_))));
-        assert!(matches!(parse_address("[::1]:80"), Ok(Bind::Tcp(_))));
-        assert!(matches!(parse_address("localhost:0"), Ok(Bind::Tcp(_))));
-        assert!(matches!(
-            parse_address("unix:/run/f.sock"),
-            Ok(Bind::Unix(_))
-        ));
-        for bad in [
-            "",
-            "8000",
-            ":8000",
-            "1.2.3.4",
-            "1.2.3.4:99999",
-            "unix:rel",
-            "example.com:80",
-        ] {
-            assert!(parse_address(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_address_without_port_is_answered_with_one() {
-        let reason = parse_address("::1").expect_err("no port");
-        assert!(reason.ends_with("[::1]:8000"), "{reason}");
-    }
-
-    #[test]
     fn loopback_and_sockets_are_local() {
-        let local = |text| is_local(&parse_address(text).expect(text));
+        let local = |text: &str| is_local(&text.parse().expect(text));
         assert!(local("127.0.0.9:1") && local("[::1]:1") && local("unix:/x"));
         assert!(local("[::ffff:127.0.0.1]:1"));
         assert!(!local("0.0.0.0:1") && !local("[::]:1") && !local("192.168.0.1:1"));

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fanfare_protocol::event_rules;
+
 use super::build::Reader;
 use super::listen;
 use super::schema::join;
 use super::settings::{DeliverSettings, OnReceive, RouteSettings, Settings, UserSource};
 use super::tree::{Node, Table, Value};
-use crate::event_rules;
 use crate::routes::{RouteError, Routes};
 
 /// Reads every route; what is wrong with one does not hide what is wrong with the next.

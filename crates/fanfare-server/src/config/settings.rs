@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fanfare_consumer::TrustedProxies;
 use fanfare_gateway::Bind;
 use fanfare_layer::redis::Host;
-use ipnet::IpNet;
 
 /// The whole configuration. Every value was checked when it was loaded; nothing below is looked
 /// at twice.
@@ -45,7 +45,7 @@ pub(crate) struct Http {
     /// Origins that may open a WebSocket; `None` is the default rule (none sent, or the same host).
     pub(crate) origins: Option<Vec<String>>,
     /// Peers whose `X-Forwarded-*` headers are believed.
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxies: TrustedProxies,
 }
 
 /// The HTTP API.

@@ -16,6 +16,7 @@ pub(crate) enum Code {
     BodyIncomplete,
     BodyTimeout,
     BodyTooLarge,
+    ChannelFull,
     Draining,
     Internal,
     InvalidBatch,
@@ -61,6 +62,7 @@ impl Code {
             Self::UnsupportedVersion => (StatusCode::UPGRADE_REQUIRED, "unsupported_version"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::ChannelFull => (StatusCode::SERVICE_UNAVAILABLE, "channel_full"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             Self::LayerConnecting => (StatusCode::SERVICE_UNAVAILABLE, "layer_connecting"),
             Self::LayerDown => (StatusCode::SERVICE_UNAVAILABLE, "layer_down"),
@@ -104,7 +106,7 @@ impl Code {
                     .insert_header((header::RETRY_AFTER, "1"))
                     .force_close();
             }
-            Self::LayerConnecting | Self::LayerDown | Self::LayerTimeout => {
+            Self::ChannelFull | Self::LayerConnecting | Self::LayerDown | Self::LayerTimeout => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::LayerUnanswered | Self::NodeFull => {
@@ -225,6 +227,7 @@ impl From<PublishError> for ApiError {
             PublishError::Down(_) => Code::LayerDown,
             PublishError::Unanswered(_) => Code::LayerUnanswered,
             PublishError::Closed => Code::Draining,
+            PublishError::ChannelFull { .. } => Code::ChannelFull,
         };
         Self::new(code, error.to_string())
     }
@@ -269,6 +272,7 @@ mod tests {
         assert_eq!(got.as_deref(), Some("GET"));
         for error in [
             new(Code::NodeFull),
+            new(Code::ChannelFull),
             new(Code::Draining),
             PublishError::Down(String::new()).into(),
             PublishError::Unanswered(String::new()).into(),

@@ -1,10 +1,10 @@
 //! Events from request bodies.
 
 use fanfare_protocol::Event;
+use fanfare_protocol::event_rules::{self, EventRefused};
 use fanfare_protocol::json::{self, ParseError};
 
 use super::error::{ApiError, Code};
-use crate::event_rules::{self, EventRefused};
 
 /// Reads an event from JSON text and checks it by the rules for events from outside.
 pub(crate) fn parse(text: &[u8]) -> Result<Event, ApiError> {

@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, guard, web};
+use fanfare_consumer::handshake::asks_for_websocket;
 
 use super::readable;
-use crate::access;
 
 /// Nothing but the server's own files and its WebSockets; older Safari takes `'self'` for http
 /// only, so the socket schemes are named.
@@ -49,7 +49,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         };
         // A configured route may have the path of a page: then browsers get the page and
         // WebSockets the route.
-        let no_upgrade = guard::fn_guard(|request| !access::asks_for_websocket(request.head()));
+        let no_upgrade = guard::fn_guard(|request| !asks_for_websocket(request.head().headers()));
         app.service(readable(page.path, web::to(answer)).guard(no_upgrade));
     }
 }

@@ -47,10 +47,7 @@ impl Publication {
     /// Hands it to the layer, waiting for room but not for the answer, so that a caller can keep
     /// an order without a round trip for each.
     pub(crate) async fn hand_over(self, node: &Node) -> Publish {
-        let envelope = Arc::new(Envelope {
-            event: self.event,
-            exclude: self.exclude,
-        });
+        let envelope = Arc::new(Envelope::excluding(self.event, self.exclude));
         let mut step = node.publish(self.target, envelope);
         while let Publish::Full(room) = step {
             step = room.await;

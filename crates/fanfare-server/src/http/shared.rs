@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use fanfare_consumer::middleware::OriginRule;
 use fanfare_node::Node;
-use ipnet::IpNet;
 use prometheus::Registry;
 
 use crate::config::settings::Settings;
 use crate::metrics::HttpMetrics;
-use crate::routes::OriginRule;
 
 /// The process as its HTTP side sees it; one for all worker threads.
 pub(crate) struct Shared {
@@ -33,7 +32,10 @@ impl Shared {
     ) -> Self {
         Self {
             node,
-            origins: OriginRule::new(settings.http.origins.as_deref()),
+            origins: match &settings.http.origins {
+                None => OriginRule::same_host(),
+                Some(patterns) => OriginRule::patterns(patterns),
+            },
             access: settings.log.access,
             settings,
             registry,
@@ -50,9 +52,5 @@ impl Shared {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn trusted_proxies(&self) -> &[IpNet] {
-        &self.settings.http.trusted_proxies
     }
 }

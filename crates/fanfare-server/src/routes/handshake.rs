@@ -4,10 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse};
-use fanfare_gateway::{Handshake, HandshakeError};
-use fanfare_node::{Admission, AdmitError};
+use fanfare_consumer::{Handshake, HandshakeError};
+use fanfare_node::{Admission, AdmitError, Handling};
 use fanfare_protocol::GroupName;
 
 use super::{Matched, WorkerRoutes};
@@ -39,11 +38,11 @@ pub(crate) async fn open(
     let admission = Admission {
         link: handshake.link(),
         plan: Arc::clone(&matched.route.plan),
-        inbound: Rc::clone(if has_user {
+        handling: Handling::Inbound(Rc::clone(if has_user {
             &behaviours.user
         } else {
             &behaviours.anonymous
-        }),
+        })),
         groups,
         welcome: matched.route.settings.welcome,
         access: shared
@@ -55,32 +54,11 @@ pub(crate) async fn open(
 }
 
 fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), ApiError> {
-    let headers = request.headers();
-    // The last one counts where a client sends several, and it need not be ASCII.
-    let origin = headers.get_all(header::ORIGIN).last();
-    let origin = origin.map(|value| latin1(value.as_bytes()));
-    let host = host(request, headers);
-    if shared.origins.allows(origin.as_deref(), host.as_deref()) {
-        return Ok(());
-    }
-    let path = request.path();
-    let origin = origin.unwrap_or_else(|| "none".into());
-    tracing::warn!(origin, path, "refused a websocket because of its origin");
-    Err(ApiError::new(
-        Code::OriginDenied,
-        format!("the origin {origin:?} is not allowed"),
-    ))
-}
-
-fn host(request: &HttpRequest, headers: &HeaderMap) -> Option<String> {
-    let header = headers
-        .get(header::HOST)
-        .map(|value| latin1(value.as_bytes()));
-    header.or_else(|| request.uri().authority().map(ToString::to_string))
-}
-
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
+    shared.origins.check(request).map_err(|denied| {
+        let (origin, path) = (&denied.origin, request.path());
+        tracing::warn!(origin, path, "refused a websocket because of its origin");
+        ApiError::new(Code::OriginDenied, denied.to_string())
+    })
 }
 
 /// The route's groups, then the user's; whether there is a group of the user alone.

@@ -105,7 +105,7 @@ impl GroupSend {
         } else {
             Vec::new()
         };
-        let envelope = Arc::new(Envelope { event, exclude });
+        let envelope = Arc::new(Envelope::excluding(event, exclude));
         let own = session.groups().len().saturating_sub(self.private);
         let mut groups = session.groups().iter().take(own);
         while let Some(group) = groups.next() {

@@ -3,7 +3,6 @@
 
 mod handshake;
 mod inbound;
-mod origin;
 mod template;
 
 use std::rc::Rc;
@@ -15,7 +14,6 @@ use fanfare_protocol::{DeliverTable, GroupName, NameError, Plan};
 use crate::config::settings::RouteSettings;
 
 pub(crate) use handshake::open;
-pub(crate) use origin::OriginRule;
 use template::{GroupTemplate, PathTemplate};
 pub(crate) use template::{Parameters, TemplateError};
 

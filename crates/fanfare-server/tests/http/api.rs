@@ -326,3 +326,22 @@ async fn a_node_tells_about_itself_and_its_groups() -> Result<()> {
     ensure!(empty["members"] == 0, "{empty}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_channel_whose_workers_do_not_keep_up_answers_503() -> Result<()> {
+    let node = node(&[]).await?;
+    let job = json!({ "type": "thumbnail.make" });
+    let item = json!({ "channel": "thumbnails", "event": job });
+    let batch = json!({ "events": vec![item; 101] });
+    let answer = node.api().post("/api/v1/batch", &batch).await?.json()?;
+    let results = answer["results"].as_array().cloned().unwrap_or_default();
+    ensure!(results[99]["status"] == 202, "{}", results[99]);
+    crate::shape(&results[100], 503, (503, "channel_full"))?;
+    let path = "/api/v1/channels/thumbnails/events";
+    let answer = node.api().post(path, &job).await?;
+    error(&answer, 503, "channel_full")?;
+    ensure!(answer.header("retry-after") == Some("1"), "{answer:?}");
+    let other = "/channels/others/events";
+    node.api().publish(other, &job).await?;
+    Ok(())
+}

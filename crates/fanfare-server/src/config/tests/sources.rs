@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fanfare_consumer::TrustedProxies;
 use fanfare_gateway::Bind;
 
 use super::*;
@@ -145,7 +146,8 @@ fn lists_and_sections_are_covered_each_in_its_way() {
         ("FANFARE__PING", "{ timeout_ms = 6 }"),
     ];
     let settings = settings(file, &environment, &["http.trusted_proxies=10.0.0.3"]);
-    assert_eq!(settings.http.trusted_proxies.len(), 1);
+    let proxies = TrustedProxies::new(["10.0.0.3"]).unwrap();
+    assert_eq!(settings.http.trusted_proxies, proxies);
     assert_eq!(settings.ping.interval, Duration::from_millis(5));
     assert_eq!(settings.ping.timeout, Duration::from_millis(7));
 }

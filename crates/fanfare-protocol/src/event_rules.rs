@@ -1,11 +1,14 @@
 //! Which events applications may publish, whichever way they come in.
+//!
+//! A layer carries every event; these rules keep one that an application publishes from ending a
+//! consumer of another node, such as one in Python, which looks its methods up by the type.
 
-use fanfare_protocol::Event;
+use crate::event::Event;
 
 /// Why an event is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EventRefused {
-    /// The type is empty, or one of the model's own.
+pub enum EventRefused {
+    /// The type is empty or one of the model's own; with the end of the sentence that says so.
     #[error("the event's \"type\" {0}")]
     Type(&'static str),
     /// A key of the server's own.
@@ -17,7 +20,7 @@ pub(crate) enum EventRefused {
 ///
 /// # Errors
 /// [`EventRefused`], the first that applies.
-pub(crate) fn check(event: &Event) -> Result<(), EventRefused> {
+pub fn check(event: &Event) -> Result<(), EventRefused> {
     check_type(event.kind()).map_err(EventRefused::Type)?;
     match event.fields().iter().find(|(key, _)| key.starts_with("__")) {
         Some((key, _)) => Err(EventRefused::ReservedKey(key.to_string())),
@@ -29,7 +32,7 @@ pub(crate) fn check(event: &Event) -> Result<(), EventRefused> {
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
-pub(crate) fn check_type(kind: &str) -> Result<(), &'static str> {
+pub fn check_type(kind: &str) -> Result<(), &'static str> {
     if kind.is_empty() {
         Err("is empty")
     } else if kind.starts_with(['_', '.']) {

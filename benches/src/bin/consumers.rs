@@ -1,0 +1,117 @@
+//! The server that `fanfare-bench` measures consumers with: one worker thread, the limits and the
+//! pings that it gives the binary `fanfare`, and consumers for what that one's routes do.
+//!
+//! It prints its address and serves until it is ended.
+
+use std::time::Duration;
+
+use actix_web::App;
+use anyhow::Context as _;
+use bytestring::ByteString;
+use fanfare_consumer::{
+    Cluster, ClusterOptions, Consumer, Frame, Frames, Outcome, Session, consumer,
+};
+use fanfare_gateway::Server;
+use serde::{Deserialize, Serialize};
+
+/// As in the binary `fanfare`, or memory and rates would not compare.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Room for the largest measurement.
+const SESSIONS: usize = 15_000;
+/// The load generator answers no pings, and would count them as deliveries.
+const PING_INTERVAL: Duration = Duration::from_secs(3600);
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .init();
+    actix_rt::System::new().block_on(serve())
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let mut options = ClusterOptions::default();
+    options.limits.sessions = SESSIONS;
+    options.ping.interval = PING_INTERVAL;
+    let app = || {
+        App::new()
+            .service(consumer("/ws/echo", || Echo))
+            .service(consumer("/frames/{group}", || Forwarded))
+            .service(consumer("/events/{group}", || Told))
+            .service(consumer("/idle/{group}", || Told))
+    };
+    let server = Server::new(Cluster::new(options)?, app)
+        .workers(1)
+        .bind("127.0.0.1:0")?;
+    let address = server.addresses().first().context("no address")?;
+    println!("fanfare-bench-consumers on http://{address}");
+    Ok(server.serve().await?)
+}
+
+/// The same message back.
+struct Echo;
+
+impl Consumer for Echo {
+    type Event = Frames;
+
+    async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+        match frame {
+            Frame::Text(text) => session.send_text(&text).await?,
+            Frame::Binary(bytes) => session.send_binary(&bytes).await?,
+        }
+        Ok(())
+    }
+}
+
+/// What travels through the groups, as the route `/ws/chat/{room}/` of `fanfare` publishes it.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Chat {
+    #[serde(rename = "chat.message")]
+    Message { message: ByteString },
+}
+
+/// A group whose events go to the clients as frames: no `event`.
+struct Forwarded;
+
+impl Consumer for Forwarded {
+    type Event = Frames;
+    const GROUPS: &'static [&'static str] = &["{group}"];
+    const DELIVER: &'static [(&'static str, &'static str)] = &[("chat.message", "message")];
+
+    async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+        publish(session, frame).await
+    }
+}
+
+/// A group whose events are told to the consumer, which sends them on.
+struct Told;
+
+impl Consumer for Told {
+    type Event = Chat;
+    const GROUPS: &'static [&'static str] = &["{group}"];
+
+    async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+        publish(session, frame).await
+    }
+
+    async fn event(&mut self, session: &mut Session, event: &Chat) -> Outcome {
+        let Chat::Message { message } = event;
+        session.send_text(message).await?;
+        Ok(())
+    }
+}
+
+/// What a client sends goes to the session's group, as `on_receive = "group_send"` has it.
+async fn publish(session: &Session, frame: Frame) -> Outcome {
+    let message = frame.into_text()?;
+    for group in session.groups() {
+        let event = Chat::Message {
+            message: message.clone(),
+        };
+        session.group_send(group.as_str(), &event).await?;
+    }
+    Ok(())
+}

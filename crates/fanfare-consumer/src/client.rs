@@ -1,0 +1,224 @@
+//! Who sent a request: the peer of its connection, or whom a trusted proxy names.
+
+use std::fmt;
+use std::net::{AddrParseError, IpAddr, SocketAddr};
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::{HttpRequest, web};
+use ipnet::IpNet;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Who sent a request. Written as in access lines: `127.0.0.1:10754`, `203.0.113.9`, `unix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// The connection's peer.
+    Peer(SocketAddr),
+    /// Whom a trusted proxy named.
+    Forwarded(IpAddr),
+    /// A process of this machine, on a Unix socket.
+    Unix,
+}
+
+/// The proxies whose `X-Forwarded-For` is believed. Empty, which is the default, believes nobody.
+///
+/// In an application it is data of the App, and everything that asks who a client is uses it:
+///
+/// ```
+/// use actix_web::{App, web};
+/// use fanfare_consumer::{NetworkError, TrustedProxies};
+///
+/// # fn app() -> Result<(), NetworkError> {
+/// let proxies = web::Data::new(TrustedProxies::new(["10.0.0.0/8", "::1"])?);
+/// let app = move || App::new().app_data(proxies.clone());
+/// # let _ = app();
+/// # Ok(())
+/// # }
+/// # app().unwrap();
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+/// A text that is neither a network, such as `10.0.0.0/8`, nor an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is neither a network, such as 10.0.0.0/8, nor an IP address")]
+pub struct NetworkError {
+    /// The text.
+    pub text: String,
+    #[source]
+    source: AddrParseError,
+}
+
+/// The address of whoever sent a request, behind the App's [`TrustedProxies`] when it has
+/// `web::Data` of them. `None` on a Unix socket.
+pub fn client(request: &HttpRequest) -> Option<IpAddr> {
+    let proxies = request.app_data::<web::Data<TrustedProxies>>();
+    let client = match proxies {
+        Some(proxies) => proxies.client(request),
+        None => TrustedProxies::default().client(request),
+    };
+    client.ip()
+}
+
+/// The address of a request's connection; none on a Unix socket.
+pub fn peer(request: &HttpRequest) -> Option<SocketAddr> {
+    request.peer_addr()
+}
+
+impl Client {
+    /// The address, IPv4 also where it came mapped into IPv6; none on a Unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Peer(address) => Some(address.ip().to_canonical()),
+            Self::Forwarded(address) => Some(*address),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(address) => address.fmt(out),
+            Self::Forwarded(address) => address.fmt(out),
+            Self::Unix => out.write_str("unix"),
+        }
+    }
+}
+
+impl TrustedProxies {
+    /// Reads networks such as `10.0.0.0/8`; a bare address is a network of one.
+    ///
+    /// # Errors
+    /// [`NetworkError`] for the first text that is neither.
+    pub fn new<S: AsRef<str>>(networks: impl IntoIterator<Item = S>) -> Result<Self, NetworkError> {
+        let networks = networks.into_iter().map(|text| network(text.as_ref()));
+        networks.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Who sent a request: the peer, or, when that is a trusted proxy, the rightmost address of
+    /// `X-Forwarded-For` that is none: what stands left of it was written by strangers.
+    pub fn client(&self, request: &HttpRequest) -> Client {
+        self.named(peer(request), request.headers())
+    }
+
+    fn named(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
+        let Some(peer) = peer else {
+            return Client::Unix;
+        };
+        let mut client = Client::Peer(peer);
+        if !self.trusts(peer.ip().to_canonical()) {
+            return client;
+        }
+        let values: Vec<_> = headers.get_all(FORWARDED_FOR).collect();
+        for value in values.into_iter().rev() {
+            let Ok(hops) = value.to_str() else {
+                return client;
+            };
+            for hop in hops.rsplit(',') {
+                let Some(address) = hop_address(hop.trim()) else {
+                    return client;
+                };
+                client = Client::Forwarded(address);
+                if !self.trusts(address) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl FromIterator<IpNet> for TrustedProxies {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
+        Self(networks.into_iter().collect())
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, NetworkError> {
+    text.parse::<IpNet>().or_else(|_| {
+        let address = text.parse::<IpAddr>().map_err(|source| NetworkError {
+            text: text.to_owned(),
+            source,
+        })?;
+        Ok(address.into())
+    })
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|hop| hop.strip_suffix(']'))
+        .unwrap_or(hop);
+    let address: Option<IpAddr> = bare.parse().ok();
+    let address = address.or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn named(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(FORWARDED_FOR, HeaderValue::from_static(value));
+        }
+        let trusted = TrustedProxies::new(trusted).unwrap();
+        let client = trusted.named(Some(peer.parse().unwrap()), &headers);
+        client.to_string()
+    }
+
+    #[test]
+    fn strangers_cannot_name_another_client() {
+        assert_eq!(named("192.0.2.1:7", &["203.0.113.9"], &[]), "192.0.2.1:7");
+        assert_eq!(
+            named("192.0.2.1:7", &["203.0.113.9"], &["10.0.0.0/8"]),
+            "192.0.2.1:7"
+        );
+    }
+
+    #[test]
+    fn behind_trusted_proxies_the_rightmost_stranger_is_the_client() {
+        let trusted = ["10.0.0.0/8", "::1"];
+        for (forwarded, client) in [
+            (&["203.0.113.9"][..], "203.0.113.9"),
+            (&["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+            (&["198.51.100.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+            (&["198.51.100.1", "203.0.113.9,10.0.0.2"], "203.0.113.9"),
+            (&["203.0.113.9:4711"], "203.0.113.9"),
+            (&["[2001:db8::1]:4711"], "2001:db8::1"),
+            (&["[2001:db8::1]"], "2001:db8::1"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["::ffff:203.0.113.9"], "203.0.113.9"),
+            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            (&["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2"),
+            (&["unknown"], "10.0.0.1:7"),
+            (&[], "10.0.0.1:7"),
+        ] {
+            assert_eq!(
+                named("10.0.0.1:7", forwarded, &trusted),
+                client,
+                "{forwarded:?}"
+            );
+        }
+        assert_eq!(
+            named("[::ffff:10.0.0.1]:7", &["203.0.113.9"], &trusted),
+            "203.0.113.9"
+        );
+    }
+
+    #[test]
+    fn what_is_no_network_is_named() {
+        for text in ["10.0.0.0/33", "localhost", ""] {
+            assert_eq!(TrustedProxies::new([text]).unwrap_err().text, text);
+        }
+    }
+}

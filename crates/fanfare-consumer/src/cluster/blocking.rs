@@ -1,0 +1,252 @@
+//! The cluster for code that blocks: plain threads, and programs without an async runtime.
+
+mod block_on;
+mod runtime;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fanfare_layer::{Publish, State};
+use fanfare_protocol::{ChannelName, CloseCode, NameError};
+use prometheus::Registry;
+use serde::Serialize;
+
+use super::posting::{Posting, To};
+use super::{ClusterError, ClusterOptions, SendError};
+use block_on::{block_on, block_until, may_block};
+use runtime::Runtime;
+
+/// A [`Cluster`](crate::Cluster) whose methods block until they are done; a cheap clone.
+///
+/// [`Cluster::blocking`](crate::Cluster::blocking) makes one inside a server, for threads that may
+/// block, such as those of `web::block`. A program without an async runtime makes its own with
+/// [`redis`](Self::redis):
+///
+/// ```no_run
+/// use fanfare_consumer::blocking::Cluster;
+/// use serde_json::json;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let cluster = Cluster::redis(["redis://localhost:6379"])?;
+///     cluster.group_send("news", &json!({"type": "news.flash", "text": "hello"}))?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    cluster: crate::Cluster,
+    /// Present when nobody else keeps the layer running; the last clone ends it.
+    _runtime: Option<Arc<Runtime>>,
+}
+
+impl Cluster {
+    pub(super) fn of(cluster: crate::Cluster) -> Self {
+        Self {
+            cluster,
+            _runtime: None,
+        }
+    }
+
+    /// A cluster over Redis servers with a thread of its own, which the last clone to be dropped
+    /// ends; that takes as long as the layer's goodbye, two seconds at most. What was published
+    /// by then has arrived at Redis.
+    ///
+    /// # Errors
+    /// [`ClusterError`], as of [`Cluster::redis`](crate::Cluster::redis), and
+    /// [`ClusterError::Thread`].
+    #[cfg(feature = "redis")]
+    pub fn redis<I>(hosts: I) -> Result<Self, ClusterError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        Self::new(ClusterOptions {
+            layer: super::Layer::redis(hosts)?,
+            ..ClusterOptions::default()
+        })
+    }
+
+    /// A cluster made to order, with a thread of its own.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn new(options: ClusterOptions) -> Result<Self, ClusterError> {
+        let (runtime, cluster) = Runtime::start(options)?;
+        Ok(Self {
+            cluster,
+            _runtime: Some(Arc::new(runtime)),
+        })
+    }
+
+    /// The async handle. Of a cluster with a thread of its own it works as long as this does.
+    pub fn cluster(&self) -> &crate::Cluster {
+        &self.cluster
+    }
+}
+
+/// Publishing, as with the async [`Cluster`](crate::Cluster).
+impl Cluster {
+    /// Sends an event to the members of a group.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::Async`] in the middle of async code, as from all of these.
+    pub fn group_send<E>(&self, group: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Group(group), event, &[])
+    }
+
+    /// Sends an event to the members of a group except those with these channels.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn group_send_except<E>(
+        &self,
+        group: &str,
+        event: &E,
+        except: &[ChannelName],
+    ) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Group(group), event, except)
+    }
+
+    /// Sends an event to one channel: a session's, or one that workers receive from.
+    ///
+    /// # Errors
+    /// [`SendError`]; nobody having that channel is none.
+    pub fn send<E>(&self, channel: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Channel(channel), event, &[])
+    }
+
+    /// Sends an event to all sessions of a user.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send_to_user<E>(&self, user: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::User(user), event, &[])
+    }
+
+    /// Sends an event to all sessions of all nodes.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn broadcast<E>(&self, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Everyone, event, &[])
+    }
+
+    /// Closes all sessions of a user, on every node; see
+    /// [`disconnect_user`](crate::Cluster::disconnect_user).
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn disconnect_user(
+        &self,
+        user: &str,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.disconnect(To::User(user), code, reason)
+    }
+
+    /// Closes one session, wherever it is.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn disconnect_channel(
+        &self,
+        channel: &str,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.disconnect(To::Channel(channel), code, reason)
+    }
+
+    /// Closes all members of a group, on every node.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn disconnect_group(
+        &self,
+        group: &str,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.disconnect(To::Group(group), code, reason)
+    }
+
+    fn post<E>(&self, to: To<'_>, event: &E, except: &[ChannelName]) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        let naming = self.cluster.node().naming();
+        self.publish(Posting::event(to, event, except, naming)?)
+    }
+
+    fn disconnect(&self, to: To<'_>, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        let naming = self.cluster.node().naming();
+        self.publish(Posting::close(to, code, reason, naming)?)
+    }
+
+    fn publish(&self, posting: Posting) -> Result<(), SendError> {
+        may_block()?;
+        self.layer_answers();
+        let node = self.cluster.node();
+        match node.publish(posting.target, posting.envelope) {
+            Publish::Done(outcome) => Ok(outcome?),
+            under_way => Ok(block_on(under_way.confirmed())?),
+        }
+    }
+
+    /// As [`crate::Cluster`] does it, without a timer, which would need a runtime.
+    fn layer_answers(&self) {
+        let node = self.cluster.node();
+        let mut status = node.layer().status();
+        if status.borrow().state == State::Connecting {
+            let answered = status.wait_for(|status| status.state != State::Connecting);
+            let deadline = Instant::now() + node.options().join_timeout;
+            // If it does not answer, publishing says what is wrong with it.
+            let _late = block_until(answered, deadline).is_none();
+        }
+    }
+}
+
+/// Looking at this node.
+impl Cluster {
+    /// The channels of a group's members on this node, in no order.
+    ///
+    /// # Errors
+    /// [`SendError::Name`], [`SendError::Async`].
+    pub fn members(&self, group: &str) -> Result<Vec<ChannelName>, SendError> {
+        may_block()?;
+        Ok(block_on(self.cluster.members(group))?)
+    }
+
+    /// How many members a group has on this node.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn count(&self, group: &str) -> Result<usize, NameError> {
+        self.cluster.count(group)
+    }
+
+    /// Sessions on this node, those with an unanswered handshake included.
+    pub fn sessions(&self) -> usize {
+        self.cluster.sessions()
+    }
+
+    /// Where the node counts.
+    pub fn registry(&self) -> &Registry {
+        self.cluster.registry()
+    }
+}

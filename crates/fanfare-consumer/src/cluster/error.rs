@@ -1,0 +1,83 @@
+//! What can go wrong between a program and the cluster.
+
+use std::fmt;
+
+use fanfare_layer::PublishError;
+use fanfare_node::JoinError;
+use fanfare_protocol::event::EventError;
+use fanfare_protocol::event_rules::EventRefused;
+use fanfare_protocol::{CloseError, NameError};
+
+/// Why a [`Cluster`](crate::Cluster) was not made.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// The address of a Redis host.
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Host(#[from] fanfare_layer::redis::HostError),
+    /// A layer of Redis hosts, and none of them named.
+    #[error("no Redis host is named")]
+    NoHosts,
+    /// The Redis layer lives on a tokio runtime, and there is none here.
+    #[error(
+        "a cluster over Redis is made inside a tokio runtime, such as #[actix_web::main] or \
+         #[tokio::main]; a program without one uses fanfare::blocking::Cluster"
+    )]
+    NoRuntime,
+    /// The registry has metrics of these names already: one cluster for each registry.
+    #[error("the metrics of a cluster: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The system has no random source for the node's id.
+    #[error("no random source for the node's id")]
+    Random,
+    /// The thread of a [`blocking::Cluster`](crate::blocking::Cluster) did not start.
+    #[error("the cluster's own thread did not start: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl fmt::Debug for ClusterError {
+    /// As `Display`: it is what a program prints whose `main` answers with this.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// Why something was not published. Except after [`PublishError::Unanswered`] nobody got it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The name of a group or channel, or the id of a user.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The value is no event: no map with a string `type`.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// The event's type or one of its keys is not an application's to use.
+    #[error(transparent)]
+    Refused(#[from] EventRefused),
+    /// The code or the reason of a disconnect.
+    #[error(transparent)]
+    Close(#[from] CloseError),
+    /// The layer did not take it.
+    #[error(transparent)]
+    Layer(#[from] PublishError),
+    /// A blocking call in the middle of async code, which it would stop.
+    #[error(
+        "a blocking::Cluster would stop the async runtime of this thread: use the async Cluster \
+         here, or a thread that may block, such as web::block's"
+    )]
+    Async,
+}
+
+/// Why a group was not joined.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// The group's name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The layer did not acknowledge it, or the session is in too many groups.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+}

@@ -1,0 +1,40 @@
+//! The cluster in handlers.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
+
+use super::Cluster;
+use crate::handshake::{Offer, Ours};
+use crate::refusal::Refusal;
+
+/// The cluster of the server behind a request, plain or a handshake; none under a listener that is
+/// not Fanfare's.
+pub fn cluster_of(request: &HttpRequest) -> Option<Cluster> {
+    let offered = request.extensions().get::<Offer>().map(Offer::cluster);
+    let ours = || request.conn_data::<Ours>().map(Ours::cluster);
+    // The testing kit has no connection whose data it could be.
+    let alone = || request.extensions().get::<Ours>().map(Ours::cluster);
+    offered.or_else(ours).or_else(alone)
+}
+
+/// The cluster that the App has as `app_data`, bare or as [`web::Data`], or else that of the
+/// server. With neither the request is answered 500.
+impl FromRequest for Cluster {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let data = request.app_data::<web::Data<Self>>();
+        let found = data.map(|data| Self::clone(data));
+        let found = found.or_else(|| request.app_data::<Self>().cloned());
+        let found = found.or_else(|| cluster_of(request));
+        ready(found.ok_or_else(|| {
+            let message = "no cluster here: serve the App with fanfare::Server, or give it one \
+                           with App::app_data(cluster)";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into()
+        }))
+    }
+}

@@ -1,0 +1,321 @@
+//! The cluster handle: what any part of a program publishes with.
+
+pub mod blocking;
+mod error;
+mod extract;
+mod options;
+mod posting;
+
+use std::sync::Arc;
+
+use fanfare_layer::State;
+use fanfare_node::Node;
+use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, NameError, Target};
+use prometheus::Registry;
+use serde::Serialize;
+
+use crate::metrics::ConsumerMetrics;
+
+pub use error::{ClusterError, GroupError, SendError};
+pub use extract::cluster_of;
+pub use options::{ClusterOptions, Layer};
+pub(crate) use posting::joinable;
+use posting::{Posting, To};
+
+/// This process's place in the cluster: a cheap clone, for any thread and any async runtime.
+///
+/// It publishes to groups, channels, users and everyone on all nodes, from HTTP handlers (it is an
+/// extractor there), from tasks, and with its [`blocking`](Self::blocking) twin from plain threads.
+/// A program that only publishes needs no server.
+///
+/// Publishing resolves when the layer has taken the event. It fails at once while the layer is
+/// lost; only a layer that has not answered yet since the start is waited for, at most
+/// [`ClusterOptions::join_timeout`].
+///
+/// ```
+/// use fanfare_consumer::Cluster;
+/// use serde::Serialize;
+///
+/// #[derive(Serialize)]
+/// #[serde(tag = "type")]
+/// enum News {
+///     #[serde(rename = "news.flash")]
+///     Flash { text: String },
+/// }
+///
+/// # async fn publish() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::memory()?;
+/// cluster.broadcast(&News::Flash { text: "hello, everyone".to_owned() }).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    node: Node,
+    registry: Registry,
+    metrics: Arc<ConsumerMetrics>,
+}
+
+/// Making one.
+impl Cluster {
+    /// A cluster of this process alone, with nothing to install.
+    ///
+    /// # Errors
+    /// [`ClusterError::Random`].
+    pub fn memory() -> Result<Self, ClusterError> {
+        Self::new(ClusterOptions::default())
+    }
+
+    /// A cluster over Redis servers, by their URLs, in the same order on every node. Connects in
+    /// the background and keeps trying: its tasks live on the tokio runtime of the caller.
+    ///
+    /// # Errors
+    /// [`ClusterError::Host`] for a URL that cannot be read, [`ClusterError::NoHosts`],
+    /// [`ClusterError::NoRuntime`] outside of a tokio runtime, [`ClusterError::Random`].
+    #[cfg(feature = "redis")]
+    pub fn redis<I>(hosts: I) -> Result<Self, ClusterError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        Self::new(ClusterOptions {
+            layer: Layer::redis(hosts)?,
+            ..ClusterOptions::default()
+        })
+    }
+
+    /// A cluster made to order.
+    ///
+    /// # Errors
+    /// As [`Cluster::redis`], and [`ClusterError::Metrics`] when the registry has another cluster's
+    /// metrics.
+    pub fn new(options: ClusterOptions) -> Result<Self, ClusterError> {
+        let registry = options.registry.clone();
+        Self::of(options.node()?, &registry)
+    }
+
+    /// The cluster of a node that was made by hand.
+    ///
+    /// # Errors
+    /// [`ClusterError::Metrics`].
+    pub fn of(node: Node, registry: &Registry) -> Result<Self, ClusterError> {
+        let metrics = Arc::new(ConsumerMetrics::new(registry)?);
+        let shared = Shared {
+            node,
+            registry: registry.clone(),
+            metrics,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The same for threads that block; see there.
+    pub fn blocking(&self) -> blocking::Cluster {
+        blocking::Cluster::of(self.clone())
+    }
+}
+
+/// Publishing. An event is anything that serializes as a map with a string `type`, usually an enum
+/// with `#[serde(tag = "type")]`.
+impl Cluster {
+    /// Sends an event to the members of a group.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn group_send<E>(&self, group: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Group(group), event, &[]).await
+    }
+
+    /// Sends an event to the members of a group except those with these channels.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn group_send_except<E>(
+        &self,
+        group: &str,
+        event: &E,
+        except: &[ChannelName],
+    ) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Group(group), event, except).await
+    }
+
+    /// Sends an event to one channel: a session's, or one that workers receive from.
+    ///
+    /// # Errors
+    /// [`SendError`]; nobody having that channel is none.
+    pub async fn send<E>(&self, channel: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Channel(channel), event, &[]).await
+    }
+
+    /// Sends an event to all sessions of a user.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send_to_user<E>(&self, user: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::User(user), event, &[]).await
+    }
+
+    /// Sends an event to all sessions of all nodes.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn broadcast<E>(&self, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.post(To::Everyone, event, &[]).await
+    }
+
+    /// Closes all sessions of a user, on every node. The code is one of 1000, 1001, 1008, 1011 to
+    /// 1013 and 3000 to 4999, the reason has at most 123 bytes.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn disconnect_user(
+        &self,
+        user: &str,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.disconnect(To::User(user), code, reason).await
+    }
+
+    /// Closes one session, wherever it is; code and reason as in
+    /// [`disconnect_user`](Self::disconnect_user).
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn disconnect_channel(
+        &self,
+        channel: &str,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.disconnect(To::Channel(channel), code, reason).await
+    }
+
+    /// Closes all members of a group, on every node; code and reason as in
+    /// [`disconnect_user`](Self::disconnect_user). Everyone's group is `fanfare.all`.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn disconnect_group(
+        &self,
+        group: &str,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        self.disconnect(To::Group(group), code, reason).await
+    }
+
+    /// Publishes an envelope as it is: for programs that speak the protocol themselves.
+    ///
+    /// # Errors
+    /// [`SendError::Layer`].
+    pub async fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Result<(), SendError> {
+        self.layer_answers().await;
+        let publish = self.shared.node.publish(target, envelope);
+        Ok(publish.confirmed().await?)
+    }
+
+    async fn post<E>(&self, to: To<'_>, event: &E, except: &[ChannelName]) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        let posting = Posting::event(to, event, except, self.shared.node.naming())?;
+        self.publish(posting.target, posting.envelope).await
+    }
+
+    async fn disconnect(&self, to: To<'_>, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        let posting = Posting::close(to, code, reason, self.shared.node.naming())?;
+        self.publish(posting.target, posting.envelope).await
+    }
+
+    /// A program may publish in its first line, before any connection is there.
+    async fn layer_answers(&self) {
+        let mut status = self.shared.node.layer().status();
+        if status.borrow().state != State::Connecting {
+            return;
+        }
+        let answered = status.wait_for(|status| status.state != State::Connecting);
+        let limit = self.shared.node.options().join_timeout;
+        // If it does not answer, publishing says what is wrong with it.
+        let _late = tokio::time::timeout(limit, answered).await.is_err();
+    }
+}
+
+/// Looking at this node.
+impl Cluster {
+    /// The channels of a group's members on this node, in no order.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub async fn members(&self, group: &str) -> Result<Vec<ChannelName>, NameError> {
+        let group = GroupName::parse(group)?;
+        Ok(self.shared.node.channels(&group).await)
+    }
+
+    /// How many members a group has on this node.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn count(&self, group: &str) -> Result<usize, NameError> {
+        Ok(self.shared.node.members(&GroupName::parse(group)?))
+    }
+
+    /// Sessions on this node, those with an unanswered handshake included.
+    pub fn sessions(&self) -> usize {
+        self.shared.node.sessions()
+    }
+
+    /// This node.
+    pub fn node(&self) -> &Node {
+        &self.shared.node
+    }
+
+    /// Where the node counts.
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// What consumers and workers count.
+    pub fn metrics(&self) -> &Arc<ConsumerMetrics> {
+        &self.shared.metrics
+    }
+
+    /// Takes back every subscription and ends the layer's connections; publishing fails from then
+    /// on. A server does it at the end of its drain.
+    pub async fn close(&self) {
+        self.shared.node.close().await;
+    }
+}
+
+impl From<&Self> for Cluster {
+    fn from(cluster: &Self) -> Self {
+        cluster.clone()
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = out.debug_struct("Cluster");
+        shown.field("node", &self.shared.node.id());
+        shown.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! What a program hands to the cluster, checked before anything is sent.
+
+use std::sync::Arc;
+
+use fanfare_protocol::{ChannelName, CloseCode, Envelope, Event, GroupName, Naming, Target};
+use fanfare_protocol::{NameError, event_rules};
+use serde::Serialize;
+
+use super::error::SendError;
+
+/// What the names of Fanfare's own groups start with.
+const RESERVED: &str = "fanfare.";
+
+/// Whom a call names.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum To<'a> {
+    Group(&'a str),
+    Channel(&'a str),
+    User(&'a str),
+    Everyone,
+}
+
+/// Something checked and ready to be published.
+#[derive(Debug)]
+pub(super) struct Posting {
+    pub(super) target: Target,
+    pub(super) envelope: Arc<Envelope>,
+}
+
+impl To<'_> {
+    /// The checked target.
+    pub(super) fn target(self, naming: &Naming) -> Result<Target, NameError> {
+        match self {
+            Self::Group(name) => GroupName::parse(name).map(Target::Group),
+            Self::Channel(name) => naming.channel(name).map(Target::Channel),
+            Self::User(id) => GroupName::user(id).map(Target::Group),
+            Self::Everyone => Ok(Target::Group(GroupName::everyone())),
+        }
+    }
+}
+
+impl Posting {
+    /// An event for everybody there but the excluded.
+    pub(super) fn event<E: Serialize + ?Sized>(
+        to: To<'_>,
+        event: &E,
+        exclude: &[ChannelName],
+        naming: &Naming,
+    ) -> Result<Self, SendError> {
+        let target = to.target(naming)?;
+        let envelope = Envelope::excluding(event_of(event)?, exclude.to_vec());
+        Ok(Self::new(target, envelope))
+    }
+
+    /// A disconnect of everybody there.
+    pub(super) fn close(
+        to: To<'_>,
+        code: CloseCode,
+        reason: &str,
+        naming: &Naming,
+    ) -> Result<Self, SendError> {
+        let target = to.target(naming)?;
+        Ok(Self::new(target, Envelope::closing(code, reason)?))
+    }
+
+    fn new(target: Target, envelope: Envelope) -> Self {
+        Self {
+            target,
+            envelope: Arc::new(envelope),
+        }
+    }
+}
+
+/// The event that an application's value is, under the rules that hold however it is published.
+fn event_of<E: Serialize + ?Sized>(event: &E) -> Result<Event, SendError> {
+    let event = Event::of(event)?;
+    event_rules::check(&event)?;
+    Ok(event)
+}
+
+/// The group that a member asks to join or leave by name. Fanfare's own groups are refused: where
+/// a name comes from a client they would be a way into another user's events.
+pub(crate) fn joinable(name: &str) -> Result<GroupName, NameError> {
+    if name.starts_with(RESERVED) {
+        let (kind, name) = ("group", name.to_owned());
+        return Err(NameError::Reserved { kind, name });
+    }
+    GroupName::parse(name)
+}

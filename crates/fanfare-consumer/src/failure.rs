@@ -1,0 +1,138 @@
+//! What a handler answers when it cannot go on.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use fanfare_node::JoinError;
+use fanfare_protocol::CloseCode;
+
+use crate::cluster::GroupError;
+use crate::session::Unsent;
+
+/// What a handler answers.
+pub type Outcome = Result<(), Failure>;
+
+/// Why a handler cannot go on; it ends the session.
+///
+/// Any error becomes one with `?`: the session is closed with 1011, and the error is logged once,
+/// with the route. [`Failure::close`] closes with a code and a reason of one's own and logs
+/// nothing. That the session is [over already](Unsent::Closed) is no failure: the handler just
+/// ends.
+///
+/// ```
+/// use fanfare_consumer::{CloseCode, Failure, Outcome};
+///
+/// fn buy(text: &str) -> Outcome {
+///     let count: u32 = text.parse()?;
+///     if count > 10 {
+///         return Err(Failure::close(CloseCode(4001), "at most 10"));
+///     }
+///     Ok(())
+/// }
+/// # assert!(buy("5").is_ok());
+/// # assert_eq!(buy("11").unwrap_err().to_string(), "closed with 4001: at most 10");
+/// # assert_eq!(buy("x").unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+#[derive(Debug)]
+pub struct Failure(
+    /// In a box, so that an [`Outcome`], which nearly always is `Ok`, is one word.
+    Box<Cause>,
+);
+
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Error(Box<dyn Error>),
+    Close(CloseCode, Cow<'static, str>),
+    /// The session is over; who answers so knows it already.
+    Over,
+}
+
+impl Failure {
+    /// Closes the session with this code and reason; see [`Session::close`](crate::Session::close).
+    pub fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Cause::Close(code, reason.into())))
+    }
+
+    /// Closes the session with 1011 and logs a text, or an error in a box.
+    pub fn error(error: impl Into<Box<dyn Error>>) -> Self {
+        Self(Box::new(Cause::Error(error.into())))
+    }
+
+    pub(crate) fn cause(&self) -> &Cause {
+        &self.0
+    }
+}
+
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let cause = if is_over(&error) {
+            Cause::Over
+        } else {
+            Cause::Error(Box::new(error))
+        };
+        Self(Box::new(cause))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause() {
+            Cause::Error(error) => out.write_str(&chain(&**error)),
+            Cause::Close(code, reason) => write!(out, "closed with {}: {reason}", code.0),
+            Cause::Over => out.write_str("the session is over"),
+        }
+    }
+}
+
+/// An error with those behind it, unless their text is in front of them already.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+fn is_over(error: &dyn Any) -> bool {
+    let unsent = error.downcast_ref::<Unsent>();
+    let group = error.downcast_ref::<GroupError>();
+    matches!(unsent, Some(Unsent::Closed))
+        || matches!(group, Some(GroupError::Join(JoinError::Ended)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_the_session_is_over_is_no_error() {
+        for failure in [
+            Failure::from(Unsent::Closed),
+            Failure::from(GroupError::Join(JoinError::Ended)),
+        ] {
+            assert!(matches!(failure.cause(), Cause::Over), "{failure:?}");
+        }
+        let other = Failure::from(GroupError::Join(JoinError::Layer));
+        assert!(matches!(other.cause(), Cause::Error(_)), "{other:?}");
+    }
+
+    #[test]
+    fn an_error_is_told_with_what_is_behind_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the price is unknown")]
+        struct Outer(#[source] std::num::ParseIntError);
+        let inner = "x".parse::<u32>().unwrap_err();
+        let failure = Failure::from(Outer(inner));
+        assert_eq!(
+            failure.to_string(),
+            "the price is unknown: invalid digit found in string"
+        );
+    }
+}

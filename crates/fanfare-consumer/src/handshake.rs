@@ -1,0 +1,257 @@
+//! The WebSocket handshake (RFC 6455 §4.2), and the seam between a listener and routes.
+//!
+//! A listener (the gateway, the communicator of the testing kit) puts an [`Offer`] into the
+//! extensions of a request whose connection it can hand over, and [`Ours`] into the data of every
+//! connection. A route calls [`Handshake::check`], has a session admitted on [`Handshake::link`],
+//! and answers [`Handshake::accept`]. The listener finds the ticket in the extensions of the
+//! response with [`Takeover::remove`], and opens it on the socket.
+
+use actix_http::Extensions;
+use actix_web::http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use actix_web::http::{Method, Version};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fanfare_node::{Link, Node, Ticket};
+use sha1::{Digest as _, Sha1};
+
+use crate::cluster::{Cluster, cluster_of};
+
+/// Appended to the client's key before it is hashed (RFC 6455 §1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// The response header with the session's channel name.
+const CHANNEL: HeaderName = HeaderName::from_static("x-fanfare-channel");
+
+/// In the extensions of a request: its connection can be taken over, by a session of this
+/// cluster's node.
+#[derive(Clone)]
+pub struct Offer {
+    link: Link,
+    cluster: Cluster,
+}
+
+/// In the data of every connection of a listener that makes offers. It makes no offer to a request
+/// that asks for more than a WebSocket, such as one with a body.
+#[derive(Clone)]
+pub struct Ours {
+    cluster: Cluster,
+}
+
+/// In the extensions of a 101 response: who takes the connection over.
+pub struct Takeover {
+    ticket: Ticket,
+}
+
+/// A checked WebSocket handshake.
+#[derive(Debug)]
+pub struct Handshake {
+    link: Link,
+    accept: String,
+}
+
+/// Why a request is no handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// A plain request on a WebSocket route: 426 with `Upgrade: websocket`.
+    #[error("this path speaks WebSocket: connect with a WebSocket client")]
+    UpgradeRequired,
+    /// A version of the protocol other than 13: 426 with `Sec-WebSocket-Version: 13`.
+    #[error("only version 13 of the WebSocket protocol is spoken here")]
+    Version,
+    /// A broken handshake: 400.
+    #[error("broken WebSocket handshake: {0}")]
+    Bad(&'static str),
+    /// The App is served by a plain `HttpServer`: 500.
+    #[error(
+        "WebSocket routes need fanfare::Server: a plain actix_web::HttpServer does not hand its \
+         sockets over"
+    )]
+    WrongServer,
+}
+
+/// The node behind a request, plain or a handshake; none under a listener that is not Fanfare's.
+pub fn node_of(request: &HttpRequest) -> Option<Node> {
+    cluster_of(request).map(|cluster| cluster.node().clone())
+}
+
+/// Whether a request wants to become a WebSocket, rightly or not.
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &UPGRADE, "websocket")
+}
+
+/// The subprotocols that a client offers, in its order of preference.
+pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    tokens(headers, &SEC_WEBSOCKET_PROTOCOL).filter(|name| !name.is_empty())
+}
+
+impl Offer {
+    /// Offers the connection of `link` to sessions of a cluster's node.
+    pub fn new(link: Link, cluster: Cluster) -> Self {
+        Self { link, cluster }
+    }
+
+    pub(crate) fn cluster(&self) -> Cluster {
+        self.cluster.clone()
+    }
+}
+
+impl Ours {
+    /// Marks a connection of a listener of a cluster's node.
+    pub fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+
+    pub(crate) fn cluster(&self) -> Cluster {
+        self.cluster.clone()
+    }
+}
+
+impl Takeover {
+    /// Takes the ticket out of the extensions of a response. It counts only if the status is
+    /// still 101; dropped, it gives its session up.
+    pub fn remove(extensions: &mut Extensions) -> Option<Ticket> {
+        extensions.remove::<Self>().map(|takeover| takeover.ticket)
+    }
+}
+
+impl Handshake {
+    /// Checks a request.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]; each is an HTTP status, named there.
+    pub fn check(request: &HttpRequest) -> Result<Self, HandshakeError> {
+        let headers = request.headers();
+        if !asks_for_websocket(headers) {
+            return Err(HandshakeError::UpgradeRequired);
+        }
+        let link = link(request)?;
+        if request.version() != Version::HTTP_11 {
+            return Err(HandshakeError::Bad("the request must be HTTP/1.1"));
+        }
+        if request.method() != Method::GET {
+            return Err(HandshakeError::Bad("the method must be GET"));
+        }
+        if !has_token(headers, &CONNECTION, "upgrade") {
+            return Err(HandshakeError::Bad(
+                "the Connection header must contain \"Upgrade\"",
+            ));
+        }
+        let version = headers.get(SEC_WEBSOCKET_VERSION);
+        if version.is_none_or(|version| version != "13") {
+            return Err(HandshakeError::Version);
+        }
+        let key = key(headers)?;
+        let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+        Ok(Self {
+            link,
+            accept: STANDARD.encode(digest),
+        })
+    }
+
+    /// The connection, for the session's admission.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The 101 response: when it leaves the App, the session takes the connection over.
+    pub fn accept(self, ticket: Ticket) -> HttpResponse {
+        self.accept_with(ticket, None, [])
+    }
+
+    /// The 101 response with a subprotocol and more headers. The subprotocol must be one of
+    /// [`subprotocols`], or clients fail the connection; one that cannot stand in a header makes
+    /// this a 500. A header for which [`is_reserved`] holds is left out, and that is logged.
+    pub fn accept_with(
+        self,
+        ticket: Ticket,
+        subprotocol: Option<&str>,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> HttpResponse {
+        let mut response = HttpResponse::SwitchingProtocols();
+        response
+            .upgrade("websocket")
+            .insert_header((SEC_WEBSOCKET_ACCEPT, self.accept))
+            .insert_header((CHANNEL, ticket.channel().as_str()));
+        if let Some(subprotocol) = subprotocol {
+            response.insert_header((SEC_WEBSOCKET_PROTOCOL, subprotocol));
+        }
+        for header in headers {
+            if is_reserved(&header.0) {
+                tracing::error!(name = %header.0, "a header of the handshake's own was left out");
+            } else {
+                response.append_header(header);
+            }
+        }
+        let mut response = response.finish();
+        response.extensions_mut().insert(Takeover { ticket });
+        response
+    }
+}
+
+/// Whether a header belongs to the handshake, or would describe a body that a 101 does not have.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    [
+        CHANNEL,
+        CONNECTION,
+        CONTENT_LENGTH,
+        SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ]
+    .contains(name)
+}
+
+fn link(request: &HttpRequest) -> Result<Link, HandshakeError> {
+    if let Some(offer) = request.extensions().get::<Offer>() {
+        return Ok(offer.link);
+    }
+    Err(if request.conn_data::<Ours>().is_some() {
+        HandshakeError::Bad(
+            "the Upgrade header must be \"websocket\" alone, without a request body",
+        )
+    } else {
+        HandshakeError::WrongServer
+    })
+}
+
+fn key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY);
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) => key.as_bytes(),
+        (None, _) => {
+            return Err(HandshakeError::Bad(
+                "the Sec-WebSocket-Key header is missing",
+            ));
+        }
+        _ => {
+            return Err(HandshakeError::Bad(
+                "there are several Sec-WebSocket-Key headers",
+            ));
+        }
+    };
+    if STANDARD.decode(key).map_or(true, |nonce| nonce.len() != 16) {
+        return Err(HandshakeError::Bad(
+            "Sec-WebSocket-Key must be 16 bytes in base64",
+        ));
+    }
+    Ok(key)
+}
+
+/// Whether a comma-separated header names a token, in any case.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|part| part.eq_ignore_ascii_case(token))
+}
+
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let values = headers.get_all(name);
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|value| value.split(',')).map(str::trim)
+}

@@ -1,0 +1,39 @@
+//! Middleware for handshakes and plain requests alike: a handshake is a request until it is
+//! answered, so whatever `App::wrap` takes works for both.
+//!
+//! - [`Origins`]: which web pages may open a WebSocket;
+//! - [`Authenticate`]: who the user is;
+//! - [`RateLimit`]: how often one client may ask.
+//!
+//! One's own is a function; a header that a handshake must have, for example:
+//!
+//! ```
+//! use actix_web::body::MessageBody;
+//! use actix_web::dev::{ServiceRequest, ServiceResponse};
+//! use actix_web::middleware::{Next, from_fn};
+//! use actix_web::{App, Error, error};
+//!
+//! async fn versioned(
+//!     request: ServiceRequest,
+//!     next: Next<impl MessageBody>,
+//! ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+//!     if !request.headers().contains_key("x-app-version") {
+//!         return Err(error::ErrorBadRequest("X-App-Version is missing"));
+//!     }
+//!     next.call(request).await
+//! }
+//!
+//! let app = App::new().wrap(from_fn(versioned));
+//! # let _ = app;
+//! ```
+
+mod authenticate;
+mod gate;
+mod origin;
+mod origin_rule;
+mod rate_limit;
+
+pub use authenticate::{Authenticate, UserResolver};
+pub use origin::Origins;
+pub use origin_rule::{OriginDenied, OriginRule};
+pub use rate_limit::RateLimit;

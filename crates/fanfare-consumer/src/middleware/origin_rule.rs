@@ -1,0 +1,211 @@
+//! Which origins may open a WebSocket.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
+/// Which values of the `Origin` header are allowed. By default those of the server's own pages:
+/// no origin at all, or the host and port that the request was sent to.
+///
+/// Patterns replace the default; one of them must match, and letters may be of any case:
+///
+/// | pattern | allows |
+/// |---|---|
+/// | `a.com` | that host, any scheme and port |
+/// | `.a.com` | that host and every host below it |
+/// | `a.com:8080` | that host with that port, any scheme |
+/// | `http://a.com` | that scheme, host and port (80, since none is given) |
+/// | `*` | everything, also a request without an origin |
+///
+/// ```
+/// use fanfare_consumer::middleware::OriginRule;
+///
+/// let rule = OriginRule::patterns(["https://app.example.com", ".example.org"]);
+/// assert!(rule.allows(Some("https://app.example.com"), None));
+/// assert!(!rule.allows(Some("http://app.example.com"), None));
+/// assert!(!rule.allows(None, None));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OriginRule {
+    /// Lowercase; `None` is the default rule.
+    patterns: Option<Vec<String>>,
+}
+
+/// A request whose origin is not allowed. The text names the origin, not what would be allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the origin {origin:?} is not allowed")]
+pub struct OriginDenied {
+    /// As it was sent, read as latin-1; `none` when there was none.
+    pub origin: String,
+}
+
+impl OriginRule {
+    /// The default rule.
+    pub fn same_host() -> Self {
+        Self::default()
+    }
+
+    /// One of these; an empty list allows nothing.
+    pub fn patterns<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Self {
+        let patterns = patterns.into_iter();
+        let lowercase = patterns.map(|pattern| pattern.as_ref().to_lowercase());
+        Self {
+            patterns: Some(lowercase.collect()),
+        }
+    }
+
+    /// Whether a request with this `Origin` and `Host` is allowed.
+    pub fn allows(&self, origin: Option<&str>, host: Option<&str>) -> bool {
+        let Some(patterns) = &self.patterns else {
+            return origin.is_none_or(|origin| is_same_host(origin, host));
+        };
+        let origin = origin.map(Parts::of);
+        patterns.iter().any(|pattern| {
+            pattern == "*"
+                || origin
+                    .as_ref()
+                    .is_some_and(|origin| origin.matches(pattern))
+        })
+    }
+
+    /// Judges a request by its headers. The last `Origin` counts where there are several.
+    ///
+    /// # Errors
+    /// [`OriginDenied`]; nothing is logged here.
+    pub fn check(&self, request: &HttpRequest) -> Result<(), OriginDenied> {
+        // Neither need be ASCII.
+        let origin = request.headers().get_all(header::ORIGIN).last();
+        let origin = origin.map(|value| latin1(value.as_bytes()));
+        if self.allows(origin.as_deref(), host(request).as_deref()) {
+            return Ok(());
+        }
+        let origin = origin.unwrap_or_else(|| "none".into());
+        Err(OriginDenied { origin })
+    }
+}
+
+fn host(request: &HttpRequest) -> Option<String> {
+    let header = request.headers().get(header::HOST);
+    let host = header.map(|value| latin1(value.as_bytes()));
+    host.or_else(|| request.uri().authority().map(ToString::to_string))
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// A URL as far as the rules look at it.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
+    scheme: Option<String>,
+    /// Lowercase, without brackets; never empty.
+    host: Option<String>,
+    port: Port,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Absent,
+    Number(u16),
+    /// No number of a port: equal to no port.
+    Broken,
+}
+
+impl Parts {
+    /// Without `//` there is no host: `null`, `a.com`, an empty string.
+    fn of(url: &str) -> Self {
+        let (before, rest) = url.split_once("//").unwrap_or((url, ""));
+        let scheme = before.strip_suffix(':').map(str::to_lowercase);
+        let scheme = scheme.filter(|scheme| !scheme.is_empty());
+        if !url.contains("//") || (scheme.is_none() && !before.is_empty()) {
+            return Self {
+                scheme: None,
+                host: None,
+                port: Port::Absent,
+            };
+        }
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (host, port) = split_authority(authority);
+        Self { scheme, host, port }
+    }
+
+    /// `pattern` is lowercase.
+    fn matches(&self, pattern: &str) -> bool {
+        let Some(host) = &self.host else { return false };
+        if pattern.contains("://") {
+            let pattern = Self::of(pattern);
+            let port = self.effective_port();
+            return pattern.scheme == self.scheme
+                && port != Port::Broken
+                && port == pattern.effective_port()
+                && pattern
+                    .host
+                    .is_some_and(|domain| is_in_domain(host, &domain));
+        }
+        let (domain, port) = split_authority(pattern);
+        let port_fits = match port {
+            Port::Absent => true,
+            Port::Broken => false,
+            number @ Port::Number(_) => number == self.effective_port(),
+        };
+        port_fits && domain.is_some_and(|domain| is_in_domain(host, &domain))
+    }
+
+    fn effective_port(&self) -> Port {
+        match (self.port, self.scheme.as_deref()) {
+            (Port::Absent, Some("http" | "ws")) => Port::Number(80),
+            (Port::Absent, Some("https" | "wss")) => Port::Number(443),
+            (port, _) => port,
+        }
+    }
+}
+
+/// A host without a port has the one that goes with the origin's scheme: behind a proxy that ends
+/// TLS, the connection's own scheme is not the one that the client used.
+fn is_same_host(origin: &str, host: Option<&str>) -> bool {
+    let origin = Parts::of(origin);
+    let (name, port) = split_authority(host.unwrap_or_default());
+    let host = Parts {
+        scheme: origin.scheme.clone(),
+        host: name,
+        port,
+    };
+    origin.host.is_some()
+        && origin.host == host.host
+        && origin.effective_port() != Port::Broken
+        && origin.effective_port() == host.effective_port()
+}
+
+fn is_in_domain(host: &str, domain: &str) -> bool {
+    match domain.strip_prefix('.') {
+        Some(parent) => host == parent || host.ends_with(domain),
+        None => host == domain,
+    }
+}
+
+/// Host, without user information and brackets, and port.
+fn split_authority(authority: &str) -> (Option<String>, Port) {
+    let authority = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let (host, port) = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let port = match port {
+        None | Some("") => Port::Absent,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map_or(Port::Broken, Port::Number)
+        }
+        Some(_) => Port::Broken,
+    };
+    (
+        Some(host.to_lowercase()).filter(|host| !host.is_empty()),
+        port,
+    )
+}

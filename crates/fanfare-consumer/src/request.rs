@@ -1,0 +1,201 @@
+//! The handshake's request, as a consumer sees it when it connects.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use actix_web::cookie::Cookie;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
+
+use crate::answer::Reject;
+use crate::handshake::subprotocols;
+use crate::refusal::Refusal;
+use crate::user::User;
+
+/// The request of a handshake: all of actix-web's [`HttpRequest`], and shorter ways to what is
+/// asked for most. It is there while a consumer connects; nothing of it is kept but the path's
+/// parameters and the user's id.
+///
+/// ```
+/// use actix_web::web;
+/// use fanfare_consumer::{Accept, Consumer, Frames, Reject, Request, Session};
+///
+/// struct Pool; // of database connections, say
+///
+/// #[derive(serde::Deserialize)]
+/// struct Options {
+///     language: Option<String>,
+/// }
+///
+/// #[derive(Default)]
+/// struct Room {
+///     number: u32,
+///     language: Option<String>,
+/// }
+///
+/// impl Consumer for Room {
+///     type Event = Frames;
+///
+///     async fn connect(&mut self, _: &mut Session, request: &Request) -> Result<Accept, Reject> {
+///         self.number = request.param("number")?;
+///         self.language = request.query::<Options>()?.language;
+///         let pool: &Pool = request.data()?;
+///         let version = request.choose(&["v2", "v1"]).unwrap_or("v1");
+/// #       let _ = (pool, version);
+///         Ok(Accept::new())
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Request {
+    http: HttpRequest,
+}
+
+impl Request {
+    pub(crate) fn new(http: HttpRequest) -> Self {
+        Self { http }
+    }
+
+    /// A parameter of the path, decoded. It may be one of a scope around the route.
+    ///
+    /// # Errors
+    /// 404 when its text is no `T`: there is nothing at such a path. 500 when the path has no
+    /// parameter of this name, which is logged.
+    pub fn param<T: FromStr>(&self, name: &str) -> Result<T, Reject> {
+        let Some(text) = self.http.match_info().get(name) else {
+            let cause = format!("the path has no parameter {name:?}");
+            return Err(Reject::internal(cause));
+        };
+        decoded(text).parse().map_err(|_| {
+            let message = format!("there is nothing at this path: {name}");
+            Reject::refusal(Refusal::new(StatusCode::NOT_FOUND, "not_found", message))
+        })
+    }
+
+    /// The query.
+    ///
+    /// # Errors
+    /// 400 when it has not this shape.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T, Reject> {
+        let query = web::Query::from_query(self.http.query_string());
+        query.map(web::Query::into_inner).map_err(|error| {
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string());
+            Reject::refusal(refusal)
+        })
+    }
+
+    /// The first header of a name, when it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.http.headers().get(name)?.to_str().ok()
+    }
+
+    /// A cookie.
+    pub fn cookie(&self, name: &str) -> Option<Cookie<'static>> {
+        self.http.cookie(name)
+    }
+
+    /// Whatever actix-web can extract: `request.extract::<web::Path<(String, u32)>>().await?`.
+    /// There is no body.
+    ///
+    /// # Errors
+    /// As the extractor answers.
+    pub async fn extract<T: FromRequest>(&self) -> Result<T, Reject> {
+        let extracted = T::from_request(&self.http, &mut Payload::None).await;
+        extracted.map_err(|error| Reject::from(error.into()))
+    }
+
+    /// Data of the App, given as `web::Data<T>` or as a `T` of its own.
+    ///
+    /// # Errors
+    /// 500 when the App has none of this type, which is logged.
+    pub fn data<T: 'static>(&self) -> Result<&T, Reject> {
+        let shared = self.http.app_data::<web::Data<T>>();
+        let found = shared.map(|data| data.get_ref());
+        found.or_else(|| self.http.app_data::<T>()).ok_or_else(|| {
+            let kind = std::any::type_name::<T>();
+            Reject::internal(format!("the App has no data of the type {kind}"))
+        })
+    }
+
+    /// The client's address, behind the proxies that the App [trusts](crate::TrustedProxies);
+    /// `None` on a Unix socket.
+    pub fn client(&self) -> Option<IpAddr> {
+        crate::client(&self.http)
+    }
+
+    /// The user that a middleware has found.
+    pub fn user(&self) -> Option<User> {
+        User::of(&self.http)
+    }
+
+    /// The subprotocols that the client offers, in its order.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        subprotocols(self.http.headers())
+    }
+
+    /// The first of `known` that the client offers too, for [`Accept::subprotocol`].
+    ///
+    /// [`Accept::subprotocol`]: crate::Accept::subprotocol
+    pub fn choose(&self, known: &[&'static str]) -> Option<&'static str> {
+        let offered = |name: &str| self.subprotocols().any(|other| other == name);
+        known.iter().copied().find(|name| offered(name))
+    }
+}
+
+impl Deref for Request {
+    type Target = HttpRequest;
+
+    fn deref(&self) -> &HttpRequest {
+        &self.http
+    }
+}
+
+/// A parameter as it was meant: actix-web decodes a path but for `%2F`, `%2B` and `%25`.
+pub(crate) fn decoded(parameter: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(parameter).decode_utf8_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn request(test: TestRequest) -> Request {
+        Request::new(test.to_http_request())
+    }
+
+    #[test]
+    fn a_parameter_is_decoded_and_parsed() {
+        let test = TestRequest::default().param("n", "7").param("x", "a%2Fb");
+        let request = request(test);
+        assert_eq!(request.param::<u32>("n").unwrap(), 7);
+        assert_eq!(request.param::<String>("x").unwrap(), "a/b");
+        assert_eq!(request.param::<u32>("x").unwrap_err().status(), 404);
+        assert_eq!(request.param::<u32>("y").unwrap_err().status(), 500);
+    }
+
+    #[test]
+    fn the_first_known_subprotocol_that_is_offered_is_chosen() {
+        let header = ("sec-websocket-protocol", "v1, v2");
+        let request = request(TestRequest::default().insert_header(header));
+        assert_eq!(request.choose(&["v3", "v2", "v1"]), Some("v2"));
+        assert_eq!(request.choose(&["v3"]), None);
+    }
+
+    #[test]
+    fn data_of_the_app_is_found_in_either_form() {
+        struct Missing;
+        let test = TestRequest::default()
+            .app_data(web::Data::new(7_u8))
+            .app_data(9_u16);
+        let request = request(test);
+        assert_eq!(*request.data::<u8>().unwrap(), 7);
+        assert_eq!(*request.data::<u16>().unwrap(), 9);
+        assert_eq!(request.data::<Missing>().err().unwrap().status(), 500);
+    }
+}

@@ -1,0 +1,176 @@
+//! Routes: consumers at paths of an actix-web App.
+
+mod groups;
+mod open;
+mod path;
+mod plans;
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::{HttpRequest, web};
+use fanfare_node::Delivering;
+use fanfare_protocol::Plan;
+
+use crate::answer::Reject;
+use crate::consumer::Consumer;
+use crate::request::Request;
+
+use groups::GroupTemplates;
+use path::Path;
+
+/// A consumer at a path of an App, or of a scope: every handshake there gets a value of its own
+/// from the factory.
+///
+/// ```
+/// use actix_web::{App, HttpResponse, web};
+/// use fanfare_consumer::{Consumer, Frames, consumer};
+///
+/// #[derive(Clone)]
+/// struct Prices {
+///     pool: String, // of database connections, say
+/// }
+///
+/// impl Consumer for Prices {
+///     type Event = Frames;
+///     const GROUPS: &'static [&'static str] = &["prices_{market}"];
+/// }
+///
+/// let prices = Prices { pool: "postgres://..".to_owned() };
+/// let app = move || {
+///     let prices = prices.clone();
+///     App::new()
+///         .route("/", web::get().to(HttpResponse::Ok))
+///         .service(web::scope("/ws").service(consumer("/{market:slug}/", move || prices.clone())))
+/// };
+/// # let _ = app();
+/// ```
+///
+/// A path matches with and without its final slash; of several routes the first that matches
+/// counts, as everywhere in actix-web. What its parameters match:
+///
+/// | in the path | matches |
+/// |---|---|
+/// | `{x}` | ASCII letters, digits, `_`, `.` and `-`: what the name of a group may have |
+/// | `{x:str}` | everything but a slash |
+/// | `{x:int}` | digits |
+/// | `{x:slug}` | ASCII letters, digits, `_` and `-` |
+/// | `{x:uuid}` | a UUID |
+/// | `{x:path}` | everything, slashes too |
+/// | `{x:[a-z]{2}}` | a regular expression of your own |
+///
+/// A request that is no handshake is answered 426, one of another method than GET 405. What the
+/// server cannot take is refused with 503; a factory or `connect` that panics with 500.
+///
+/// Needs [`fanfare::Server`](crate::handshake), or the testing kit: a plain `HttpServer` does not
+/// hand its sockets over.
+///
+/// # Panics
+/// At the start of the server, when the App is built, with a message that names the mistake: a path
+/// that is none, or a group with a parameter that the path does not have. Inside a scope the latter
+/// is known only at a handshake, which is answered 500 then.
+pub fn consumer<C, M, F>(path: &str, factory: F) -> impl HttpServiceFactory + use<C, M, F>
+where
+    C: Consumer<M>,
+    M: 'static,
+    F: Fn() -> C + 'static,
+{
+    consumer_with(path, move |_| Ok(factory()))
+}
+
+/// As [`consumer`], with a factory that sees the request and may reject it.
+///
+/// ```
+/// use actix_web::App;
+/// use fanfare_consumer::{Consumer, Frames, Request, consumer_with};
+///
+/// struct Room {
+///     number: u32,
+/// }
+///
+/// impl Consumer for Room {
+///     type Event = Frames;
+/// }
+///
+/// let app = || {
+///     let room = |request: &Request| Ok(Room { number: request.param("number")? });
+///     App::new().service(consumer_with("/ws/room/{number:int}/", room))
+/// };
+/// # let _ = app();
+/// ```
+///
+/// # Panics
+/// As [`consumer`].
+pub fn consumer_with<C, M, F>(path: &str, factory: F) -> impl HttpServiceFactory + use<C, M, F>
+where
+    C: Consumer<M>,
+    M: 'static,
+    F: Fn(&Request) -> Result<C, Reject> + 'static,
+{
+    let path = or_panic(path, Path::parse(path));
+    let groups = or_panic(path.template(), GroupTemplates::parse(C::GROUPS));
+    Service {
+        route: Route {
+            name: path.template().into(),
+            plan: plans::plan_of::<C::Event>(C::DELIVER),
+            delivering: plans::delivering::<C::Event>(),
+            groups,
+        },
+        path,
+        factory,
+        kinds: PhantomData::<fn() -> (C, M)>,
+    }
+}
+
+/// What all sessions of a route have in common, on one thread.
+pub(crate) struct Route {
+    /// The path's template, for the log.
+    name: Arc<str>,
+    plan: Arc<dyn Plan>,
+    delivering: Delivering,
+    groups: GroupTemplates,
+}
+
+/// A route on its way into an App.
+struct Service<C, M, F> {
+    route: Route,
+    path: Path,
+    factory: F,
+    kinds: PhantomData<fn() -> (C, M)>,
+}
+
+impl<C, M, F> HttpServiceFactory for Service<C, M, F>
+where
+    C: Consumer<M>,
+    M: 'static,
+    F: Fn(&Request) -> Result<C, Reject> + 'static,
+{
+    fn register(self, config: &mut AppService) {
+        if config.is_root() {
+            let name = &self.route.name;
+            or_panic(name, self.route.groups.check(self.path.parameters()));
+        }
+        let (route, factory) = (Rc::new(self.route), Rc::new(self.factory));
+        let handler = move |request: HttpRequest| {
+            let (route, factory) = (Rc::clone(&route), Rc::clone(&factory));
+            async move { route.open::<C, M>(&*factory, request).await }
+        };
+        web::resource(self.path.patterns())
+            .to(handler)
+            .register(config);
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a route that is written wrong must be noticed at the start, as in actix-web itself"
+)]
+#[track_caller]
+fn or_panic<T, E: std::fmt::Display>(path: &str, outcome: Result<T, E>) -> T {
+    match outcome {
+        Ok(value) => value,
+        Err(error) => panic!("the consumer at {path:?}: {error}"),
+    }
+}

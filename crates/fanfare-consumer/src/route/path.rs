@@ -1,0 +1,282 @@
+//! Paths with typed parameters, in the notation of actix-web.
+
+use regex_lite::Regex;
+
+/// How many parameters actix-web takes in one path.
+const MOST: usize = 16;
+
+/// A path, checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Path {
+    template: String,
+    /// For actix-web, with a final slash first: so that it never becomes part of a parameter.
+    patterns: [String; 2],
+    parameters: Vec<String>,
+}
+
+/// Why a path or the name of a group cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TemplateError {
+    #[error("a path must start with \"/\"")]
+    NotAbsolute,
+    #[error("{0:?} has an unbalanced brace")]
+    Unbalanced(String),
+    #[error("the parameter {0:?} must be a letter or _, then letters, digits or _")]
+    ParameterName(String),
+    #[error("the parameter {0:?} is there twice")]
+    Repeated(String),
+    #[error("there are more than {MOST} parameters")]
+    TooMany,
+    #[error(
+        "the parameter {name:?} is of an unknown kind {kind:?}: use str, int, slug, uuid, path, or \
+         a regular expression"
+    )]
+    Kind { name: String, kind: String },
+    #[error("the pattern of the parameter {name:?}: {reason}")]
+    Pattern { name: String, reason: String },
+    #[error("a \"*\" outside of a parameter: use {{name:path}} for the rest of a path")]
+    Star,
+    #[error("the group {group:?} uses {{{name}}}, which the path does not have")]
+    Unknown { group: String, name: String },
+    #[error("the group {group:?} gives {{{name}}} a pattern; patterns belong to the path")]
+    PatternInGroup { group: String, name: String },
+    #[error("the group {group:?}: names that start with \"fanfare.\" are Fanfare's own")]
+    Reserved { group: String },
+}
+
+/// A piece of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Literal(String),
+    Parameter {
+        name: String,
+        pattern: Option<String>,
+    },
+}
+
+impl Path {
+    pub(super) fn parse(template: &str) -> Result<Self, TemplateError> {
+        if !template.starts_with('/') {
+            return Err(TemplateError::NotAbsolute);
+        }
+        let mut pattern = String::new();
+        let mut parameters = Vec::new();
+        for part in parts(template.strip_suffix('/').unwrap_or(template))? {
+            match part {
+                Part::Literal(text) if text.contains('*') => return Err(TemplateError::Star),
+                Part::Literal(text) => pattern.push_str(&text),
+                Part::Parameter {
+                    name,
+                    pattern: given,
+                } => {
+                    if parameters.contains(&name) {
+                        return Err(TemplateError::Repeated(name));
+                    }
+                    let expression = expression(&name, given.as_deref())?;
+                    pattern.push_str(&format!("{{{name}:{expression}}}"));
+                    parameters.push(name);
+                }
+            }
+        }
+        if parameters.len() > MOST {
+            return Err(TemplateError::TooMany);
+        }
+        Ok(Self {
+            template: template.to_owned(),
+            patterns: [format!("{pattern}/"), pattern],
+            parameters,
+        })
+    }
+
+    /// As it was given.
+    pub(super) fn template(&self) -> &str {
+        &self.template
+    }
+
+    pub(super) fn patterns(&self) -> Vec<String> {
+        self.patterns.to_vec()
+    }
+
+    pub(super) fn parameters(&self) -> &[String] {
+        &self.parameters
+    }
+}
+
+/// What a parameter matches.
+fn expression<'p>(name: &str, given: Option<&'p str>) -> Result<&'p str, TemplateError> {
+    let Some(pattern) = given else {
+        return Ok("[A-Za-z0-9_.-]+");
+    };
+    match pattern {
+        "str" => return Ok("[^/]+"),
+        "int" => return Ok("[0-9]+"),
+        "slug" => return Ok("[A-Za-z0-9_-]+"),
+        "uuid" => {
+            return Ok(
+                "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
+            );
+        }
+        "path" => return Ok(".+"),
+        _ => {}
+    }
+    let name = name.to_owned();
+    if is_name(pattern) {
+        let kind = pattern.to_owned();
+        return Err(TemplateError::Kind { name, kind });
+    }
+    // On its own, so that a pattern cannot close the group around it.
+    match Regex::new(pattern) {
+        Ok(_) => Ok(pattern),
+        Err(error) => {
+            let reason = error.to_string();
+            Err(TemplateError::Pattern { name, reason })
+        }
+    }
+}
+
+/// The pieces of a template. A pattern may have balanced braces, as in actix-web.
+pub(super) fn parts(template: &str) -> Result<Vec<Part>, TemplateError> {
+    let unbalanced = || TemplateError::Unbalanced(template.to_owned());
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((literal, after)) = rest.split_once('{') {
+        if literal.contains('}') {
+            return Err(unbalanced());
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.to_owned()));
+        }
+        let (inside, following) = closing_brace(after)
+            .and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)))
+            .ok_or_else(unbalanced)?;
+        let (name, pattern) = match inside.split_once(':') {
+            Some((name, pattern)) => (name, Some(pattern.to_owned())),
+            None => (inside, None),
+        };
+        if !is_name(name) {
+            return Err(TemplateError::ParameterName(name.to_owned()));
+        }
+        let name = name.to_owned();
+        parts.push(Part::Parameter { name, pattern });
+        rest = following;
+    }
+    if rest.contains('}') {
+        return Err(unbalanced());
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest.to_owned()));
+    }
+    Ok(parts)
+}
+
+/// Where the `}` stands that closes a parameter.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    text.bytes().position(|byte| {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 0 => return true,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        false
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    bytes.next().is_some_and(starts)
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::dev::{Path as Matched, ResourceDef};
+
+    use super::*;
+
+    /// The parameter `x` of a path, as actix-web finds it.
+    fn value(template: &str, path: &str) -> Option<String> {
+        let definition = ResourceDef::new(Path::parse(template).unwrap().patterns());
+        let mut matched = Matched::new(path);
+        let found = definition.capture_match_info(&mut matched);
+        found.then(|| matched.get("x").unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_path_matches_exactly_with_and_without_its_final_slash() {
+        for template in ["/ws/echo", "/ws/echo/"] {
+            assert!(value(template, "/ws/echo").is_some());
+            assert!(value(template, "/ws/echo/").is_some());
+            for other in [
+                "/ws/echo//",
+                "/ws/ech",
+                "/ws/echo/x",
+                "/x/ws/echo",
+                "/ws/echo\n",
+            ] {
+                assert_eq!(value(template, other), None, "{other:?}");
+            }
+        }
+        assert!(value("/", "/").is_some());
+    }
+
+    #[test]
+    fn each_kind_of_parameter_takes_what_it_says() {
+        let uuid = "0b0e1a9c-6b0f-4cf0-9a1b-6f2d3c4e5f60";
+        for (kind, taken, refused) in [
+            ("", "a-b_c.9", "a b"),
+            (":str", "a b", "a/b"),
+            (":int", "0123", "12a"),
+            (":slug", "a-b_c", "a.b"),
+            (":uuid", uuid, "0b0e1a9c"),
+            (":path", "a/b/c", ""),
+            (":[a-z]{2,3}", "abc", "abcd"),
+            (":a|b", "b", "c"),
+        ] {
+            let template = format!("/n/{{x{kind}}}/");
+            for slash in ["", "/"] {
+                let path = format!("/n/{taken}{slash}");
+                assert_eq!(
+                    value(&template, &path).as_deref(),
+                    Some(taken),
+                    "{template}"
+                );
+            }
+            assert_eq!(
+                value(&template, &format!("/n/{refused}")),
+                None,
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_literal_is_no_pattern() {
+        assert!(value("/a.b/{x}", "/a.b/c").is_some());
+        assert!(value("/a.b/{x}", "/axb/c").is_none());
+    }
+
+    #[test]
+    fn a_broken_path_says_what_is_wrong() {
+        let many: String = (0..17).map(|index| format!("/{{p{index}}}")).collect();
+        for (template, says) in [
+            ("ws", "must start with"),
+            ("/{x", "unbalanced"),
+            ("/x}", "unbalanced"),
+            ("/{x:\\{}", "unbalanced"),
+            ("/{}", "parameter \"\""),
+            ("/{x y}", "parameter \"x y\""),
+            ("/{x}/{x}", "twice"),
+            ("/{x:(}", "pattern of the parameter \"x\""),
+            ("/{x:a)(b}", "pattern of the parameter \"x\""),
+            ("/{x:integer}", "unknown kind \"integer\""),
+            ("/x*", "{name:path}"),
+            (&many, "more than 16"),
+        ] {
+            let error = Path::parse(template).unwrap_err().to_string();
+            assert!(error.contains(says), "{template}: {error}");
+        }
+    }
+}

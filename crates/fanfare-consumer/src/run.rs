@@ -1,0 +1,265 @@
+//! The program of a session: it brings what comes in to the consumer, one after the other.
+//!
+//! A session that waits costs the consumer, its [`Session`] and a few words; the memory for
+//! handling is there while something is handled.
+
+mod attend;
+mod fault;
+
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use fanfare_node::{Input, Mail, Program};
+use fanfare_protocol::{CloseCode, TypedError};
+use futures_util::FutureExt as _;
+
+use crate::consumer::{Consumer, Unknown};
+use crate::frame::Frame;
+use crate::session::{Order, Session, Wake};
+
+use attend::{Attended, Trouble, attend};
+use fault::{Fault, Hook, Reporter};
+
+/// What is handled at one go before the other sessions of the thread get their turn.
+const BURST: usize = 128;
+
+/// A consumer and its session, which was accepted.
+pub(crate) struct Life<C, M: 'static> {
+    consumer: C,
+    session: Session<M>,
+    /// The route's path, for the log.
+    route: Arc<str>,
+    /// Events that have been handled and are not counted yet.
+    handled: u32,
+}
+
+impl<C: Consumer<M>, M: 'static> Life<C, M> {
+    pub(crate) fn new(consumer: C, session: Session<M>, route: Arc<str>) -> Self {
+        Self {
+            consumer,
+            session,
+            route,
+            handled: 0,
+        }
+    }
+
+    /// Runs until the session has ended and the consumer knows.
+    pub(crate) fn into_program(self) -> Program {
+        Box::pin(self.run())
+    }
+
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn has room for its arguments twice"
+    )]
+    fn run(mut self) -> impl Future<Output = ()> {
+        async move {
+            loop {
+                let wake = poll_fn(|cx| self.session.poll_wake(cx)).await;
+                // In a box, so that the memory for it goes when it is done.
+                let turn = Box::pin(AssertUnwindSafe(self.turn(wake)).catch_unwind());
+                match turn.await {
+                    Ok(ControlFlow::Break(())) => return,
+                    Ok(ControlFlow::Continue(())) => {}
+                    // No handler: an event, or what a message was, that panics when it is dropped.
+                    Err(_panic) => {
+                        let port = self.session.port();
+                        self.reporter().report(Hook::Event, &Fault::Panic, port);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Handles everything that is there.
+    async fn turn(&mut self, wake: Wake<M>) -> ControlFlow<()> {
+        let flow = self.handle_all(wake).await;
+        // Once a turn: counting is shared by all threads, and dear.
+        let handled = std::mem::take(&mut self.handled);
+        let events = &self.session.cluster().metrics().events;
+        events.handled.inc_by(handled.into());
+        flow
+    }
+
+    async fn handle_all(&mut self, wake: Wake<M>) -> ControlFlow<()> {
+        self.handle(wake).await?;
+        for _ in 1..BURST {
+            // By far the most frequent thing that comes in numbers has a way of its own.
+            if let Some(mail) = self.session.next_mail() {
+                self.mail(&mail).await?;
+                continue;
+            }
+            let there = poll_fn(|cx| Poll::Ready(self.session.poll_wake(cx))).await;
+            let Poll::Ready(wake) = there else {
+                return ControlFlow::Continue(());
+            };
+            self.handle(wake).await?;
+        }
+        yielded().await;
+        ControlFlow::Continue(())
+    }
+
+    async fn mail(&mut self, mail: &Rc<Mail>) -> ControlFlow<()> {
+        let Self {
+            consumer,
+            session,
+            handled,
+            ..
+        } = self;
+        let attended = event(consumer, session, mail, handled).await;
+        self.after(Hook::Event, attended).await
+    }
+
+    async fn handle(&mut self, wake: Wake<M>) -> ControlFlow<()> {
+        let port = Rc::clone(self.session.port());
+        let Self {
+            consumer, session, ..
+        } = self;
+        let (hook, attended) = match wake {
+            Wake::Input(Input::Ended(code)) => return self.end(code).await,
+            Wake::Input(Input::Text(text)) => {
+                let receive = async { consumer.receive(session, Frame::Text(text)).await };
+                (Hook::Receive, attend(&port, receive).await)
+            }
+            Wake::Input(Input::Binary(bytes)) => {
+                let receive = async { consumer.receive(session, Frame::Binary(bytes)).await };
+                (Hook::Receive, attend(&port, receive).await)
+            }
+            Wake::Input(Input::Event(mail)) => return self.mail(&mail).await,
+            Wake::Message(message) | Wake::Order(Order::Message(message)) => {
+                let message = async { consumer.message(session, message).await };
+                (Hook::Message, attend(&port, message).await)
+            }
+            Wake::Order(Order::Send(opcode, payload)) => {
+                let send = async { Ok(session.send(opcode, &payload).await?) };
+                (Hook::Message, attend(&port, send).await)
+            }
+            Wake::Order(Order::Close(code, reason)) => {
+                session.close(code, &reason);
+                (Hook::Message, None)
+            }
+            Wake::Panicked => (Hook::Spawn, Trouble::of(Fault::Panic)),
+        };
+        self.after(hook, attended).await
+    }
+
+    async fn after(&mut self, hook: Hook, attended: Attended) -> ControlFlow<()> {
+        let Some(trouble) = attended else {
+            return ControlFlow::Continue(());
+        };
+        if let Some(fault) = trouble.fault {
+            let port = self.session.port();
+            self.reporter().report(hook, &fault, port);
+        }
+        match trouble.ended {
+            Some(code) => self.end(code).await,
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// The session is over.
+    async fn end(&mut self, code: CloseCode) -> ControlFlow<()> {
+        self.session.release();
+        let Self {
+            consumer, session, ..
+        } = self;
+        let disconnect = AssertUnwindSafe(async { consumer.disconnect(session, code).await });
+        if disconnect.catch_unwind().await.is_err() {
+            let port = self.session.port();
+            self.reporter()
+                .report(Hook::Disconnect, &Fault::Panic, port);
+        }
+        ControlFlow::Break(())
+    }
+
+    fn reporter(&self) -> Reporter<'_> {
+        Reporter {
+            route: &self.route,
+            failures: &self.session.cluster().metrics().failures,
+        }
+    }
+}
+
+/// Hands an event to the consumer, if it is one of those that it knows.
+async fn event<C: Consumer<M>, M: 'static>(
+    consumer: &mut C,
+    session: &mut Session<M>,
+    mail: &Rc<Mail>,
+    handled: &mut u32,
+) -> Attended {
+    let Ok(shared) = catch_unwind(AssertUnwindSafe(|| {
+        mail.decoded(|event| event.to::<C::Event>())
+    })) else {
+        return Trouble::of(Fault::Panic);
+    };
+    let own: Result<C::Event, TypedError>;
+    let decoded = match shared {
+        Some(decoded) => decoded,
+        // Another consumer of the group takes it for something else.
+        None => {
+            own = mail.event().to();
+            &own
+        }
+    };
+    match decoded {
+        Ok(event) => {
+            *handled += 1;
+            session.begin_event(mail, event);
+            let port = Rc::clone(session.port());
+            let handler = async { consumer.event(session, event).await };
+            let attended = attend(&port, handler).await;
+            session.end_event();
+            attended
+        }
+        Err(error) => {
+            session.cluster().metrics().events.unknown.inc();
+            // As text: a log shows it quoted.
+            let error = error.to_string();
+            tracing::debug!(error, kind = mail.event().kind(), "an unknown event");
+            if C::UNKNOWN == Unknown::Close {
+                session.close(CloseCode::POLICY, "unknown event");
+            }
+            None
+        }
+    }
+}
+
+/// Lets the thread do something else.
+async fn yielded() {
+    let mut polled = false;
+    poll_fn(|cx| {
+        if polled {
+            return Poll::Ready(());
+        }
+        polled = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::Frames;
+
+    struct Empty;
+
+    impl Consumer for Empty {
+        type Event = Frames;
+    }
+
+    fn future_size<A, F>(_: impl Fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_keeps_little() {
+        let program = future_size(Life::<Empty, ()>::run);
+        assert!(program <= 160, "{program} bytes");
+    }
+}

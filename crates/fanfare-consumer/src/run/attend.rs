@@ -1,0 +1,96 @@
+//! One handler, from its call to its end.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use fanfare_node::Port;
+use fanfare_protocol::CloseCode;
+use futures_util::FutureExt as _;
+use tokio::time::{Sleep, sleep};
+
+use super::fault::Fault;
+use crate::failure::Outcome;
+
+/// What came of a handler: nothing but its work, nearly always.
+pub(super) type Attended = Option<Box<Trouble>>;
+
+/// What a handler came to instead of, or in the middle of its work.
+pub(super) struct Trouble {
+    /// Why it did not do what it should.
+    pub(super) fault: Option<Fault>,
+    /// Set when the session has ended meanwhile.
+    pub(super) ended: Option<CloseCode>,
+}
+
+impl Trouble {
+    pub(super) fn of(fault: Fault) -> Attended {
+        let trouble = Self {
+            fault: Some(fault),
+            ended: None,
+        };
+        Some(Box::new(trouble))
+    }
+}
+
+/// Runs a handler. When its session ends meanwhile it may go on for half of the time that the node
+/// gives a program after that: the other half is for `disconnect`.
+pub(super) async fn attend(port: &Port, handler: impl Future<Output = Outcome>) -> Attended {
+    let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
+    let mut after = After::default();
+    let fault = poll_fn(|cx| {
+        if let Some(handler) = handler.as_mut().as_pin_mut()
+            && let Poll::Ready(outcome) = handler.poll(cx)
+        {
+            return Poll::Ready(fault(outcome));
+        }
+        ready!(after.poll_impatience(port, cx));
+        Poll::Ready(Some(Fault::Late))
+    })
+    .await;
+    // What a handler holds may panic when it is dropped, and `disconnect` is still to come.
+    let dropped = catch_unwind(AssertUnwindSafe(|| handler.set(None)));
+    let fault = if dropped.is_err() {
+        Some(Fault::Panic)
+    } else {
+        fault
+    };
+    if fault.is_none() && after.ended.is_none() {
+        return None;
+    }
+    let ended = after.ended;
+    Some(Box::new(Trouble { fault, ended }))
+}
+
+fn fault(outcome: Result<Outcome, Box<dyn Any + Send>>) -> Option<Fault> {
+    match outcome {
+        Ok(outcome) => outcome.err().map(Fault::Failure),
+        Err(_panic) => Some(Fault::Panic),
+    }
+}
+
+/// What a handler that outlives its session has left.
+#[derive(Default)]
+struct After {
+    ended: Option<CloseCode>,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl After {
+    /// Ready when the handler has had its time.
+    fn poll_impatience(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<()> {
+        if self.patience.is_none()
+            && let Some(code) = port.take_end()
+        {
+            self.ended = Some(code);
+            let limit = port.node().options().close_timeout / 2;
+            self.patience = Some(Box::pin(sleep(limit)));
+        }
+        match &mut self.patience {
+            Some(patience) => patience.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}

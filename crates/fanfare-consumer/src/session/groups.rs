@@ -1,0 +1,85 @@
+//! What a session does through the layer.
+
+use serde::Serialize;
+
+use super::Session;
+use crate::cluster::{GroupError, SendError, joinable};
+
+/// Groups and other sessions. An event is anything that serializes as a map with a string `type`.
+/// Publishing resolves when the layer has taken the event.
+impl<M: 'static> Session<M> {
+    /// Joins a group; resolves when the layer has acknowledged it, so that whatever is published
+    /// from then on arrives. The session leaves all its groups when it ends.
+    ///
+    /// # Errors
+    /// [`GroupError`]; the session is not in the group then. The names of Fanfare's own groups
+    /// (`fanfare.`) are refused: they would be a way into another user's events.
+    pub async fn group_add(&self, group: &str) -> Result<(), GroupError> {
+        Ok(self.port.join(&joinable(group)?).await?)
+    }
+
+    /// Leaves a group, a declared one too; being outside already is fine.
+    ///
+    /// # Errors
+    /// [`GroupError::Name`].
+    pub async fn group_discard(&self, group: &str) -> Result<(), GroupError> {
+        self.port.leave(&joinable(group)?);
+        Ok(())
+    }
+
+    /// Sends an event to the members of a group, this session too when it is one.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn group_send<E>(&self, group: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.cluster.group_send(group, event).await
+    }
+
+    /// Sends an event to the members of a group other than this session.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn group_send_others<E>(&self, group: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        let own = [self.channel()];
+        self.cluster.group_send_except(group, event, &own).await
+    }
+
+    /// Sends an event to one channel: a session's, or one that workers receive from.
+    ///
+    /// # Errors
+    /// [`SendError`]; nobody having that channel is none.
+    pub async fn send_to<E>(&self, channel: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.cluster.send(channel, event).await
+    }
+
+    /// Sends an event to all sessions of a user.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send_to_user<E>(&self, user: &str, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.cluster.send_to_user(user, event).await
+    }
+
+    /// Sends an event to all sessions of all nodes.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn broadcast<E>(&self, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        self.cluster.broadcast(event).await
+    }
+}

@@ -1,0 +1,279 @@
+//! A consumer's side of its session: what it knows of itself, and what it can do.
+
+mod extras;
+mod groups;
+mod handle;
+mod send;
+
+use std::any::TypeId;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fanfare_node::{Input, Mail, Port};
+use fanfare_protocol::{ChannelName, CloseCode, GroupName, Plan};
+
+use crate::cluster::Cluster;
+
+use extras::Extras;
+pub(crate) use extras::Order;
+pub use extras::Timer;
+pub use handle::{Gone, SessionHandle};
+pub use send::Unsent;
+
+/// One client's session, in the hands of its [`Consumer`](crate::Consumer).
+///
+/// What it sends to its client leaves in order, and waits while the client reads too slowly. What
+/// it publishes goes through the [`Cluster`]. It costs little: what is not used, such as timers, is
+/// not there.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fanfare_consumer::{CloseCode, Consumer, Frame, Frames, Outcome, Session};
+///
+/// struct Countdown(u32);
+///
+/// #[derive(Clone)]
+/// struct Tick;
+///
+/// impl Consumer<Tick> for Countdown {
+///     type Event = Frames;
+///
+///     async fn receive(&mut self, session: &mut Session<Tick>, frame: Frame) -> Outcome {
+///         self.0 = frame.into_text()?.parse()?;
+///         session.every(Duration::from_secs(1), Tick);
+///         Ok(())
+///     }
+///
+///     async fn message(&mut self, session: &mut Session<Tick>, _: Tick) -> Outcome {
+///         session.send_text(&self.0.to_string()).await?;
+///         match self.0.checked_sub(1) {
+///             Some(left) => self.0 = left,
+///             None => session.close(CloseCode::NORMAL, "lift-off"),
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+pub struct Session<M: 'static = ()> {
+    port: Rc<Port>,
+    plan: Arc<dyn Plan>,
+    cluster: Cluster,
+    kept: Kept,
+    /// Timers, futures and handles, of a session that has any.
+    extras: Option<Box<Extras<M>>>,
+    /// The event that is being handled.
+    current: Option<Current>,
+}
+
+/// What a session keeps of its request.
+pub(crate) struct Kept {
+    /// Parameters of the path, decoded.
+    pub(crate) params: Box<[(Box<str>, Box<str>)]>,
+    pub(crate) user: Option<Box<str>>,
+}
+
+/// An event of the layer, and where it lies as the consumer sees it.
+struct Current {
+    mail: Rc<Mail>,
+    kind: TypeId,
+    address: usize,
+}
+
+/// What a session has for its consumer, or for itself.
+pub(crate) enum Wake<M> {
+    Input(Input),
+    Message(M),
+    /// Of a handle.
+    Order(Order<M>),
+    /// A spawned future panicked.
+    Panicked,
+}
+
+impl<M: 'static> Session<M> {
+    pub(crate) fn new(port: Rc<Port>, plan: Arc<dyn Plan>, cluster: Cluster, kept: Kept) -> Self {
+        Self {
+            port,
+            plan,
+            cluster,
+            kept,
+            extras: None,
+            current: None,
+        }
+    }
+
+    /// The session's channel name: what others [send](Cluster::send) to it with.
+    pub fn channel(&self) -> ChannelName {
+        self.port.channel()
+    }
+
+    /// A parameter of the path, decoded; [`Request::param`](crate::Request::param) reads other
+    /// types than text.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        let mut params = self.kept.params.iter();
+        params
+            .find(|(key, _)| **key == *name)
+            .map(|(_, value)| &**value)
+    }
+
+    /// The id of the user that a middleware had found at the handshake.
+    pub fn user(&self) -> Option<&str> {
+        self.kept.user.as_deref()
+    }
+
+    /// The [declared](crate::Consumer::GROUPS) groups, in their order, each once. Those that were
+    /// joined with [`group_add`](Self::group_add) are not among them, nor is the user's own.
+    pub fn groups(&self) -> &[GroupName] {
+        match (self.port.groups(), &self.kept.user) {
+            // The user's group is the last.
+            ([declared @ .., _], Some(_)) => declared,
+            (declared, _) => declared,
+        }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Whether what is sent can still reach the client.
+    pub fn is_open(&self) -> bool {
+        self.port.is_open()
+    }
+
+    /// Closes the session behind what has been sent, with a code and a reason of at most 123
+    /// bytes; what is longer is cut. The first call counts. Nothing is received from then on, and
+    /// timers, spawned futures and handles end.
+    ///
+    /// A code that cannot be sent, such as 1005, becomes 1011, and that is logged.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        close(&self.port, code, reason);
+    }
+
+    /// A handle on this session for tasks and threads outside of it.
+    pub fn handle(&mut self) -> SessionHandle<M> {
+        let channel = self.port.channel();
+        SessionHandle::new(self.extras().orders(), channel)
+    }
+
+    /// Brings a message to the consumer after some time. It never comes when the session ends
+    /// before.
+    pub fn after(&mut self, delay: Duration, message: M) -> Timer {
+        self.extras().after(delay, message)
+    }
+
+    /// Brings a message to the consumer in every period, the first at its end. Of periods that
+    /// passed while a handler was busy only one message comes. A period of zero is one of a
+    /// millisecond.
+    pub fn every(&mut self, period: Duration, message: M) -> Timer
+    where
+        M: Clone,
+    {
+        self.extras().every(period, message)
+    }
+
+    /// Stops a timer: its message does not come any more.
+    pub fn cancel(&mut self, timer: Timer) {
+        timer.stop();
+    }
+
+    /// Runs a future beside the handlers, on this thread; what it answers comes back as a message.
+    /// It is dropped when the session ends. When it panics the session is closed with 1011.
+    pub fn spawn(&mut self, future: impl Future<Output = M> + 'static) {
+        self.extras().spawn(future);
+    }
+
+    fn extras(&mut self) -> &mut Extras<M> {
+        self.extras.get_or_insert_default()
+    }
+}
+
+/// For the program.
+impl<M: 'static> Session<M> {
+    pub(crate) fn port(&self) -> &Rc<Port> {
+        &self.port
+    }
+
+    /// The next event, if it is what comes next and nothing else wants a turn.
+    pub(crate) fn next_mail(&self) -> Option<Rc<Mail>> {
+        if self.extras.is_none() {
+            self.port.try_mail()
+        } else {
+            None
+        }
+    }
+
+    /// What comes next. Once the session is closing that is what came before, unless it closes
+    /// itself, and its end.
+    pub(crate) fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake<M>> {
+        if !self.port.is_open() {
+            self.release();
+            return self.port.poll_next(cx).map(Wake::Input);
+        }
+        let Some(extras) = &mut self.extras else {
+            return self.port.poll_next(cx).map(Wake::Input);
+        };
+        // Neither side may starve the other.
+        let first = extras.takes_its_turn();
+        if first && let Poll::Ready(wake) = extras.poll_wake(cx) {
+            return Poll::Ready(wake);
+        }
+        if let Poll::Ready(input) = self.port.poll_next(cx) {
+            return Poll::Ready(Wake::Input(input));
+        }
+        if first {
+            Poll::Pending
+        } else {
+            extras.poll_wake(cx)
+        }
+    }
+
+    /// Drops timers, spawned futures and the receiving end of the handles.
+    pub(crate) fn release(&mut self) {
+        let extras = self.extras.take();
+        // A message that waits may panic when it is dropped, and `disconnect` is still to come.
+        if catch_unwind(AssertUnwindSafe(|| drop(extras))).is_err() {
+            tracing::error!("a message to a session panicked when it was dropped");
+        }
+    }
+
+    /// From here on `event` is what `mail` says.
+    pub(crate) fn begin_event<E: 'static>(&mut self, mail: &Rc<Mail>, event: &E) {
+        self.current = Some(Current {
+            mail: Rc::clone(mail),
+            kind: TypeId::of::<E>(),
+            address: address(event),
+        });
+    }
+
+    pub(crate) fn end_event(&mut self) {
+        self.current = None;
+    }
+
+    /// The mail behind an event that is being handled; none for any other value.
+    fn mail_of<E: 'static>(&self, event: &E) -> Option<&Mail> {
+        let current = self.current.as_ref()?;
+        let same = current.kind == TypeId::of::<E>() && current.address == address(event);
+        same.then_some(&*current.mail)
+    }
+}
+
+/// See [`Session::close`].
+pub(crate) fn close(port: &Port, code: CloseCode, reason: &str) {
+    let code = if code.may_be_received() {
+        code
+    } else {
+        let code = code.0;
+        tracing::error!(code, "a consumer closes with a code that cannot be sent");
+        CloseCode::INTERNAL
+    };
+    port.close(code, reason);
+}
+
+fn address<E>(event: &E) -> usize {
+    std::ptr::from_ref(event).addr()
+}

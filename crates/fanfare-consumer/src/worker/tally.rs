@@ -1,0 +1,99 @@
+//! What became of the events that workers took.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::metrics::WorkerEvents;
+
+/// At most one line about unknown events in this time.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
+
+/// What [`Workers`](super::Workers) did until they stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkersReport {
+    /// Events that were worked on.
+    pub done: u64,
+    /// Events whose handler answered with an error, and those without the fields of their type.
+    pub failed: u64,
+    /// Events whose handler panicked.
+    pub panicked: u64,
+    /// Events of a type that the worker does not know.
+    pub unknown: u64,
+    /// Events that were still in work when the time to stop was over.
+    pub abandoned: u64,
+}
+
+/// How the work on an event ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Outcome {
+    Done,
+    Failed,
+    Panicked,
+    Unknown,
+}
+
+/// Counts for the report of one run, and for the process.
+pub(super) struct Tally {
+    metrics: WorkerEvents,
+    report: Cell<WorkersReport>,
+    /// Events in work.
+    busy: Cell<u64>,
+    complaints: Complaints,
+}
+
+/// Keeps a program that sends the wrong events from filling the log.
+#[derive(Default)]
+struct Complaints {
+    last: Cell<Option<Instant>>,
+    unsaid: Cell<u64>,
+}
+
+impl Tally {
+    pub(super) fn new(metrics: WorkerEvents) -> Self {
+        Self {
+            metrics,
+            report: Cell::default(),
+            busy: Cell::default(),
+            complaints: Complaints::default(),
+        }
+    }
+
+    /// Whether an unknown event is worth a line now; if so, for how many of them.
+    pub(super) fn complains(&self) -> Option<u64> {
+        let Complaints { last, unsaid } = &self.complaints;
+        unsaid.set(unsaid.get() + 1);
+        let soon = |last: Instant| last.elapsed() < COMPLAINT_PAUSE;
+        if last.get().is_some_and(soon) {
+            return None;
+        }
+        last.set(Some(Instant::now()));
+        Some(unsaid.replace(0))
+    }
+
+    pub(super) fn started(&self) {
+        self.busy.set(self.busy.get() + 1);
+    }
+
+    pub(super) fn ended(&self, outcome: Outcome) {
+        self.busy.set(self.busy.get() - 1);
+        let mut report = self.report.get();
+        let (count, total) = match outcome {
+            Outcome::Done => (&mut report.done, &self.metrics.done),
+            Outcome::Failed => (&mut report.failed, &self.metrics.failed),
+            Outcome::Panicked => (&mut report.panicked, &self.metrics.panicked),
+            Outcome::Unknown => (&mut report.unknown, &self.metrics.unknown),
+        };
+        *count += 1;
+        total.inc();
+        self.report.set(report);
+    }
+
+    /// The report at the end: what is in work now is abandoned.
+    pub(super) fn close(&self) -> WorkersReport {
+        WorkersReport {
+            abandoned: self.busy.get(),
+            ..self.report.get()
+        }
+    }
+}

@@ -1,0 +1,7 @@
+mod cluster;
+#[cfg(feature = "testing")]
+mod endings;
+mod middleware;
+mod workers;
+#[cfg(feature = "redis")]
+mod workers_redis;

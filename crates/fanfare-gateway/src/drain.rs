@@ -1,0 +1,48 @@
+//! The end of a server, in the order that costs clients least.
+
+use std::time::Duration;
+
+use actix_server::ServerHandle;
+use fanfare_node::Node;
+
+/// How long taking back the subscriptions may take; the layer may be unreachable.
+const LAYER: Duration = Duration::from_secs(5);
+
+/// How long the parts of a drain take. How long a closed session waits for its client's goodbye is
+/// the node's `close_timeout`.
+#[derive(Debug, Clone)]
+pub struct DrainOptions {
+    /// How long handshakes still work after the signal: time for a balancer to see that the server
+    /// is not ready any more. Zero by default.
+    pub grace: Duration,
+    /// Closing the sessions is spread over this, so that not everyone reconnects at once. Five
+    /// seconds by default.
+    pub window: Duration,
+}
+
+impl Default for DrainOptions {
+    fn default() -> Self {
+        Self {
+            grace: Duration::ZERO,
+            window: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Ends everything: the grace, then no new sessions, then every session closed with 1001, then no
+/// listener, then no subscriptions.
+pub(crate) async fn drain(options: &DrainOptions, node: &Node, server: &ServerHandle) {
+    tokio::time::sleep(options.grace).await;
+    node.refuse_sessions();
+    let sessions = node.sessions();
+    tracing::info!(sessions, "closing the sessions");
+    let remaining = node.close_sessions(options.window).await;
+    if remaining > 0 {
+        tracing::warn!(remaining, "sessions did not end in time");
+    }
+    server.stop(true).await;
+    if tokio::time::timeout(LAYER, node.close()).await.is_err() {
+        tracing::warn!("the layer did not take the subscriptions back in time");
+    }
+    tracing::info!("drained");
+}

@@ -1,0 +1,164 @@
+//! A server's life from the first request to the end of its drain.
+
+use std::fmt;
+use std::io;
+use std::pin::pin;
+
+use actix_server::{ServerBuilder, ServerHandle};
+use fanfare_node::Node;
+use futures_util::future::join;
+
+use crate::bind::Bind;
+use crate::drain::{DrainOptions, drain};
+use crate::server::Listen;
+use crate::signals::Signals;
+use crate::{BindError, IntoBinds};
+
+/// A server that listens and does not accept yet.
+pub struct Bound {
+    node: Node,
+    builder: ServerBuilder,
+    /// Adds a listener of the App.
+    listen: Listen,
+    addresses: Vec<Bind>,
+    drain: DrainOptions,
+    on_drain: Box<dyn FnOnce()>,
+}
+
+/// Why a server did not come to its end as it should. `Debug` says the same as `Display`: it is
+/// what a program prints whose `main` answers with this.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The signals cannot be caught.
+    #[error("cannot catch signals: {0}")]
+    Signals(io::Error),
+    /// The listener failed.
+    #[error("the listener failed: {0}")]
+    Listener(io::Error),
+    /// The listener ended without being asked to.
+    #[error("the listener ended by itself")]
+    Ended,
+    /// A second signal came during the drain.
+    #[error("{signal} again: ended without waiting")]
+    Interrupted {
+        /// Its name.
+        signal: &'static str,
+    },
+}
+
+impl fmt::Debug for ServeError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl Bound {
+    pub(crate) fn new(node: Node, builder: ServerBuilder, listen: Listen) -> Self {
+        Self {
+            node,
+            builder,
+            listen,
+            addresses: Vec::new(),
+            drain: DrainOptions::default(),
+            on_drain: Box::new(|| ()),
+        }
+    }
+
+    /// Listens on more addresses, on all of them or on none.
+    ///
+    /// # Errors
+    /// [`BindError`] for the first address that cannot be listened on.
+    pub fn bind(mut self, binds: impl IntoBinds) -> Result<Self, BindError> {
+        let mut listeners = Vec::new();
+        for bind in binds.into_binds()? {
+            listeners.push(bind.listen()?);
+        }
+        for (bind, listener) in listeners {
+            let listening = (self.listen)(self.builder, bind.to_string(), listener);
+            self.builder = listening.map_err(|error| bind.refused(error))?;
+            self.addresses.push(bind);
+        }
+        Ok(self)
+    }
+
+    /// The addresses, with the ports that were taken.
+    pub fn addresses(&self) -> &[Bind] {
+        &self.addresses
+    }
+
+    /// How long [`serve`](Self::serve) takes over its end.
+    #[must_use]
+    pub fn drain(mut self, options: DrainOptions) -> Self {
+        self.drain = options;
+        self
+    }
+
+    /// Called by [`serve`](Self::serve) when the drain begins, before its grace: from then on the
+    /// program should call itself not ready.
+    #[must_use]
+    pub fn on_drain(mut self, hook: impl FnOnce() + 'static) -> Self {
+        self.on_drain = Box::new(hook);
+        self
+    }
+
+    /// Accepts. Resolves when [`ServerHandle::stop`] has been called and the workers are gone; a
+    /// graceful stop gives requests under way two seconds.
+    pub fn run(self) -> (ServerHandle, impl Future<Output = io::Result<()>>) {
+        let server = self.builder.run();
+        (server.handle(), server)
+    }
+
+    /// Accepts, and on SIGTERM or SIGINT drains: after the grace handshakes are answered 503,
+    /// sessions are closed with 1001, the listener ends, and subscriptions are taken back from the
+    /// layer. Resolves when all of that is done.
+    ///
+    /// # Errors
+    /// [`ServeError`]; a second signal is [`ServeError::Interrupted`] at once, so that a program
+    /// which returns then is gone.
+    pub async fn serve(self) -> Result<(), ServeError> {
+        let signals = Signals::catch().map_err(ServeError::Signals)?;
+        self.serve_with(signals).await
+    }
+
+    /// The same with signals that have been caught since the program's start.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn serve_with(self, mut signals: Signals) -> Result<(), ServeError> {
+        let server = self.builder.run();
+        let handle = server.handle();
+        let mut server = pin!(server);
+        tokio::select! {
+            ended = &mut server => {
+                ended.map_err(ServeError::Listener)?;
+                return Err(ServeError::Ended);
+            }
+            signal = signals.next() => {
+                tracing::info!(signal, "draining; a second signal ends the process at once");
+            }
+        }
+        (self.on_drain)();
+        let end = join(server, drain(&self.drain, &self.node, &handle));
+        tokio::select! {
+            (listener, ()) = end => listener.map_err(ServeError::Listener),
+            signal = signals.next() => Err(ServeError::Interrupted { signal }),
+        }
+    }
+}
+
+/// Where it listens, as people open it: `http://127.0.0.1:8000`. Several are separated by commas.
+impl fmt::Display for Bound {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, bind) in self.addresses.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            let scheme = if matches!(bind, Bind::Tcp(_)) {
+                "http://"
+            } else {
+                ""
+            };
+            write!(out, "{comma}{scheme}{bind}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! Queues of normal channels: the names that workers receive from.
+//!
+//! A message for a normal channel is for exactly one of its receivers, and may come before any of
+//! them: it waits in the channel's queue. The queue is this process's; a layer that spans processes
+//! is told by a subscription which channels are received from here.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use fanfare_protocol::{ChannelName, Envelope, Target};
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture};
+use parking_lot::Mutex;
+use prometheus::IntCounter;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use crate::{ChannelLayer, PublishError, SubscribeError};
+
+/// Bounds of a [`ChannelQueue`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// Messages that may wait in one channel. Channels' default: 100.
+    pub capacity: usize,
+    /// How long a message may wait before it counts as lost. Channels' default: 60 seconds.
+    pub expiry: Duration,
+    /// Channels with messages and without a receiver; messages for further ones are refused.
+    pub unread: usize,
+}
+
+/// Named channels that several receivers share. Clones are handles on the same queues.
+#[derive(Clone)]
+pub struct ChannelQueue {
+    shared: Arc<Shared>,
+}
+
+/// One receiver of a channel. Every message goes to one receiver, in the order of their asking.
+/// Dropping it loses no message but the one that it took last.
+pub struct Receiver {
+    channel: ChannelName,
+    /// Signalled once for every message.
+    arrived: Arc<Notify>,
+    queue: Arc<Shared>,
+    layer: Arc<dyn ChannelLayer>,
+}
+
+/// The queue of a channel has no room for a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("channel {channel} is full")]
+pub struct ChannelFull {
+    /// Whose queue it is.
+    pub channel: ChannelName,
+}
+
+type Subscribed = BoxFuture<'static, Result<(), SubscribeError>>;
+
+struct Shared {
+    options: QueueOptions,
+    expired: IntCounter,
+    lines: Mutex<Lines>,
+}
+
+struct Lines {
+    by_name: FxHashMap<ChannelName, Line>,
+    /// How many of them have no receiver.
+    unread: usize,
+    /// When those that nobody reads are looked through next.
+    sweep_at: Instant,
+    closed: bool,
+}
+
+/// The queue of one channel. Exists while it has a receiver or a message.
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    receivers: usize,
+    arrived: Arc<Notify>,
+}
+
+struct Waiting {
+    envelope: Arc<Envelope>,
+    arrived: Instant,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            capacity: 100,
+            expiry: Duration::from_secs(60),
+            unread: 1000,
+        }
+    }
+}
+
+impl ChannelQueue {
+    /// Empty queues; `expired` counts the messages that nobody took in time.
+    pub fn new(options: QueueOptions, expired: IntCounter) -> Self {
+        let lines = Lines {
+            by_name: FxHashMap::default(),
+            unread: 0,
+            sweep_at: Instant::now() + options.expiry,
+            closed: false,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                expired,
+                lines: Mutex::new(lines),
+            }),
+        }
+    }
+
+    /// Queues a message that arrived at `arrived` for one of the channel's receivers.
+    ///
+    /// # Errors
+    /// [`ChannelFull`] when as many messages wait as may, or when the channel has no receiver and
+    /// too many others have none either.
+    pub fn put(
+        &self,
+        channel: &ChannelName,
+        envelope: Arc<Envelope>,
+        arrived: Instant,
+    ) -> Result<(), ChannelFull> {
+        let shared = &*self.shared;
+        let mut lines = shared.lines.lock();
+        shared.sweep_if_due(&mut lines);
+        if !lines.by_name.contains_key(channel) {
+            shared.open_unread(&mut lines, channel)?;
+        }
+        let line = lines.by_name.entry(channel.clone()).or_default();
+        shared.expire(line);
+        if line.waiting.len() >= shared.options.capacity {
+            return Err(ChannelFull {
+                channel: channel.clone(),
+            });
+        }
+        line.waiting.push_back(Waiting { envelope, arrived });
+        line.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Becomes a receiver of a channel. Resolves when `layer` brings the channel's messages to this
+    /// process; a layer that is away is waited for. What waits in the queue already is received
+    /// too. A name with a `!` lives in one process, which hears of it anyway.
+    ///
+    /// # Errors
+    /// When the queues or the layer are closed.
+    pub async fn receive(
+        &self,
+        channel: ChannelName,
+        layer: Arc<dyn ChannelLayer>,
+    ) -> Result<Receiver, SubscribeError> {
+        let (receiver, subscribed) = self.enter(channel, layer);
+        subscribed.await?;
+        Ok(receiver)
+    }
+
+    /// Ends every receiver, once it has taken what waits for it.
+    pub fn close(&self) {
+        let mut lines = self.shared.lines.lock();
+        lines.closed = true;
+        for line in lines.by_name.values() {
+            line.arrived.notify_waiters();
+        }
+    }
+
+    fn enter(&self, channel: ChannelName, layer: Arc<dyn ChannelLayer>) -> (Receiver, Subscribed) {
+        let shared = &*self.shared;
+        let mut lines = shared.lines.lock();
+        shared.sweep_if_due(&mut lines);
+        let known = lines.by_name.contains_key(&channel);
+        let line = lines.by_name.entry(channel.clone()).or_default();
+        line.receivers += 1;
+        let was_unread = known && line.receivers == 1;
+        let arrived = line.arrived.clone();
+        if was_unread {
+            lines.unread -= 1;
+        }
+        let receiver = Receiver {
+            channel,
+            arrived,
+            queue: self.shared.clone(),
+            layer,
+        };
+        // Under the lock, so that the first receiver's subscription and the end of the last one's
+        // reach the layer in the order in which they were counted.
+        let subscribed = match receiver.subscription() {
+            _ if lines.closed => future::ready(Err(SubscribeError("it is closed".into()))).boxed(),
+            Some(target) => receiver.layer.subscribe(vec![target]),
+            None => future::ready(Ok(())).boxed(),
+        };
+        drop(lines);
+        (receiver, subscribed)
+    }
+}
+
+impl Receiver {
+    /// What it receives from.
+    pub fn channel(&self) -> &ChannelName {
+        &self.channel
+    }
+
+    /// The next message; waits for one. `None` once the queues are closed and nothing is left. May
+    /// be cancelled without loss.
+    pub async fn next(&mut self) -> Option<Arc<Envelope>> {
+        loop {
+            let mut arrived = pin!(self.arrived.notified());
+            // Before the look, so that what comes behind the look wakes it.
+            arrived.as_mut().enable();
+            if let Poll::Ready(next) = self.queue.take(&self.channel) {
+                return next;
+            }
+            arrived.await;
+        }
+    }
+
+    /// What the layer has to be told.
+    fn subscription(&self) -> Option<Target> {
+        let normal = !self.channel.as_str().contains('!');
+        normal.then(|| Target::Channel(self.channel.clone()))
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let mut lines = self.queue.lines.lock();
+        let Some(line) = lines.by_name.get_mut(&self.channel) else {
+            return;
+        };
+        line.receivers -= 1;
+        if line.receivers > 0 {
+            return;
+        }
+        if line.waiting.is_empty() {
+            lines.by_name.remove(&self.channel);
+        } else {
+            lines.unread += 1;
+        }
+        if let Some(target) = self.subscription() {
+            // Noted at the call; nobody waits for the acknowledgement.
+            drop(self.layer.unsubscribe(vec![target]));
+        }
+    }
+}
+
+impl Shared {
+    fn take(&self, channel: &ChannelName) -> Poll<Option<Arc<Envelope>>> {
+        let mut lines = self.lines.lock();
+        let next = lines.by_name.get_mut(channel).and_then(|line| {
+            self.expire(line);
+            line.waiting.pop_front()
+        });
+        match next {
+            Some(next) => Poll::Ready(Some(next.envelope)),
+            None if lines.closed => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Drops and counts what has waited for too long.
+    fn expire(&self, line: &mut Line) {
+        let old = |it: &Waiting| it.arrived.elapsed() >= self.options.expiry;
+        while line.waiting.front().is_some_and(old) {
+            line.waiting.pop_front();
+            self.expired.inc();
+        }
+    }
+
+    /// Counts a name without a receiver in, if there is room for one.
+    fn open_unread(&self, lines: &mut Lines, channel: &ChannelName) -> Result<(), ChannelFull> {
+        if lines.unread >= self.options.unread {
+            self.sweep(lines);
+        }
+        if lines.unread >= self.options.unread {
+            return Err(ChannelFull {
+                channel: channel.clone(),
+            });
+        }
+        lines.unread += 1;
+        Ok(())
+    }
+
+    fn sweep_if_due(&self, lines: &mut Lines) {
+        if Instant::now() >= lines.sweep_at {
+            self.sweep(lines);
+        }
+    }
+
+    /// Forgets the names that nobody reads and that have nothing left to read.
+    fn sweep(&self, lines: &mut Lines) {
+        lines.sweep_at = Instant::now() + self.options.expiry;
+        let before = lines.by_name.len();
+        lines.by_name.retain(|_, line| {
+            self.expire(line);
+            line.receivers > 0 || !line.waiting.is_empty()
+        });
+        lines.unread -= before - lines.by_name.len();
+    }
+}
+
+impl From<ChannelFull> for PublishError {
+    fn from(ChannelFull { channel }: ChannelFull) -> Self {
+        Self::ChannelFull { channel }
+    }
+}
+
+impl fmt::Debug for ChannelQueue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.shared.lines.lock();
+        let messages: usize = lines.by_name.values().map(|it| it.waiting.len()).sum();
+        out.debug_struct("ChannelQueue")
+            .field("channels", &lines.by_name.len())
+            .field("unread", &lines.unread)
+            .field("messages", &messages)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channel = &self.channel;
+        out.debug_struct("Receiver")
+            .field("channel", channel)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! Where a member takes its events, and in which form.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Recipient;
+
+use crate::mail::Mail;
+use crate::member::Arrived;
+use crate::port::Port;
+
+/// How events reach a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivering {
+    /// As frames, encoded once per plan and written by the fan-out.
+    Frames,
+    /// As events, to the session's program or to an actor.
+    Mail,
+}
+
+/// Where a member takes its events.
+pub(crate) enum Outlet {
+    /// Nowhere: its frames go to its socket.
+    Socket,
+    /// A session's program.
+    Port(Rc<Port>),
+    /// Any actor.
+    Actor(Recipient<Arrived>),
+}
+
+/// Answers how many an actor's mailbox had no room for.
+pub(crate) fn tell(recipient: &Recipient<Arrived>, mail: &[Rc<Mail>]) -> u64 {
+    let told = mail.iter().map(|mail| {
+        recipient.try_send(Arrived {
+            envelope: Arc::clone(mail.envelope()),
+        })
+    });
+    told.filter(Result::is_err).count() as u64
+}

@@ -1,0 +1,124 @@
+//! What waits in a port, in the order in which it came.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::Input;
+use crate::mail::Mail;
+use crate::slots::Bounds;
+
+/// Messages of the client that may wait before its session stops reading.
+const MESSAGES: usize = 64;
+/// Their bytes.
+const MESSAGE_BYTES: usize = 64 * 1024;
+/// The memory of an emptied queue is given back beyond this capacity.
+const KEPT: usize = 8;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Queue {
+    entries: VecDeque<Entry>,
+    messages: usize,
+    message_bytes: usize,
+    events: usize,
+    event_bytes: usize,
+}
+
+enum Entry {
+    Text(ByteString),
+    Binary(Bytes),
+    /// The events of one batch, which all members of a lane share, from an index on: so a batch
+    /// costs a port one entry.
+    Events(Rc<[Rc<Mail>]>, u32),
+}
+
+impl Queue {
+    pub(super) fn push_text(&mut self, text: ByteString) {
+        self.messages += 1;
+        self.message_bytes += text.len();
+        self.entries.push_back(Entry::Text(text));
+    }
+
+    pub(super) fn push_binary(&mut self, bytes: Bytes) {
+        self.messages += 1;
+        self.message_bytes += bytes.len();
+        self.entries.push_back(Entry::Binary(bytes));
+    }
+
+    /// Appends the events of a batch, which is not empty; `bytes` is what they keep in memory.
+    pub(super) fn push_events(&mut self, events: &Rc<[Rc<Mail>]>, bytes: usize) {
+        self.events += events.len();
+        self.event_bytes += bytes;
+        self.entries.push_back(Entry::Events(Rc::clone(events), 0));
+    }
+
+    /// Takes what is in front.
+    pub(super) fn take(&mut self) -> Option<Input> {
+        if let Some(event) = self.take_event() {
+            return Some(Input::Event(event));
+        }
+        let input = match self.entries.pop_front()? {
+            Entry::Text(text) => {
+                self.took_message(text.len());
+                Input::Text(text)
+            }
+            Entry::Binary(bytes) => {
+                self.took_message(bytes.len());
+                Input::Binary(bytes)
+            }
+            // Taken above; a batch is never empty.
+            Entry::Events(..) => return None,
+        };
+        self.tidy();
+        Some(input)
+    }
+
+    /// Takes what is in front, if it is an event.
+    pub(super) fn take_event(&mut self) -> Option<Rc<Mail>> {
+        let Some(Entry::Events(batch, next)) = self.entries.front_mut() else {
+            return None;
+        };
+        let event = Rc::clone(batch.get(*next as usize)?);
+        *next += 1;
+        if *next as usize >= batch.len() {
+            self.entries.pop_front();
+            self.tidy();
+        }
+        self.events = self.events.saturating_sub(1);
+        self.event_bytes = self.event_bytes.saturating_sub(event.bytes());
+        Some(event)
+    }
+
+    fn took_message(&mut self, bytes: usize) {
+        self.messages = self.messages.saturating_sub(1);
+        self.message_bytes = self.message_bytes.saturating_sub(bytes);
+    }
+
+    fn tidy(&mut self) {
+        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+            self.entries.shrink_to(KEPT);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Events that wait.
+    pub(super) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Whether more events wait than may; one alone always may.
+    pub(super) fn is_over(&self, bounds: Bounds) -> bool {
+        self.events > 1 && (self.events > bounds.frames || self.event_bytes > bounds.bytes)
+    }
+
+    /// Whether no more of the client's messages should be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.messages >= MESSAGES || self.message_bytes >= MESSAGE_BYTES
+    }
+}

@@ -1,0 +1,137 @@
+//! The session's own program, polled inside its actor.
+
+use std::rc::Rc;
+use std::task::Context as TaskContext;
+
+use fanfare_protocol::CloseCode;
+
+use super::ending::{Ending, Phase};
+use super::{Handler, Session, SessionContext, Step};
+use crate::admission::Place;
+use crate::slots::Condemned;
+
+impl Session {
+    /// Lets the program take what has come, and sends what it has to say.
+    pub(super) fn run_program(&mut self, task: &mut TaskContext<'_>) {
+        let Handler::Program(running) = &mut self.terms.handler else {
+            return;
+        };
+        running.port().offer_room();
+        let has_events = running.port().has_events();
+        let ended = running.poll(task).is_ready();
+        let port = Rc::clone(running.port());
+        if ended {
+            tracing::error!("a program ended before its session");
+            self.terms.handler = Handler::Concluded;
+            port.fail();
+        }
+        let closing = port.take_closing();
+        if has_events && closing.is_none() {
+            port.flush_soon();
+        } else {
+            port.flush();
+        }
+        if let Some(closing) = closing {
+            let cause = if closing.failed {
+                Ending::Failed
+            } else {
+                Ending::Route
+            };
+            self.close(closing.code, &closing.reason, cause);
+        }
+    }
+
+    /// A close frame goes out: behind what the program has sent, and what it sends from now on
+    /// would not follow it.
+    pub(super) fn shut_program(&self) {
+        if let Handler::Program(running) = &self.terms.handler {
+            running.port().flush();
+            running.port().shut();
+        }
+    }
+
+    /// Whether the program has so much to do that nothing more is read for it.
+    pub(super) fn is_program_full(&self) -> bool {
+        match &self.terms.handler {
+            Handler::Program(running) => self.phase == Phase::Open && running.port().is_full(),
+            Handler::Inbound(..) | Handler::Concluded => false,
+        }
+    }
+
+    pub(super) fn is_program_busy(&self) -> bool {
+        matches!(&self.terms.handler, Handler::Program(running) if running.port().is_busy())
+    }
+
+    fn is_program_occupied(&self) -> bool {
+        matches!(&self.terms.handler, Handler::Program(running) if running.port().is_occupied())
+    }
+
+    /// Somebody else than the peer wants the session closed; what has been posted to its program
+    /// before comes first, what it is working on included, within the time that a close may take.
+    pub(super) fn obey(&mut self, task: &mut TaskContext<'_>, why: &Condemned) {
+        if self.patience.is_none() {
+            self.place.worker.settle(self.place.member);
+        }
+        self.run_program(task);
+        if self.phase != Phase::Open {
+            return;
+        }
+        if self.is_program_occupied() {
+            let now = self.place.worker.ticks.get();
+            let until = match self.patience {
+                Some(until) => until,
+                None => self.closing_deadline(),
+            };
+            self.patience = Some(until);
+            if now < until {
+                return;
+            }
+        }
+        match why {
+            Condemned::Kick(close) => self.close(close.code, &close.reason, Ending::Kicked),
+            _ => self.close(
+                CloseCode::GOING_AWAY,
+                "node is shutting down",
+                Ending::Drain,
+            ),
+        }
+    }
+
+    /// The session is over: its program is told, and goes on beside it.
+    pub(super) fn conclude_program(&mut self) {
+        let handler = std::mem::replace(&mut self.terms.handler, Handler::Concluded);
+        if let Handler::Program(running) = handler {
+            running.conclude(self.code.unwrap_or(CloseCode::LOST));
+        }
+    }
+}
+
+impl Handler {
+    /// A text message has come.
+    pub(super) fn text(&self, place: &Place, text: &str) -> Step {
+        match self {
+            Self::Inbound(inbound, groups) => {
+                inbound.text(&mut SessionContext { place, groups }, text)
+            }
+            Self::Program(running) => {
+                running.port().push_text(text);
+                Step::Continue
+            }
+            Self::Concluded => Step::Continue,
+        }
+    }
+
+    /// A binary message has come.
+    pub(super) fn binary(&self, place: &Place, bytes: &[u8]) -> Step {
+        match self {
+            Self::Inbound(inbound, groups) => {
+                inbound.binary(&mut SessionContext { place, groups }, bytes)
+            }
+            Self::Program(running) => {
+                running.port().push_binary(bytes);
+                Step::Continue
+            }
+            Self::Concluded => Step::Continue,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Events and values from and into the types of an application, with serde.
+//!
+//! The notation is that of JSON: a struct is a map, an enum what its serde attributes say, an event
+//! type usually an enum with `#[serde(tag = "type")]`. Unlike in JSON text, bytes stay bytes and
+//! NaN stays NaN. A map's keys become text; those that were integers are read back as integers,
+//! except inside an enum with a tag, where serde itself no longer knows them.
+
+mod compound;
+mod error;
+mod read;
+mod write;
+
+use serde::de::DeserializeOwned;
+use serde::ser::Serialize;
+
+pub use error::TypedError;
+
+use crate::event::{Event, EventError, Value};
+use read::Reader;
+use write::Writer;
+
+/// The name under which [`Value::Bin`] is serialized, so that it stays [`Value::Bin`] here.
+pub(crate) const BINARY: &str = "$fanfare::binary";
+
+impl Event {
+    /// The event that a value of the application is: a map with a string `type`, at most
+    /// [`MAX_DEPTH`](crate::event::MAX_DEPTH) deep.
+    ///
+    /// # Errors
+    /// [`EventError`] when it is no map, has no string `type`, or holds what no event can carry,
+    /// such as an integer of more than 64 bits.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
+        let found = match Value::of(value)? {
+            Value::Map(fields) => return Self::from_fields(fields),
+            Value::List(_) => "a list",
+            Value::Str(_) => "a string",
+            Value::Bin(_) => "bytes",
+            Value::Int(_) | Value::UInt(_) => "an integer",
+            Value::Float(_) => "a float",
+            Value::Bool(_) => "a boolean",
+            Value::Nil => "nil",
+        };
+        Err(EventError::NotAMap { found })
+    }
+
+    /// The event as a value of the application.
+    ///
+    /// # Errors
+    /// [`TypedError`] when the event is not of this shape; [`TypedError::is_unknown_type`] tells
+    /// a type that `T` does not know from one whose fields do not fit.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, TypedError> {
+        T::deserialize(Reader::Fields(self.fields()))
+    }
+}
+
+impl Value {
+    /// The value of an event that a value of the application is.
+    ///
+    /// # Errors
+    /// [`TypedError`] when it is nested too deep or holds what no event can carry.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, TypedError> {
+        value.serialize(Writer::default())
+    }
+
+    /// The value as one of the application.
+    ///
+    /// # Errors
+    /// [`TypedError`] when it is not of this shape.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, TypedError> {
+        T::deserialize(Reader::new(self))
+    }
+}

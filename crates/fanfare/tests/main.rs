@@ -1,0 +1,22 @@
+//! Whole applications: consumers, routes and middleware, driven by the testing kit.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and clippy takes helpers for production code"
+)]
+
+mod disconnects;
+mod examples;
+mod examples_guide;
+mod examples_run;
+mod kit;
+mod kit_plain;
+mod panics;
+mod sessions;
+mod support;
+mod upstream_consumers;
+mod upstream_routing;
+mod upstream_security;
+mod upstream_table;
+mod upstream_testing;

@@ -1,0 +1,722 @@
+//! What the tests of Channels' generic consumers show, and Daphne's of its WebSockets, as far as
+//! they concern consumers; `docs/UPSTREAM-TESTS.md` says which is which.
+
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use actix_web::{App, HttpResponse, web};
+use fanfare::protocol::Target;
+use fanfare::testing::{self, Application, LiveServer, Message};
+use fanfare::{
+    Accept, CloseCode, Consumer, Failure, Frame, Frames, GroupName, Json, JsonConsumer, Outcome,
+    Reject, Request, Session, TrustedProxies, Unknown, consumer,
+};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{Log, cluster, metric, publish};
+
+/// What a [`Recorder`] lived through.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Connected,
+    Text(String),
+    Binary(Vec<u8>),
+    Disconnected(u16),
+}
+
+/// Echoes, and writes everything down.
+#[derive(Clone)]
+struct Recorder(Log<Seen>);
+
+impl Consumer for Recorder {
+    type Event = Frames;
+
+    async fn connect(&mut self, _: &mut Session, _: &Request) -> Result<Accept, Reject> {
+        self.0.push(Seen::Connected);
+        Ok(Accept::new())
+    }
+
+    async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+        match frame {
+            Frame::Text(text) => {
+                self.0.push(Seen::Text(text.to_string()));
+                session.send_text(&text).await?;
+            }
+            Frame::Binary(bytes) => {
+                self.0.push(Seen::Binary(bytes.to_vec()));
+                session.send_binary(&bytes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn disconnect(&mut self, _: &mut Session, code: CloseCode) {
+        self.0.push(Seen::Disconnected(code.0));
+    }
+}
+
+#[actix_web::test]
+async fn a_consumer_is_connected_receives_text_and_bytes_and_is_disconnected() {
+    testing::pause();
+    let log = Log::new();
+    let recorder = Recorder(log.clone());
+    let app =
+        Application::new(|| App::new().service(consumer("/testws/", move || recorder.clone())));
+    let app = app.await;
+    let mut client = app.connect("/testws/").await.accepted();
+    assert_eq!(client.subprotocol(), None);
+    assert_eq!(log.take(), [Seen::Connected]);
+    client.send_text("hello").await;
+    assert_eq!(client.receive_text().await, "hello");
+    assert_eq!(log.take(), [Seen::Text("hello".into())]);
+    client.send_binary(b"w\0\0\0").await;
+    assert_eq!(client.receive_binary().await[..], *b"w\0\0\0");
+    assert_eq!(log.take(), [Seen::Binary(b"w\0\0\0".into())]);
+    client.disconnect(1000).await;
+    assert_eq!(log.take(), [Seen::Disconnected(1000)]);
+}
+
+/// Answers everything with the path it was connected at.
+#[derive(Default)]
+struct Path(String);
+
+impl Consumer for Path {
+    type Event = Frames;
+
+    async fn connect(&mut self, _: &mut Session, request: &Request) -> Result<Accept, Reject> {
+        self.0 = request.path().to_owned();
+        Ok(Accept::new())
+    }
+
+    async fn receive(&mut self, session: &mut Session, _: Frame) -> Outcome {
+        session.send_text(&self.0).await?;
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn two_sessions_of_a_route_each_have_their_own_request() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/{name}/", Path::default))).await;
+    let mut first = app.connect("/first/").await.accepted();
+    let mut second = app.connect("/second/").await.accepted();
+    // Out of order.
+    second.send_text("path?").await;
+    assert_eq!(second.receive_text().await, "/second/");
+    first.send_text("path?").await;
+    assert_eq!(first.receive_text().await, "/first/");
+    first.disconnect(1000).await;
+    second.disconnect(1000).await;
+}
+
+/// Accepts with the subprotocol that stands in the query.
+struct Choosing;
+
+#[derive(Deserialize)]
+struct Choice {
+    choose: String,
+}
+
+impl Consumer for Choosing {
+    type Event = Frames;
+
+    async fn connect(&mut self, _: &mut Session, request: &Request) -> Result<Accept, Reject> {
+        let offered: Vec<_> = request.subprotocols().collect();
+        assert_eq!(offered, ["subprotocol1", "subprotocol2"]);
+        let choice: Choice = request.query()?;
+        Ok(Accept::new().subprotocol(choice.choose))
+    }
+}
+
+#[actix_web::test]
+async fn a_consumer_sees_the_offered_subprotocols_and_chooses_one() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/testws/", || Choosing))).await;
+    let offers = ["subprotocol1", "subprotocol2"];
+    let connecting = app.websocket("/testws/?choose=subprotocol2");
+    let client = connecting.subprotocols(offers).connect().await.accepted();
+    assert_eq!(client.subprotocol(), Some("subprotocol2"));
+}
+
+#[actix_web::test]
+async fn a_subprotocol_that_was_not_offered_is_an_error_of_the_server() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/testws/", || Choosing))).await;
+    let offers = ["subprotocol1", "subprotocol2"];
+    let connecting = app.websocket("/testws/?choose=subprotocol3");
+    let response = connecting.subprotocols(offers).connect().await.rejected();
+    assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+/// Sends on what it hears in the group `chat`.
+struct Chat {
+    received: Log<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum ChatEvent {
+    #[serde(rename = "chat.message")]
+    Message { text: String },
+}
+
+impl Consumer for Chat {
+    type Event = ChatEvent;
+    const GROUPS: &'static [&'static str] = &["chat"];
+
+    async fn receive(&mut self, _: &mut Session, frame: Frame) -> Outcome {
+        self.received.push(frame.into_text()?.to_string());
+        Ok(())
+    }
+
+    async fn event(&mut self, session: &mut Session, event: &ChatEvent) -> Outcome {
+        let ChatEvent::Message { text } = event;
+        session.send_text(text).await?;
+        Ok(())
+    }
+}
+
+fn chat(received: &Log<String>) -> impl Fn() -> Chat + Send + Clone + use<> {
+    let received = received.clone();
+    move || Chat {
+        received: received.clone(),
+    }
+}
+
+fn hello() -> ChatEvent {
+    ChatEvent::Message {
+        text: "hello".into(),
+    }
+}
+
+#[actix_web::test]
+async fn declared_groups_are_joined_at_connect_and_left_at_disconnect() {
+    testing::pause();
+    let app = App::new().service(consumer("/testws/", chat(&Log::new())));
+    let app = Application::new(|| app).await;
+    let mut client = app.connect("/testws/").await.accepted();
+    assert_eq!(app.cluster().count("chat").unwrap(), 1);
+    app.cluster().group_send("chat", &hello()).await.unwrap();
+    assert_eq!(client.receive_text().await, "hello");
+    client.disconnect(1000).await;
+    assert_eq!(app.cluster().node().groups(), []);
+}
+
+#[actix_web::test]
+async fn an_event_cannot_pass_for_something_that_the_client_sent() {
+    testing::pause();
+    let received = Log::new();
+    let app = App::new().service(consumer("/testws/", chat(&received)));
+    let app = Application::new(|| app).await;
+    let mut client = app.connect("/testws/").await.accepted();
+    for kind in [
+        "websocket.receive",
+        "websocket.disconnect",
+        "websocket.connect",
+        "close",
+    ] {
+        let event = serde_json::json!({ "type": kind, "text": "hello", "code": 1000 });
+        let chat = Target::Group(GroupName::parse("chat").unwrap());
+        publish(app.cluster(), chat, &event).await;
+    }
+    client.receive_nothing().await;
+    assert!(received.take().is_empty());
+    assert_eq!(app.cluster().sessions(), 1);
+    app.cluster().group_send("chat", &hello()).await.unwrap();
+    assert_eq!(client.receive_text().await, "hello");
+}
+
+#[actix_web::test]
+async fn a_consumer_uses_the_cluster_of_its_server() {
+    testing::pause();
+    let make = || App::new().service(consumer("/testws/", chat(&Log::new())));
+    let (one, other) = (Application::new(make).await, Application::new(make).await);
+    let mut client = one.connect("/testws/").await.accepted();
+    let channel = client.channel().to_owned();
+    other.cluster().send(&channel, &hello()).await.unwrap();
+    other.cluster().group_send("chat", &hello()).await.unwrap();
+    client.receive_nothing().await;
+    one.cluster().send(&channel, &hello()).await.unwrap();
+    assert_eq!(client.receive_text().await, "hello");
+}
+
+/// Answers JSON with itself.
+struct JsonEcho(Log<serde_json::Value>);
+
+impl JsonConsumer for JsonEcho {
+    type Event = Frames;
+    type Incoming = serde_json::Value;
+
+    async fn receive(&mut self, session: &mut Session, message: serde_json::Value) -> Outcome {
+        session.send_json(&message).await?;
+        self.0.push(message);
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn a_json_consumer_receives_values_and_answers_what_is_none() {
+    testing::pause();
+    let log = Log::new();
+    let own = log.clone();
+    let make = move || Json(JsonEcho(own.clone()));
+    let app = Application::new(|| App::new().service(consumer("/testws/", make))).await;
+    let mut client = app.connect("/testws/").await.accepted();
+    let hello = serde_json::json!({ "hello": "world" });
+    client.send_json(&hello).await;
+    assert_eq!(client.receive_json::<serde_json::Value>().await, hello);
+    assert_eq!(log.take(), std::slice::from_ref(&hello));
+    // Bytes, no JSON: told so, and the session goes on.
+    client.send_binary(b"w\0\0\0").await;
+    let told: serde_json::Value = client.receive_json().await;
+    assert_eq!(told["error"]["code"], "invalid_json", "{told}");
+    client.send_text("{\"a\":\n nothing}").await;
+    let told: serde_json::Value = client.receive_json().await;
+    assert_eq!(told["error"]["code"], "invalid_json", "{told}");
+    assert_eq!(told["error"]["line"], 2, "{told}");
+    assert!(log.take().is_empty());
+    client.send_json(&hello).await;
+    assert_eq!(client.receive_json::<serde_json::Value>().await, hello);
+}
+
+/// Closed by events that it does not know.
+struct Strict;
+
+impl Consumer for Strict {
+    type Event = ChatEvent;
+    const UNKNOWN: Unknown = Unknown::Close;
+}
+
+#[actix_web::test]
+async fn an_event_with_a_private_looking_type_is_one_that_nobody_knows() {
+    testing::pause();
+    let app = App::new()
+        .service(consumer("/lenient/", chat(&Log::new())))
+        .service(consumer("/strict/", || Strict));
+    let app = Application::new(|| app).await;
+    for kind in ["_my_private_handler", ".my_private_handler"] {
+        let event = serde_json::json!({ "type": kind, "text": "hello" });
+        let mut lenient = app.connect("/lenient/").await.accepted();
+        let mut strict = app.connect("/strict/").await.accepted();
+        for client in [&lenient, &strict] {
+            assert!(app.cluster().send(client.channel(), &event).await.is_err());
+            let naming = app.cluster().node().naming();
+            let channel = Target::Channel(naming.channel(client.channel()).unwrap());
+            publish(app.cluster(), channel, &event).await;
+        }
+        lenient.receive_nothing().await;
+        assert_eq!(strict.closed().await.code, CloseCode::POLICY);
+    }
+    let unknown = r#"fanfare_consumer_events_total{outcome="unknown"}"#;
+    assert_eq!(metric(app.cluster(), unknown), 4);
+}
+
+/// Accepts with a header and a cookie.
+struct Headers;
+
+impl Consumer for Headers {
+    type Event = Frames;
+
+    async fn connect(&mut self, _: &mut Session, _: &Request) -> Result<Accept, Reject> {
+        let accept = Accept::new().header("foo", "bar");
+        Ok(accept.header(
+            "set-cookie",
+            "Testing-Key=testing-value; Path=/; SameSite=lax",
+        ))
+    }
+}
+
+#[actix_web::test]
+async fn headers_of_the_acceptance_reach_the_client() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/testws/", || Headers))).await;
+    let client = app.connect("/testws/").await.accepted();
+    assert_eq!(client.header("foo"), Some("bar"));
+}
+
+#[actix_web::test]
+async fn a_handshake_can_set_a_cookie() {
+    let server = LiveServer::start(|| App::new().service(consumer("/testws/", || Headers)));
+    let client = server.connect("/testws/").await.accepted();
+    let cookie = "Testing-Key=testing-value; Path=/; SameSite=lax";
+    assert_eq!(client.header("set-cookie"), Some(cookie));
+    drop(client);
+}
+
+/// Accepts, and closes at once.
+struct Closing;
+
+impl Consumer for Closing {
+    type Event = Frames;
+
+    async fn connect(&mut self, session: &mut Session, _: &Request) -> Result<Accept, Reject> {
+        session.close(CloseCode(4007), "test reason");
+        Ok(Accept::new())
+    }
+}
+
+#[actix_web::test]
+async fn a_close_has_its_code_and_its_reason() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/testws/", || Closing))).await;
+    let mut client = app.connect("/testws/").await.accepted();
+    assert_eq!(client.closed().await, (4007, "test reason"));
+}
+
+/// Tells what kind of message came.
+struct Kinds;
+
+impl Consumer for Kinds {
+    type Event = Frames;
+
+    async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+        let told = match frame {
+            Frame::Text(text) => format!("text: {text}"),
+            Frame::Binary(bytes) => format!("bytes of length: {}", bytes.len()),
+        };
+        session.send_text(&told).await?;
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn bytes_and_text_are_told_apart_also_when_they_are_empty() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/testws/", || Kinds))).await;
+    let mut client = app.connect("/testws/").await.accepted();
+    client.send_binary(b"test data").await;
+    assert_eq!(client.receive_text().await, "bytes of length: 9");
+    client.send_text("Hello, world!").await;
+    assert_eq!(client.receive_text().await, "text: Hello, world!");
+    client.send_text("").await;
+    assert_eq!(client.receive_text().await, "text: ");
+    client.send_binary(b"").await;
+    assert_eq!(client.receive_text().await, "bytes of length: 0");
+}
+
+#[actix_web::test]
+async fn a_plain_handler_reads_json_and_answers_json() {
+    #[derive(Deserialize)]
+    struct Asked {
+        value: u32,
+    }
+    testing::pause();
+    let handler = async |body: web::Json<Asked>| {
+        HttpResponse::Ok().json(serde_json::json!({ "value": body.value }))
+    };
+    let app = Application::new(|| App::new().route("/test/", web::post().to(handler))).await;
+    let body = serde_json::json!({ "value": 42, "anything": false });
+    let request = TestRequest::post().uri("/test/").set_json(body);
+    let response = app.request(request).await;
+    assert_eq!(response.status, StatusCode::OK);
+    assert_eq!(response.text(), r#"{"value":42}"#);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+}
+
+#[actix_web::test]
+async fn an_error_of_a_plain_handler_reaches_the_client_as_a_response() {
+    testing::pause();
+    let handler = async || Err::<&str, _>(actix_web::error::ErrorInternalServerError("raised"));
+    let app = Application::new(|| App::new().route("/", web::get().to(handler))).await;
+    let response = app.get("/").await;
+    assert_eq!((response.status.as_u16(), response.text()), (500, "raised"));
+}
+
+/// Tells which of all that were made it is.
+struct Numbered(usize);
+
+impl Consumer for Numbered {
+    type Event = Frames;
+
+    async fn receive(&mut self, session: &mut Session, _: Frame) -> Outcome {
+        session.send_text(&self.0.to_string()).await?;
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn every_session_has_a_consumer_of_its_own() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    testing::pause();
+    let made = Arc::new(AtomicUsize::new(0));
+    let make = move || Numbered(made.fetch_add(1, Ordering::Relaxed));
+    let app = Application::new(|| App::new().service(consumer("/test/", make))).await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let mut client = app.connect("/test/").await.accepted();
+        client.send_text("which?").await;
+        told.push(client.receive_text().await);
+    }
+    assert_ne!(told[0], told[1]);
+}
+
+/// Rejects.
+struct Closed;
+
+impl Consumer for Closed {
+    type Event = Frames;
+
+    async fn connect(&mut self, session: &mut Session, _: &Request) -> Result<Accept, Reject> {
+        // Discarded with the rejection.
+        session.send_text("never seen").await?;
+        Err(Reject::new(StatusCode::FORBIDDEN, "this room is closed").header("x-room", "7"))
+    }
+}
+
+#[actix_web::test]
+async fn a_rejected_handshake_is_not_completed_and_says_why() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/testws/", || Closed))).await;
+    let response = app.connect("/testws/").await.rejected();
+    assert_eq!(response.status, StatusCode::FORBIDDEN);
+    assert_eq!(response.header("x-room"), Some("7"));
+    let body: serde_json::Value = response.json();
+    assert_eq!(body["error"]["message"], "this room is closed");
+    app.settled().await;
+    assert_eq!(app.cluster().sessions(), 0);
+}
+
+/// Tells what its request was.
+struct Told;
+
+impl Consumer for Told {
+    type Event = Frames;
+
+    async fn connect(
+        &mut self,
+        session: &mut Session,
+        request: &Request,
+    ) -> Result<Accept, Reject> {
+        let header = |name| request.header(name).unwrap_or("none").to_owned();
+        let told = serde_json::json!({
+            "client": request.client().map(|client| client.to_string()),
+            "path": request.path(),
+            "query": request.query_string(),
+            "x-one": header("x-one"),
+            "name": request.param::<String>("name")?,
+        });
+        session.send_json(&told).await?;
+        Ok(Accept::new())
+    }
+}
+
+async fn told(app: &Application, path: &str, headers: &[(&str, &str)]) -> serde_json::Value {
+    let mut connecting = app.websocket(path);
+    for (name, value) in headers {
+        connecting = connecting.header(name, value);
+    }
+    connecting.connect().await.accepted().receive_json().await
+}
+
+#[actix_web::test]
+async fn the_client_behind_a_trusted_proxy_is_the_one_that_it_names() {
+    testing::pause();
+    let forwarded = [("x-forwarded-for", "10.1.2.3")];
+    let trusting = TrustedProxies::new(["127.0.0.1"]).unwrap();
+    let app = Application::new(|| {
+        let route = consumer("/{name}/", || Told);
+        App::new().app_data(web::Data::new(trusting)).service(route)
+    });
+    assert_eq!(
+        told(&app.await, "/a/", &forwarded).await["client"],
+        "10.1.2.3"
+    );
+    let app = Application::new(|| App::new().service(consumer("/{name}/", || Told))).await;
+    assert_eq!(told(&app, "/a/", &forwarded).await["client"], "127.0.0.1");
+}
+
+#[actix_web::test]
+async fn path_query_and_headers_of_the_handshake_reach_the_consumer() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/{name}/", || Told))).await;
+    let told = told(&app, "/room/?a=1&b=%20x", &[("X-One", "first")]).await;
+    assert_eq!(told["path"], "/room/");
+    assert_eq!(told["query"], "a=1&b=%20x");
+    assert_eq!(told["x-one"], "first");
+    assert_eq!(told["name"], "room");
+}
+
+#[actix_web::test]
+async fn an_encoded_slash_is_no_separator_and_is_decoded_in_a_parameter() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/{name:.+}", || Told))).await;
+    let told = told(&app, "/foo%2Fbar", &[]).await;
+    assert_eq!(told["path"], "/foo%2Fbar");
+    assert_eq!(told["name"], "foo/bar");
+}
+
+/// Answers everything with a text or a binary message of the same kind.
+struct Dragons;
+
+impl Consumer for Dragons {
+    type Event = Frames;
+
+    async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
+        match frame {
+            Frame::Text(text) if text == "what is here? 🌍" => {
+                session.send_text("here be dragons 🐉").await?;
+            }
+            Frame::Binary(bytes) if bytes[..] == *b"what is here? \xe2" => {
+                session.send_binary(b"here be \xe2 bytes").await?;
+            }
+            other => return Err(Failure::error(format!("not asked: {other:?}"))),
+        }
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn text_goes_through_with_every_character() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/", || Dragons))).await;
+    let mut client = app.connect("/").await.accepted();
+    client.send_text("what is here? 🌍").await;
+    assert_eq!(client.receive_text().await, "here be dragons 🐉");
+}
+
+#[actix_web::test]
+async fn bytes_that_are_no_text_go_through() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/", || Dragons))).await;
+    let mut client = app.connect("/").await.accepted();
+    client.send_binary(b"what is here? \xe2").await;
+    assert_eq!(client.receive_binary().await[..], *b"here be \xe2 bytes");
+}
+
+/// An application with these bounds, and what its consumers saw.
+async fn bounded(message_bytes: usize, frame_bytes: usize) -> (Application, Log<Seen>) {
+    let cluster = cluster(|options| {
+        options.limits.message_bytes = message_bytes;
+        options.limits.frame_bytes = frame_bytes;
+    });
+    let log = Log::new();
+    let recorder = Recorder(log.clone());
+    let route = consumer("/", move || recorder.clone());
+    let app = Application::with(cluster, || App::new().service(route)).await;
+    (app, log)
+}
+
+async fn expect_too_big(app: &Application, log: &Log<Seen>) {
+    let mut client = app.connect("/").await.accepted();
+    client.send_text(&"x".repeat(16)).await;
+    assert_eq!(client.closed().await.code, CloseCode::TOO_BIG);
+    assert_eq!(log.take(), [Seen::Connected, Seen::Disconnected(1009)]);
+}
+
+#[actix_web::test]
+async fn a_message_over_the_limit_never_reaches_the_consumer() {
+    testing::pause();
+    let (app, log) = bounded(8, 1 << 20).await;
+    expect_too_big(&app, &log).await;
+}
+
+#[actix_web::test]
+async fn a_frame_over_the_limit_never_reaches_the_consumer() {
+    testing::pause();
+    let (app, log) = bounded(1 << 20, 8).await;
+    expect_too_big(&app, &log).await;
+}
+
+#[actix_web::test]
+async fn a_message_under_the_limit_arrives() {
+    testing::pause();
+    let (app, _log) = bounded(64, 64).await;
+    let mut client = app.connect("/").await.accepted();
+    client.send_text(&"x".repeat(16)).await;
+    assert_eq!(client.receive_text().await, "x".repeat(16));
+}
+
+#[actix_web::test]
+async fn an_open_session_outlives_every_limit_of_requests() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/", || Dragons))).await;
+    let mut client = app.connect("/").await.accepted();
+    tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+    client.send_text("what is here? 🌍").await;
+    assert_eq!(client.receive_text().await, "here be dragons 🐉");
+}
+
+/// Bytes that some parsers take for the end of a line.
+const ENDS: [u8; 6] = [0x0b, 0x0c, 0x1c, 0x1d, 0x1e, 0x85];
+
+/// Answers with the header that was to be smuggled in, at a handshake too.
+async fn smuggled(request: &str, byte: u8) -> Vec<u8> {
+    let handler = async |request: actix_web::HttpRequest| {
+        let smuggled = request.headers().contains_key("x-secret-auth");
+        HttpResponse::Ok()
+            .insert_header(("x-smuggled", smuggled.to_string()))
+            .finish()
+    };
+    let server = LiveServer::start(move || App::new().default_service(web::to(handler)));
+    let mut socket = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
+    let mut head = request.as_bytes().to_vec();
+    head.extend(b"X-Padding: innocent");
+    head.push(byte);
+    head.extend(b"X-Secret-Auth: admin-token\r\n\r\n");
+    socket.write_all(&head).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    answer
+}
+
+fn expect_refused(answer: &[u8], byte: u8) {
+    let answer = String::from_utf8_lossy(answer);
+    // 0x85 ends no line of bytes; it is part of the value.
+    let refused = answer.starts_with("HTTP/1.1 400 ");
+    let harmless = byte == 0x85 && answer.contains("x-smuggled: false");
+    assert!(refused || harmless, "{byte:x}: {answer}");
+}
+
+#[actix_web::test]
+async fn a_handshake_cannot_smuggle_a_header_in() {
+    for byte in ENDS {
+        let request = "GET /ws HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\n\
+                       Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+        expect_refused(&smuggled(request, byte).await, byte);
+    }
+}
+
+#[actix_web::test]
+async fn a_plain_request_cannot_smuggle_a_header_in() {
+    let request = "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n";
+    for byte in ENDS {
+        expect_refused(&smuggled(request, byte).await, byte);
+    }
+}
+
+/// Fails before anything is sent.
+struct Failing;
+
+impl Consumer for Failing {
+    type Event = Frames;
+
+    async fn connect(&mut self, session: &mut Session, _: &Request) -> Result<Accept, Reject> {
+        // On its way when the session opens.
+        session
+            .handle()
+            .message(())
+            .await
+            .map_err(Reject::internal)?;
+        Ok(Accept::new())
+    }
+
+    async fn message(&mut self, _: &mut Session, (): ()) -> Outcome {
+        Err(Failure::error("failed at once"))
+    }
+}
+
+#[actix_web::test]
+async fn a_consumer_that_fails_at_once_leaves_no_session_behind() {
+    testing::pause();
+    let app = Application::new(|| App::new().service(consumer("/", || Failing))).await;
+    let mut client = app.connect("/").await.accepted();
+    let Message::Closed(closed) = client.receive().await else {
+        panic!("it was not closed");
+    };
+    assert_eq!(closed.code, CloseCode::INTERNAL);
+    app.settled().await;
+    assert_eq!(app.cluster().sessions(), 0);
+}
