@@ -14,6 +14,7 @@ mod admission;
 mod batch;
 mod bridge;
 mod directory;
+mod draining;
 #[cfg(feature = "fault")]
 pub mod fault;
 mod fd;

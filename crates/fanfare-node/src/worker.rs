@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,14 @@ use fanfare_protocol::{ChannelName, GroupName, Target};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use crate::draining::Draining;
 use crate::flusher::Flusher;
 use crate::inbox::Inbox;
 use crate::node::Shared;
 use crate::outlet::Outlet;
 use crate::registry::Registry;
 use crate::roster::Roster;
-use crate::slots::{Bounds, Condemned, Member, Seat, Slots, Tally};
+use crate::slots::{Bounds, Member, Seat, Slots, Tally};
 use crate::supervise::supervise;
 use crate::wheel::Wheel;
 
@@ -50,16 +50,9 @@ pub struct Worker {
     pub(crate) flusher: Flusher,
     /// Ticks of the wheel since the start: the clock of pings, read without a system call.
     pub(crate) ticks: Cell<u64>,
-    draining: Cell<Option<Draining>>,
+    pub(crate) draining: Cell<Option<Draining>>,
     #[cfg(feature = "fault")]
     pub(crate) registry: RefCell<Option<actix::Addr<Registry>>>,
-}
-
-/// Progress of a drain through the slots.
-#[derive(Clone, Copy)]
-struct Draining {
-    next: u32,
-    until: Instant,
 }
 
 impl Worker {
@@ -351,38 +344,6 @@ impl Worker {
             }
         }
         self.drain(slots);
-    }
-
-    /// Closes a part of the sessions each tick, so that they are spread over the window.
-    fn drain(&self, slots: &mut Slots) {
-        let window = match self.node.drain.load(Ordering::Acquire) {
-            0 => return,
-            millis => Duration::from_millis(millis - 1),
-        };
-        let now = Instant::now();
-        let Draining { mut next, until } = self.draining.get().unwrap_or(Draining {
-            next: 0,
-            until: now + window,
-        });
-        let left = until.saturating_duration_since(now);
-        let capacity = slots.capacity();
-        let end = match u128::from(capacity) * window.saturating_sub(left).as_nanos() {
-            _ if left.is_zero() => capacity,
-            // The first at once: a lone session does not wait for the window.
-            share => u32::try_from(share / window.as_nanos().max(1) + 1).unwrap_or(capacity),
-        };
-        let end = end.min(capacity);
-        let open = (next..end).filter_map(|slot| slots.occupant(slot));
-        for member in open
-            .filter(|member| !slots.is_closing(*member))
-            .collect::<Vec<_>>()
-        {
-            slots.condemn(member, Condemned::Drain);
-        }
-        // Once the window is over every slot is looked at again: handshakes that were under way
-        // have taken seats before the cursor.
-        next = if left.is_zero() { 0 } else { end.max(next) };
-        self.draining.set(Some(Draining { next, until }));
     }
 }
 

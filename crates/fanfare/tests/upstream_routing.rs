@@ -131,12 +131,12 @@ async fn the_first_route_that_matches_counts_and_no_route_is_404() {
 #[actix_web::test]
 async fn a_scope_is_the_root_of_an_application_under_a_prefix() {
     testing::pause();
-    let root = web::scope("/root")
+    let root = web::scope("/outer")
         .service(consumer("/", || At("root")))
         .service(consumer("/foo/", || At("foo")));
     let app = Application::new(|| App::new().service(root)).await;
-    assert_eq!(at(&app, "/root/").await, "root");
-    assert_eq!(at(&app, "/root/foo/").await, "foo");
+    assert_eq!(at(&app, "/outer/").await, "root");
+    assert_eq!(at(&app, "/outer/foo/").await, "foo");
     assert_eq!(rejected(&app, "/").await.status, 404);
     assert_eq!(rejected(&app, "/foo/").await.status, 404);
 }
@@ -212,15 +212,21 @@ async fn parameters_have_types_in_the_path_and_in_the_consumer() {
 async fn a_route_beside_a_scope_of_the_same_prefix_stands_in_front_of_it() {
     testing::pause();
     let app = App::new().service(
-        web::scope("/root")
+        web::scope("/outer")
             .service(consumer("/prefix/stuff/", || At("stuff")))
             .service(web::scope("/prefix").service(consumer("/no-match/", || At("inner")))),
     );
     let app = Application::new(|| app).await;
-    assert_eq!(at(&app, "/root/prefix/stuff/").await, "stuff");
-    assert_eq!(at(&app, "/root/prefix/no-match/").await, "inner");
-    assert_eq!(rejected(&app, "/root/root/prefix/stuff/").await.status, 404);
-    assert_eq!(rejected(&app, "/root/prefix/root/stuff/").await.status, 404);
+    assert_eq!(at(&app, "/outer/prefix/stuff/").await, "stuff");
+    assert_eq!(at(&app, "/outer/prefix/no-match/").await, "inner");
+    assert_eq!(
+        rejected(&app, "/outer/outer/prefix/stuff/").await.status,
+        404
+    );
+    assert_eq!(
+        rejected(&app, "/outer/prefix/outer/stuff/").await.status,
+        404
+    );
 }
 
 #[actix_web::test]

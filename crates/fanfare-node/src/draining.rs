@@ -1,0 +1,48 @@
+//! The end of a worker's sessions, spread over the window of a drain.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::slots::{Condemned, Slots};
+use crate::worker::Worker;
+
+/// Progress of a drain through the slots.
+#[derive(Clone, Copy)]
+pub(crate) struct Draining {
+    next: u32,
+    until: Instant,
+}
+
+impl Worker {
+    /// Closes a part of the sessions each tick, so that they are spread over the window.
+    pub(crate) fn drain(&self, slots: &mut Slots) {
+        let window = match self.node().drain.load(Ordering::Acquire) {
+            0 => return,
+            millis => Duration::from_millis(millis - 1),
+        };
+        let now = Instant::now();
+        let Draining { mut next, until } = self.draining.get().unwrap_or(Draining {
+            next: 0,
+            until: now + window,
+        });
+        let left = until.saturating_duration_since(now);
+        let capacity = slots.capacity();
+        let end = match u128::from(capacity) * window.saturating_sub(left).as_nanos() {
+            _ if left.is_zero() => capacity,
+            // The first at once: a lone session does not wait for the window.
+            share => u32::try_from(share / window.as_nanos().max(1) + 1).unwrap_or(capacity),
+        };
+        let end = end.min(capacity);
+        let open = (next..end).filter_map(|slot| slots.occupant(slot));
+        for member in open
+            .filter(|member| !slots.is_closing(*member))
+            .collect::<Vec<_>>()
+        {
+            slots.condemn(member, Condemned::Drain);
+        }
+        // Once the window is over every slot is looked at again: handshakes that were under way
+        // have taken seats before the cursor.
+        next = if left.is_zero() { 0 } else { end.max(next) };
+        self.draining.set(Some(Draining { next, until }));
+    }
+}
