@@ -16,6 +16,7 @@ mod panics;
 mod sessions;
 mod support;
 mod upstream_consumers;
+mod upstream_daphne;
 mod upstream_routing;
 mod upstream_security;
 mod upstream_table;

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 const TABLE: &str = include_str!("../../../docs/UPSTREAM-TESTS.md");
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("upstream_consumers.rs"),
+    include_str!("upstream_daphne.rs"),
     include_str!("upstream_routing.rs"),
     include_str!("upstream_security.rs"),
     include_str!("upstream_testing.rs"),
