@@ -37,6 +37,7 @@ mod slots;
 mod socket;
 mod subscriptions;
 mod supervise;
+mod tally;
 mod wheel;
 mod worker;
 

@@ -18,12 +18,15 @@ use crate::fd;
 use crate::mail::Mail;
 use crate::outbox::Outbox;
 use crate::outlet::{Delivering, Outlet, tell};
+use crate::tally::Tally;
 
 /// The session cannot be written to directly: what is for it goes to its outbox.
 const BLOCKED: u32 = 1;
 /// What waits for a session is copied up to this size, in bytes, and shared beyond it: so what an
 /// outbox counts is what it keeps in memory, within a factor of two.
 pub(crate) const COPIED: usize = 4096;
+/// The largest control frame of a server: two bytes of head, 125 of payload.
+const CONTROL: usize = 127;
 /// The last generation of a slot; the slot is retired after it, so that no id is ever reused.
 const LAST_GENERATION: u32 = (u32::MAX >> 1) - 1;
 
@@ -107,25 +110,6 @@ impl Seat {
 pub(crate) struct Bounds {
     pub(crate) bytes: usize,
     pub(crate) frames: usize,
-}
-
-/// What a run of sends did, added to the counters at its end.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Tally {
-    /// Calls of send.
-    pub(crate) sends: u64,
-    /// Frames taken by a socket or an outbox.
-    pub(crate) delivered: u64,
-    /// Bytes of them.
-    pub(crate) bytes: u64,
-    /// Frames for sessions that were already condemned.
-    pub(crate) refused: u64,
-    /// Sessions condemned for reading too slowly.
-    pub(crate) slow: u64,
-    /// Events handed to programs and actors.
-    pub(crate) posted: u64,
-    /// Events that an actor's mailbox had no room for.
-    pub(crate) mailbox_full: u64,
 }
 
 /// The table.
@@ -385,9 +369,11 @@ impl Slots {
         } else {
             outbox.push(rest, count, bytes);
         }
-        // What waits alone is always taken: one message may be as large as the whole bound.
+        // What waits alone is always taken: one message may be as large as the whole bound. A ping or
+        // a close behind it is no reason to cut its session.
+        let control = count == 0 && bytes <= CONTROL;
         let over = !first
-            && (outbox.bytes() > bounds.bytes
+            && ((!control && outbox.bytes() > bounds.bytes)
                 || outbox.frames().max(outbox.runs()) > bounds.frames);
         self.tally.delivered += u64::from(count);
         self.tally.bytes += bytes as u64;

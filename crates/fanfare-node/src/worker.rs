@@ -19,8 +19,9 @@ use crate::node::Shared;
 use crate::outlet::Outlet;
 use crate::registry::Registry;
 use crate::roster::Roster;
-use crate::slots::{Bounds, Member, Seat, Slots, Tally};
+use crate::slots::{Bounds, Member, Seat, Slots};
 use crate::supervise::supervise;
+use crate::tally::Tally;
 use crate::wheel::Wheel;
 
 /// The largest read of one turn, in bytes.

@@ -343,3 +343,19 @@ fn plans_that_come_and_go_leave_no_lanes_behind() {
         .map(|group| group.lanes.len());
     assert_eq!(lanes.sum::<usize>(), 2);
 }
+
+#[test]
+fn a_control_frame_behind_one_large_message_does_not_cut_its_session() {
+    let mut hall = Hall::new();
+    let client = hall.open(0);
+    let large = bytes::Bytes::from(vec![0; 2 << 20]);
+    let ping = bytes::Bytes::from_static(&[0x89, 0]);
+    hall.slots.send(client.member, &large, 1);
+    let waits = |hall: &Hall| hall.slots.seat(client.member).unwrap().outbox.is_some();
+    assert!(waits(&hall), "more than a socket takes at once");
+    hall.slots.send(client.member, &ping, 0);
+    assert_eq!(hall.slots.seat(client.member).unwrap().condemned, None);
+    hall.slots.send(client.member, &large, 1);
+    let condemned = &hall.slots.seat(client.member).unwrap().condemned;
+    assert_eq!(*condemned, Some(crate::slots::Condemned::Slow));
+}
