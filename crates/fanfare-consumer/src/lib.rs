@@ -18,6 +18,7 @@ mod request;
 mod route;
 mod run;
 mod session;
+pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod user;

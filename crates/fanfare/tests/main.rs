@@ -17,6 +17,7 @@ mod sessions;
 mod support;
 mod upstream_consumers;
 mod upstream_daphne;
+mod upstream_http;
 mod upstream_routing;
 mod upstream_security;
 mod upstream_table;

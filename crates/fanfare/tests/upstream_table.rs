@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 const TABLE: &str = include_str!("../../../docs/UPSTREAM-TESTS.md");
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     include_str!("upstream_consumers.rs"),
     include_str!("upstream_daphne.rs"),
+    include_str!("upstream_http.rs"),
     include_str!("upstream_routing.rs"),
     include_str!("upstream_security.rs"),
     include_str!("upstream_testing.rs"),

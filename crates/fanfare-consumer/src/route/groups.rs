@@ -2,7 +2,8 @@
 
 use fanfare_protocol::{GroupName, NameError};
 
-use super::path::{Part, TemplateError, parts};
+use super::path::{TemplateError, parts};
+use crate::template::Part;
 
 /// What the groups of Fanfare's own start with: everybody's and each user's.
 const RESERVED: &str = "fanfare.";

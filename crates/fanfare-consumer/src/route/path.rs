@@ -2,6 +2,8 @@
 
 use regex_lite::Regex;
 
+use crate::template::{self, Part, SyntaxError};
+
 /// How many parameters actix-web takes in one path.
 const MOST: usize = 16;
 
@@ -42,16 +44,6 @@ pub(super) enum TemplateError {
     PatternInGroup { group: String, name: String },
     #[error("the group {group:?}: names that start with \"fanfare.\" are Fanfare's own")]
     Reserved { group: String },
-}
-
-/// A piece of a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
-    Literal(String),
-    Parameter {
-        name: String,
-        pattern: Option<String>,
-    },
 }
 
 impl Path {
@@ -120,7 +112,7 @@ fn expression<'p>(name: &str, given: Option<&'p str>) -> Result<&'p str, Templat
         _ => {}
     }
     let name = name.to_owned();
-    if is_name(pattern) {
+    if template::is_name(pattern) {
         let kind = pattern.to_owned();
         return Err(TemplateError::Kind { name, kind });
     }
@@ -134,60 +126,25 @@ fn expression<'p>(name: &str, given: Option<&'p str>) -> Result<&'p str, Templat
     }
 }
 
-/// The pieces of a template. A pattern may have balanced braces, as in actix-web.
+/// The pieces of a template.
 pub(super) fn parts(template: &str) -> Result<Vec<Part>, TemplateError> {
     let unbalanced = || TemplateError::Unbalanced(template.to_owned());
-    let mut parts = Vec::new();
-    let mut rest = template;
-    while let Some((literal, after)) = rest.split_once('{') {
-        if literal.contains('}') {
-            return Err(unbalanced());
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.to_owned()));
-        }
-        let (inside, following) = closing_brace(after)
-            .and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)))
-            .ok_or_else(unbalanced)?;
-        let (name, pattern) = match inside.split_once(':') {
-            Some((name, pattern)) => (name, Some(pattern.to_owned())),
-            None => (inside, None),
-        };
-        if !is_name(name) {
-            return Err(TemplateError::ParameterName(name.to_owned()));
-        }
-        let name = name.to_owned();
-        parts.push(Part::Parameter { name, pattern });
-        rest = following;
-    }
-    if rest.contains('}') {
+    let parts = template::parts(template).map_err(|error| match error {
+        SyntaxError::Unbalanced => unbalanced(),
+        SyntaxError::Name(name) => TemplateError::ParameterName(name),
+    })?;
+    // actix-web counts braces in patterns, the escaped ones too.
+    let miscounted = |part: &Part| match part {
+        Part::Literal(_) | Part::Parameter { pattern: None, .. } => false,
+        Part::Parameter {
+            pattern: Some(pattern),
+            ..
+        } => pattern.contains("\\{") || pattern.contains("\\}"),
+    };
+    if parts.iter().any(miscounted) {
         return Err(unbalanced());
     }
-    if !rest.is_empty() {
-        parts.push(Part::Literal(rest.to_owned()));
-    }
     Ok(parts)
-}
-
-/// Where the `}` stands that closes a parameter.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    text.bytes().position(|byte| {
-        match byte {
-            b'{' => depth += 1,
-            b'}' if depth == 0 => return true,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        false
-    })
-}
-
-fn is_name(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    bytes.next().is_some_and(starts)
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]

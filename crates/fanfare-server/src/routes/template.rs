@@ -1,5 +1,6 @@
 //! Path templates and the group names made from what they match.
 
+use fanfare_consumer::template::{self, Part, SyntaxError};
 use fanfare_protocol::{GroupName, NameError};
 use regex_lite::Regex;
 
@@ -53,15 +54,6 @@ pub(crate) struct Parameters(Vec<(String, String)>);
 /// The name of a group with `{parameters}` of the path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GroupTemplate(Vec<Part>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Literal(String),
-    Parameter {
-        name: String,
-        pattern: Option<String>,
-    },
-}
 
 impl PathTemplate {
     pub(crate) fn parse(template: &str) -> Result<Self, TemplateError> {
@@ -174,66 +166,13 @@ fn without_final_slash(path: &str) -> &str {
 }
 
 fn parts(template: &str) -> Result<Vec<Part>, TemplateError> {
-    let unbalanced = || TemplateError::Unbalanced(template.into());
-    let mut parts = Vec::new();
-    let mut rest = template;
-    while let Some((literal, after)) = rest.split_once('{') {
-        if literal.contains('}') {
-            return Err(unbalanced());
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
-        }
-        let end = closing_brace(after).ok_or_else(unbalanced)?;
-        let (inside, following) = after.split_at(end);
-        let (name, pattern) = match inside.split_once(':') {
-            Some((name, pattern)) => (name, Some(pattern.to_owned())),
-            None => (inside, None),
-        };
-        if !is_parameter_name(name) {
-            return Err(TemplateError::ParameterName {
-                template: template.into(),
-                name: name.into(),
-            });
-        }
-        parts.push(Part::Parameter {
-            name: name.into(),
-            pattern,
-        });
-        rest = following.strip_prefix('}').unwrap_or(following);
-    }
-    if rest.contains('}') {
-        return Err(unbalanced());
-    }
-    if !rest.is_empty() {
-        parts.push(Part::Literal(rest.into()));
-    }
-    Ok(parts)
-}
-
-/// Where the `}` stands that closes a parameter; patterns may have balanced or escaped ones.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut escaped = false;
-    for (index, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'{' => depth += 1,
-            b'}' if depth == 0 => return Some(index),
-            b'}' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn is_parameter_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    let starts = bytes
-        .next()
-        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    starts && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    template::parts(template).map_err(|error| match error {
+        SyntaxError::Unbalanced => TemplateError::Unbalanced(template.into()),
+        SyntaxError::Name(name) => TemplateError::ParameterName {
+            template: template.into(),
+            name,
+        },
+    })
 }
 
 #[cfg(test)]

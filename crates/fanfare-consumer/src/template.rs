@@ -1,0 +1,103 @@
+//! Templates of paths and of group names: text with `{name}` and `{name:pattern}` in it.
+//!
+//! The syntax alone, which routes in Rust and in the server's configuration share. What a pattern
+//! may be, and what a parameter matches without one, is theirs to say.
+
+/// A piece of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Stands for itself.
+    Literal(String),
+    /// `{name}` or `{name:pattern}`.
+    Parameter {
+        /// A letter or `_`, then letters, digits or `_`.
+        name: String,
+        /// As it stands there, not looked at.
+        pattern: Option<String>,
+    },
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SyntaxError {
+    /// A `{` without its `}`, or the reverse.
+    #[error("a brace is unbalanced")]
+    Unbalanced,
+    /// A parameter with this name.
+    #[error("the parameter {0:?} must be a letter or _, then letters, digits or _")]
+    Name(String),
+}
+
+/// The pieces of a template. A pattern may have balanced or escaped braces.
+///
+/// ```
+/// use fanfare_consumer::template::{Part, parts};
+///
+/// let room = parts("chat_{room}").unwrap();
+/// assert_eq!(room.len(), 2);
+/// assert_eq!(room[0], Part::Literal("chat_".to_owned()));
+/// ```
+///
+/// # Errors
+/// [`SyntaxError`].
+pub fn parts(template: &str) -> Result<Vec<Part>, SyntaxError> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((literal, after)) = rest.split_once('{') {
+        if literal.contains('}') {
+            return Err(SyntaxError::Unbalanced);
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.to_owned()));
+        }
+        let (inside, following) = closing_brace(after)
+            .and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)))
+            .ok_or(SyntaxError::Unbalanced)?;
+        parts.push(parameter(inside)?);
+        rest = following;
+    }
+    if rest.contains('}') {
+        return Err(SyntaxError::Unbalanced);
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest.to_owned()));
+    }
+    Ok(parts)
+}
+
+fn parameter(inside: &str) -> Result<Part, SyntaxError> {
+    let (name, pattern) = match inside.split_once(':') {
+        Some((name, pattern)) => (name, Some(pattern.to_owned())),
+        None => (inside, None),
+    };
+    let name = name.to_owned();
+    if is_name(&name) {
+        Ok(Part::Parameter { name, pattern })
+    } else {
+        Err(SyntaxError::Name(name))
+    }
+}
+
+/// Where the `}` stands that closes a parameter.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'{' => depth += 1,
+            b'}' if depth == 0 => return true,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        false
+    })
+}
+
+pub(crate) fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    bytes.next().is_some_and(starts)
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
