@@ -1,12 +1,14 @@
 //! The codecs of the hot path: what one frame, one event, one delivery plan costs.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fanfare_protocol::envelope::Envelope;
 use fanfare_protocol::frame::{self, Decoder, FrameLimits, Opcode};
-use fanfare_protocol::{DeliverTable, Event, Plan as _, json};
+use fanfare_protocol::serializer::{Notation, Recipients};
+use fanfare_protocol::{DeliverTable, Event, Plan as _, Serializer, json};
 
 const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
                     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -105,5 +107,31 @@ fn events(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decode, encode, events);
+/// Messages of the core format, as they are in Redis.
+fn serializers(criterion: &mut Criterion) {
+    const NAME: &str = "specific.0123456789abcdef0123456789abcdef!0123456789abcdef0123456789abcdef";
+    let keys = ["a key".to_owned()];
+    let expiry = Duration::from_secs(60);
+    let envelope = Envelope::new(chat());
+    for (name, notation, keys) in [
+        ("msgpack", Notation::Msgpack, &[][..]),
+        ("json", Notation::Json, &[]),
+        ("msgpack_encrypted", Notation::Msgpack, &keys),
+    ] {
+        let serializer = Serializer::core(notation, keys, 12, expiry);
+        let write = || {
+            let draft = serializer.draft(black_box(&envelope))?;
+            serializer.finish(&draft, Recipients::Many(&[NAME]), false)
+        };
+        criterion.bench_function(&format!("serializer/write_{name}"), |bencher| {
+            bencher.iter(write);
+        });
+        let wire = write().unwrap_or_default();
+        criterion.bench_function(&format!("serializer/read_{name}"), |bencher| {
+            bencher.iter(|| serializer.read(black_box(&wire)));
+        });
+    }
+}
+
+criterion_group!(benches, decode, encode, events, serializers);
 criterion_main!(benches);

@@ -1,17 +1,29 @@
 //! The product as its users meet it: real processes, real sockets, a real Redis, real Python, a
 //! real browser. What a single crate can show by itself is tested there, not here.
 
+mod agreement;
+mod browser;
 mod cli;
 mod cluster;
+mod core_faults;
 mod delivery;
+mod django;
 mod docs;
 mod drain;
+mod flush;
+mod format;
 mod frames;
 mod handshake;
+mod matrix;
+mod notation;
 mod page;
+mod properties;
 mod python;
 mod redis_faults;
+mod refusals;
+mod sentinel;
 mod slow_clients;
 mod storm;
 mod support;
 mod topology;
+mod variants;

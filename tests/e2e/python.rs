@@ -1,4 +1,4 @@
-//! Unmodified Python on the same Redis: `channels_redis.pubsub.RedisPubSubChannelLayer`.
+//! What Python says and should not, or what only Python can say: `matrix` has all the rest.
 
 use anyhow::Result;
 use fanfare_rig::{Cluster, ClusterOptions, PythonLayer, RedisServer};
@@ -6,10 +6,9 @@ use serde_json::json;
 
 use crate::support::{GROUP_ROUTE, said, say, subscribed};
 
-async fn cluster(nodes: usize) -> Result<(RedisServer, Cluster, PythonLayer)> {
+async fn cluster() -> Result<(RedisServer, Cluster, PythonLayer)> {
     let redis = RedisServer::start()?;
     let cluster = ClusterOptions::new()
-        .nodes(nodes)
         .redis(&redis.url())
         .config(GROUP_ROUTE);
     let cluster = cluster.start().await?;
@@ -18,59 +17,8 @@ async fn cluster(nodes: usize) -> Result<(RedisServer, Cluster, PythonLayer)> {
 }
 
 #[tokio::test]
-async fn a_python_group_send_reaches_the_sockets_of_every_node() -> Result<()> {
-    let (_redis, cluster, mut python) = cluster(2).await?;
-    let mut here = cluster[0].connect("/g/red").await?;
-    let mut there = cluster[1].connect("/g/red").await?;
-    let mut other = cluster[1].connect("/g/blue").await?;
-    python.group_send("red", &say("from Python")).await?;
-    python.group_send("blue", &say("last")).await?;
-    assert_eq!(here.text().await?, said("from Python"));
-    assert_eq!(there.text().await?, said("from Python"));
-    assert_eq!(other.text().await?, said("last"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_python_send_reaches_one_socket() -> Result<()> {
-    let (_redis, cluster, mut python) = cluster(2).await?;
-    let mut one = cluster[1].connect("/g/red").await?;
-    let mut other = cluster[1].connect("/g/red").await?;
-    python.send(one.channel(), &say("for one")).await?;
-    python.group_send("red", &say("for all")).await?;
-    assert_eq!(one.text().await?, said("for one"));
-    assert_eq!(one.text().await?, said("for all"));
-    assert_eq!(other.text().await?, said("for all"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_python_group_send_reaches_everyone_and_one_user() -> Result<()> {
-    let (_redis, cluster, mut python) = cluster(2).await?;
-    let mut ann = cluster[0].connect("/g/red?user=ann").await?;
-    let mut also = cluster[1].connect("/g/blue?user=ann").await?;
-    let mut dot = cluster[1].connect("/g/blue?user=a.b").await?;
-    python
-        .group_send("fanfare.user.ann", &say("for ann"))
-        .await?;
-    python
-        .group_send("fanfare.user.a.2eb", &say("for a.b"))
-        .await?;
-    python
-        .group_send("fanfare.all", &say("for everyone"))
-        .await?;
-    for socket in [&mut ann, &mut also] {
-        assert_eq!(socket.text().await?, said("for ann"));
-        assert_eq!(socket.text().await?, said("for everyone"));
-    }
-    assert_eq!(dot.text().await?, said("for a.b"));
-    assert_eq!(dot.text().await?, said("for everyone"));
-    Ok(())
-}
-
-#[tokio::test]
 async fn what_a_socket_says_reaches_a_python_receive() -> Result<()> {
-    let (redis, cluster, mut python) = cluster(1).await?;
+    let (redis, cluster, mut python) = cluster().await?;
     let channel = python.join("red").await?;
     let mut socket = cluster[0].connect("/g/red").await?;
     // Python does not wait for Redis to acknowledge its SUBSCRIBE.
@@ -98,7 +46,7 @@ async fn what_a_socket_says_reaches_a_python_receive() -> Result<()> {
 
 #[tokio::test]
 async fn values_that_json_lacks_arrive_as_the_documented_ones() -> Result<()> {
-    let (_redis, cluster, mut python) = cluster(1).await?;
+    let (_redis, cluster, mut python) = cluster().await?;
     let mut socket = cluster[0].connect("/g/red").await?;
     let event = r"{'type': 'say', 'nan': nan, 'inf': [inf, -inf], 'raw': b'\x00\xff', 'big': 2**64 - 1, 'pair': (1, 'ü'), 'none': None}";
     python.group_send_python("red", event).await?;
@@ -109,7 +57,7 @@ async fn values_that_json_lacks_arrive_as_the_documented_ones() -> Result<()> {
 
 #[tokio::test]
 async fn what_python_should_not_have_sent_harms_nobody() -> Result<()> {
-    let (_redis, cluster, mut python) = cluster(1).await?;
+    let (_redis, cluster, mut python) = cluster().await?;
     let mut socket = cluster[0].connect("/g/red").await?;
     for event in [
         "[1, 2]",

@@ -32,6 +32,14 @@ impl Cores {
         self.server == self.loader
     }
 
+    /// Puts this thread, and what it starts from now on, on the loader's core.
+    ///
+    /// # Errors
+    /// The affinity cannot be set.
+    pub(crate) fn enter_loader(self) -> anyhow::Result<()> {
+        pin(self.loader)
+    }
+
     /// Runs `spawn` on the server's core, so that the child inherits it, and returns to the
     /// loader's.
     ///

@@ -1,12 +1,13 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::affinity::Cores;
+use crate::channels::{self, Line};
 use crate::scenario::{Bench, Named, Scenario, Servers};
 use crate::server::{Program, beside};
 
@@ -80,6 +81,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// A node among Python processes on channels_redis: what their producers pay, what it takes in.
+    Channels {
+        #[command(flatten)]
+        options: ChannelsOptions,
+    },
     /// User-space time of one delivery.
     UserTime {
         /// Sessions of the group.
@@ -117,6 +123,79 @@ pub(crate) struct Options {
     /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What the measurements with Python take.
+#[derive(Debug, Args)]
+pub(crate) struct ChannelsOptions {
+    /// Only this line; may be repeated.
+    #[arg(long = "line", value_enum)]
+    lines: Vec<Line>,
+    /// The server's binary; by default `fanfare` beside this program.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// A Python with channels_redis; by default that of `cargo xtask setup`.
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Pairs of runs.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=50))]
+    pairs: u64,
+    /// Sessions on three nodes, and as many members in Python.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(3..=15_000))]
+    sessions: u64,
+    /// Events of one run to the sessions.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    sends: u64,
+    /// Events that wait for one run of intake; more would not fit into the node's inbox at once.
+    #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u64).range(2..=60_000))]
+    events: u64,
+    /// One pair of a tenth of the size, however busy the machine is: whether it works.
+    #[arg(long)]
+    quick: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ChannelsOptions {
+    /// What to measure.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        match self.lines.as_slice() {
+            [] => Line::ALL.to_vec(),
+            some => some.to_vec(),
+        }
+    }
+
+    /// What to measure with.
+    ///
+    /// # Errors
+    /// The cores or the server's path cannot be found.
+    pub(crate) fn bench(&self) -> anyhow::Result<channels::Bench> {
+        let size = |full: u64| if self.quick { (full / 10).max(3) } else { full } as usize;
+        Ok(channels::Bench {
+            cores: Cores::choose()?,
+            server: match &self.server {
+                Some(path) => path.clone(),
+                None => beside("fanfare")?,
+            },
+            python: match &self.python {
+                Some(path) => path.clone(),
+                None => project().join(".venv/bin/python"),
+            },
+            scripts: project().join("benches/python"),
+            pairs: if self.quick { 1 } else { self.pairs as usize },
+            sessions: size(self.sessions),
+            sends: size(self.sends),
+            events: size(self.events),
+            quick: self.quick,
+        })
+    }
+}
+
+/// The project that this program was built from.
+fn project() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,11 +243,11 @@ impl Options {
 }
 
 impl Command {
-    /// The scenarios to measure with their names; none for the limit.
+    /// The scenarios to measure with their names; none for the limit and for `channels`.
     pub(crate) fn scenarios(&self) -> Vec<(String, Scenario)> {
         let one = |name: &str, scenario| vec![(name.to_owned(), scenario)];
         match *self {
-            Self::Limit { .. } => Vec::new(),
+            Self::Limit { .. } | Self::Channels { .. } => Vec::new(),
             Self::Compare { ref scenarios, .. } if scenarios.is_empty() => table(&Named::ALL),
             Self::Compare { ref scenarios, .. } => table(scenarios),
             Self::Consumers { .. } => table(&Named::CONSUMERS),

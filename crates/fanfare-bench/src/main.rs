@@ -9,6 +9,7 @@
 //! product can change what it is measured with.
 
 mod affinity;
+mod channels;
 mod cli;
 mod handshake;
 mod limit;
@@ -26,7 +27,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use cli::{Cli, Command, Options};
+use cli::{ChannelsOptions, Cli, Command, Options};
 use proc::machine::Machine;
 use report::Report;
 
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     raise_descriptor_limit()?;
     match &command {
         Command::Limit { bind, coalesce } => limit::serve(*bind, *coalesce),
+        Command::Channels { options } => measure_channels(options),
         Command::Compare { options, .. }
         | Command::Consumers { options }
         | Command::FanOut { options, .. }
@@ -68,12 +70,32 @@ fn measure(command: &Command, options: &Options) -> anyhow::Result<()> {
             .as_ref()
             .map_or_else(|| "limit".to_owned(), |all| all.fanfare.to_string()),
         pairs: bench.pairs,
-        seconds: bench.time.as_secs_f64(),
+        seconds: Some(bench.time.as_secs_f64()),
         outcomes,
     };
+    print(&report, options.json)
+}
+
+fn measure_channels(options: &ChannelsOptions) -> anyhow::Result<()> {
+    let bench = options.bench()?;
+    let measure = |line| channels::measure(line, &bench).with_context(|| format!("{line:?}"));
+    let outcomes: anyhow::Result<Vec<_>> = options.lines().into_iter().map(measure).collect();
+    let report = Report {
+        machine: Machine::describe(),
+        server_core: bench.cores.server,
+        loader_core: bench.cores.loader,
+        server: "fanfare".to_owned(),
+        pairs: bench.pairs,
+        seconds: None,
+        outcomes: outcomes?,
+    };
+    print(&report, options.json)
+}
+
+fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    if options.json {
-        serde_json::to_writer_pretty(&mut stdout, &report)?;
+    if json {
+        serde_json::to_writer_pretty(&mut stdout, report)?;
         writeln!(stdout)?;
     } else {
         write!(stdout, "{report}")?;

@@ -32,6 +32,13 @@ const SETTINGS: [&str; 7] = [
 pub(crate) enum Program {
     /// The product, at this path.
     Fanfare(PathBuf),
+    /// The product as a member of a cluster.
+    Member {
+        /// Its path.
+        path: PathBuf,
+        /// Settings that come after the ones that all have.
+        settings: Vec<String>,
+    },
     /// The server of the consumers, at this path; it has the settings in itself.
     Consumers(PathBuf),
     /// The limit, in this executable.
@@ -52,19 +59,8 @@ impl Program {
 
     fn command(&self) -> anyhow::Result<Command> {
         match self {
-            Self::Fanfare(path) => {
-                let mut command = built(path, "fanfare-server")?;
-                command.arg("serve");
-                for setting in SETTINGS {
-                    command.args(["--set", setting]);
-                }
-                for (name, _) in std::env::vars_os() {
-                    if name.to_string_lossy().starts_with("FANFARE__") {
-                        command.env_remove(name);
-                    }
-                }
-                Ok(command)
-            }
+            Self::Fanfare(path) => fanfare(path, &[]),
+            Self::Member { path, settings } => fanfare(path, settings),
             Self::Consumers(path) => built(path, "fanfare-benches"),
             Self::Limit { coalesce } => {
                 let mut command = Command::new(own_path()?);
@@ -81,7 +77,7 @@ impl Program {
 impl fmt::Display for Program {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::Fanfare(_) => "fanfare",
+            Self::Fanfare(_) | Self::Member { .. } => "fanfare",
             Self::Consumers(_) => "consumers",
             Self::Limit { coalesce: false } => "limit",
             Self::Limit { coalesce: true } => "limit --coalesce",
@@ -95,6 +91,21 @@ impl fmt::Display for Program {
 /// This program does not know its own path.
 pub(crate) fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(own_path()?.with_file_name(name))
+}
+
+/// The product with [`SETTINGS`] and more, of which the last one of a key counts.
+fn fanfare(path: &Path, more: &[String]) -> anyhow::Result<Command> {
+    let mut command = built(path, "fanfare-server")?;
+    command.arg("serve");
+    for setting in SETTINGS.into_iter().chain(more.iter().map(String::as_str)) {
+        command.args(["--set", setting]);
+    }
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FANFARE__") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
 }
 
 /// The program of a package that has been built to this path.

@@ -29,9 +29,15 @@ pub use client::{Client, NetworkError, TrustedProxies, client, peer};
 pub use cluster::{
     Cluster, ClusterError, ClusterOptions, GroupError, Layer, SendError, blocking, cluster_of,
 };
+#[cfg(feature = "redis")]
+pub use cluster::{CoreFormat, RedisFormat, RedisLayer};
 pub use consumer::{Consumer, Frames, Unknown};
 pub use failure::{Failure, Outcome};
+#[cfg(feature = "redis")]
+pub use fanfare_node::Members;
 pub use fanfare_protocol::CloseCode;
+#[cfg(feature = "redis")]
+pub use fanfare_protocol::serializer::Notation;
 pub use frame::Frame;
 pub use handshake::{Handshake, HandshakeError, Offer, Ours, Takeover, node_of};
 pub use json::{Json, JsonConsumer};

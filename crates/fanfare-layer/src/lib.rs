@@ -15,7 +15,7 @@ pub mod redis;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fanfare_protocol::{ChannelName, Envelope, Target};
+use fanfare_protocol::{ChannelName, Envelope, GroupName, SerializeError, Target};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::sync::{oneshot, watch};
@@ -35,13 +35,44 @@ pub struct Delivery {
     pub arrived: Instant,
 }
 
-/// Where the deliveries of a node go: its directory.
+/// What a node asks its layer to bring.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subscription {
+    /// The events of a group that has members on this node.
+    Group(GroupName),
+    /// The messages of a normal channel that is received from on this node.
+    Channel(ChannelName),
+    /// The events of a group for one session, which is in the group under its own name. Only for
+    /// a layer that keeps memberships where others can take them back.
+    Member {
+        /// The group.
+        group: GroupName,
+        /// The session.
+        channel: ChannelName,
+    },
+}
+
+/// How a session of this node stands to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// There is no such session (any more).
+    Gone,
+    /// The session has joined the group on this node.
+    Member,
+    /// The session is there and has not joined the group on this node.
+    Guest,
+}
+
+/// The node's side of a layer: its directory.
 pub trait Sink: Send + Sync + 'static {
     /// Hands a delivery to every worker that has members, in one order per target, or to none.
     ///
     /// # Errors
     /// [`Undelivered`]; nothing was handed over then.
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
+
+    /// How sessions of this node stand to groups, one answer for each pair, in order.
+    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>>;
 }
 
 /// Why a sink did not take a delivery.
@@ -72,12 +103,15 @@ pub enum PublishError {
     /// The layer is closed: the node is shutting down.
     #[error("the layer is closed")]
     Closed,
-    /// Too many messages wait in the queue of a normal channel already; nothing was sent.
+    /// As many messages as may wait for this channel already; nothing was sent.
     #[error("channel {channel} is full: its messages are not received as fast as they are sent")]
     ChannelFull {
         /// Whose queue it is.
         channel: ChannelName,
     },
+    /// The layer's serializer has no notation for a value in the event; nothing was sent.
+    #[error(transparent)]
+    Unserializable(#[from] SerializeError),
 }
 
 /// Why a subscription is not in place.
@@ -138,13 +172,23 @@ pub trait ChannelLayer: Send + Sync + 'static {
     /// Publishes to a target. Never blocks, and keeps the order of calls per target.
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish;
 
-    /// Subscribes this node to groups and normal channels; resolves when every one is acknowledged.
+    /// Subscribes this node; resolves when every subscription is acknowledged.
     /// What is wanted is noted at the call, so the order of calls counts. After a lost connection
     /// the layer resubscribes by itself. The channels of this node's sessions need no subscription.
-    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>>;
+    fn subscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>>;
 
     /// Takes subscriptions back; noted at the call too.
-    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>>;
+    fn unsubscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>>;
+
+    /// Says that a receiver waits for one message of a normal channel that is subscribed. A layer
+    /// whose channels are shared between processes fetches one then; to others it says nothing.
+    fn pull(&self, _channel: &ChannelName) {}
 
     /// What arrives for this node, in batches. Every stream of a layer drains the same bounded
     /// queue, so a reader that died is followed by another without a loss. Pending forever on a

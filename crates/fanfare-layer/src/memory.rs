@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     ChannelLayer, Delivery, Full, LayerMetrics, Publish, PublishError, Sink, State, Status,
-    SubscribeError, Undelivered,
+    SubscribeError, Subscription, Undelivered,
 };
 
 /// A layer of one process. What is published goes into the sink on the publisher's thread; the
@@ -86,7 +86,7 @@ impl ChannelLayer for MemoryLayer {
         })
     }
 
-    fn subscribe(&self, _targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn subscribe(&self, _: Vec<Subscription>) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let closed = self.entrance.closed.load(Ordering::Acquire);
         let answer = if closed {
             Err(SubscribeError("it is closed".into()))
@@ -96,7 +96,7 @@ impl ChannelLayer for MemoryLayer {
         future::ready(answer).boxed()
     }
 
-    fn unsubscribe(&self, _targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn unsubscribe(&self, _: Vec<Subscription>) -> BoxFuture<'static, Result<(), SubscribeError>> {
         future::ready(Ok(())).boxed()
     }
 

@@ -21,6 +21,10 @@ pub struct LayerMetrics {
     pub(crate) gaps: IntCounter,
     pub(crate) reconnects: IntCounter,
     pub(crate) subscriptions: IntGauge,
+    pub(crate) over_capacity: IntCounter,
+    pub(crate) lapsed: IntCounter,
+    pub(crate) cleaned: IntCounter,
+    pub(crate) restored: IntCounter,
 }
 
 /// Publishes that failed, by cause.
@@ -45,6 +49,8 @@ pub(crate) struct PublishFailures {
     pub(crate) abandoned: IntCounter,
     /// Not queued: too many messages of that channel wait.
     pub(crate) channel_full: IntCounter,
+    /// Not sent: the serializer has no notation for it.
+    pub(crate) unserializable: IntCounter,
 }
 
 /// Arrived messages that were dropped, by cause.
@@ -69,6 +75,14 @@ pub(crate) struct Drops {
     pub(crate) type_not_string: IntCounter,
     /// Came on a Redis channel that is no legal group or channel.
     pub(crate) bad_name: IntCounter,
+    /// None of our keys decrypts it.
+    pub(crate) undecryptable: IntCounter,
+    /// Older than messages may become.
+    pub(crate) expired: IntCounter,
+    /// Taken from a channel for a receiver that was gone by then, and Redis did not take it back.
+    pub(crate) unreturned: IntCounter,
+    /// Waited in Redis for this node when it left, or for a dead one.
+    pub(crate) closed: IntCounter,
 }
 
 impl LayerMetrics {
@@ -113,11 +127,27 @@ impl LayerMetrics {
             round_trip: registered(registry, Histogram::with_opts(round_trip)?)?,
             gaps: counter(
                 "fanfare_layer_gaps_total",
-                "Lost and restored subscriber connections; what was published meanwhile is missing",
+                "Lost and restored connections, where what was published meanwhile did not reach this node",
             )?,
             reconnects: counter(
                 "fanfare_layer_reconnects_total",
                 "Attempts to connect to a host again",
+            )?,
+            lapsed: counter(
+                "fanfare_layer_lapsed_total",
+                "Messages that no process took in time, removed from its channel by this node's sending",
+            )?,
+            over_capacity: counter(
+                "fanfare_layer_over_capacity_total",
+                "Copies of group events that a process did not get because its channel was full",
+            )?,
+            cleaned: counter(
+                "fanfare_layer_nodes_cleaned_total",
+                "Dead nodes whose memberships this node took out of the layer, per host",
+            )?,
+            restored: counter(
+                "fanfare_layer_memberships_lost_total",
+                "Times that a host had lost this node's memberships, which were added again",
             )?,
             subscriptions: gauge(
                 "fanfare_layer_subscriptions",
@@ -136,6 +166,7 @@ impl PublishFailures {
             closed: causes.with_label_values(&["closed"]),
             abandoned: causes.with_label_values(&["abandoned"]),
             channel_full: causes.with_label_values(&["channel_full"]),
+            unserializable: causes.with_label_values(&["unserializable"]),
         }
     }
 }
@@ -149,6 +180,10 @@ impl Drops {
             no_type: causes.with_label_values(&["no_type"]),
             type_not_string: causes.with_label_values(&["type_not_string"]),
             bad_name: causes.with_label_values(&["bad_name"]),
+            undecryptable: causes.with_label_values(&["undecryptable"]),
+            expired: causes.with_label_values(&["expired"]),
+            unreturned: causes.with_label_values(&["unreturned"]),
+            closed: causes.with_label_values(&["closed"]),
         }
     }
 }

@@ -2,16 +2,17 @@
 //!
 //! A message for a normal channel is for exactly one of its receivers, and may come before any of
 //! them: it waits in the channel's queue. The queue is this process's; a layer that spans processes
-//! is told by a subscription which channels are received from here.
+//! is told by a subscription which channels are received from here, and by a pull how many messages
+//! are waited for, so that processes can share a channel.
+
+mod receiver;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use fanfare_protocol::{ChannelName, Envelope, Target};
+use fanfare_protocol::{ChannelName, Envelope};
 use futures_util::FutureExt as _;
 use futures_util::future::{self, BoxFuture};
 use parking_lot::Mutex;
@@ -20,6 +21,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::{ChannelLayer, PublishError, SubscribeError};
+pub use receiver::Receiver;
 
 /// Bounds of a [`ChannelQueue`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +38,6 @@ pub struct QueueOptions {
 #[derive(Clone)]
 pub struct ChannelQueue {
     shared: Arc<Shared>,
-}
-
-/// One receiver of a channel. Every message goes to one receiver, in the order of their asking.
-/// Dropping it loses no message but the one that it took last.
-pub struct Receiver {
-    channel: ChannelName,
-    /// Signalled once for every message.
-    arrived: Arc<Notify>,
-    queue: Arc<Shared>,
-    layer: Arc<dyn ChannelLayer>,
 }
 
 /// The queue of a channel has no room for a message.
@@ -78,6 +70,11 @@ struct Lines {
 struct Line {
     waiting: VecDeque<Waiting>,
     receivers: usize,
+    /// Receivers that have found nothing and wait.
+    asking: usize,
+    /// Messages that the layer was asked for and has not brought. A wish is the line's and not the
+    /// receiver's: one that stops waiting leaves its wish to whoever waits next.
+    wished: usize,
     arrived: Arc<Notify>,
 }
 
@@ -132,6 +129,8 @@ impl ChannelQueue {
             shared.open_unread(&mut lines, channel)?;
         }
         let line = lines.by_name.entry(channel.clone()).or_default();
+        // Brought is brought, whether there is room for it or not.
+        line.wished = line.wished.saturating_sub(1);
         shared.expire(line);
         if line.waiting.len() >= shared.options.capacity {
             return Err(ChannelFull {
@@ -157,6 +156,13 @@ impl ChannelQueue {
         let (receiver, subscribed) = self.enter(channel, layer);
         subscribed.await?;
         Ok(receiver)
+    }
+
+    /// Whether somebody receives from a channel.
+    pub fn is_received(&self, channel: &ChannelName) -> bool {
+        let lines = self.shared.lines.lock();
+        let line = lines.by_name.get(channel);
+        line.is_some_and(|line| line.receivers > 0)
     }
 
     /// Ends every receiver, once it has taken what waits for it.
@@ -190,7 +196,7 @@ impl ChannelQueue {
         // reach the layer in the order in which they were counted.
         let subscribed = match receiver.subscription() {
             _ if lines.closed => future::ready(Err(SubscribeError("it is closed".into()))).boxed(),
-            Some(target) => receiver.layer.subscribe(vec![target]),
+            Some(subscription) => receiver.layer.subscribe(vec![subscription]),
             None => future::ready(Ok(())).boxed(),
         };
         drop(lines);
@@ -198,69 +204,7 @@ impl ChannelQueue {
     }
 }
 
-impl Receiver {
-    /// What it receives from.
-    pub fn channel(&self) -> &ChannelName {
-        &self.channel
-    }
-
-    /// The next message; waits for one. `None` once the queues are closed and nothing is left. May
-    /// be cancelled without loss.
-    pub async fn next(&mut self) -> Option<Arc<Envelope>> {
-        loop {
-            let mut arrived = pin!(self.arrived.notified());
-            // Before the look, so that what comes behind the look wakes it.
-            arrived.as_mut().enable();
-            if let Poll::Ready(next) = self.queue.take(&self.channel) {
-                return next;
-            }
-            arrived.await;
-        }
-    }
-
-    /// What the layer has to be told.
-    fn subscription(&self) -> Option<Target> {
-        let normal = !self.channel.as_str().contains('!');
-        normal.then(|| Target::Channel(self.channel.clone()))
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let mut lines = self.queue.lines.lock();
-        let Some(line) = lines.by_name.get_mut(&self.channel) else {
-            return;
-        };
-        line.receivers -= 1;
-        if line.receivers > 0 {
-            return;
-        }
-        if line.waiting.is_empty() {
-            lines.by_name.remove(&self.channel);
-        } else {
-            lines.unread += 1;
-        }
-        if let Some(target) = self.subscription() {
-            // Noted at the call; nobody waits for the acknowledgement.
-            drop(self.layer.unsubscribe(vec![target]));
-        }
-    }
-}
-
 impl Shared {
-    fn take(&self, channel: &ChannelName) -> Poll<Option<Arc<Envelope>>> {
-        let mut lines = self.lines.lock();
-        let next = lines.by_name.get_mut(channel).and_then(|line| {
-            self.expire(line);
-            line.waiting.pop_front()
-        });
-        match next {
-            Some(next) => Poll::Ready(Some(next.envelope)),
-            None if lines.closed => Poll::Ready(None),
-            None => Poll::Pending,
-        }
-    }
-
     /// Drops and counts what has waited for too long.
     fn expire(&self, line: &mut Line) {
         let old = |it: &Waiting| it.arrived.elapsed() >= self.options.expiry;
@@ -316,15 +260,6 @@ impl fmt::Debug for ChannelQueue {
             .field("channels", &lines.by_name.len())
             .field("unread", &lines.unread)
             .field("messages", &messages)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Receiver {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let channel = &self.channel;
-        out.debug_struct("Receiver")
-            .field("channel", channel)
             .finish_non_exhaustive()
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::Bytes;
 use fanfare_layer::{Publish, PublishError, State};
-use fanfare_protocol::{Envelope, Event, Value};
+use fanfare_protocol::{Envelope, Event, SerializeError, Value};
 use fanfare_rig::within;
 
+use crate::clusters::*;
 use crate::queues::*;
-use crate::support::{Cluster, SOON, group, numbered, numbers};
+use crate::support::{Cluster, SOON, group, numbered, numbers, subscription};
 
 async fn a_group_keeps_the_order_of_its_publishes(cluster: Cluster) -> Result<()> {
     let node = cluster.node().await?;
@@ -85,15 +86,34 @@ async fn an_envelope_arrives_as_it_was_published(cluster: Cluster) -> Result<()>
     };
     let event = Event::new("chat.message")
         .with("message", "gr\u{fc}\u{df}e")
-        .with("body", Bytes::from_static(b"\x00\xff"))
         .with("half", 0.5)
         .with("list", vec![Value::Nil, Value::Bool(true), Value::Int(-1)]);
+    let with_bytes = event.clone().with("body", Bytes::from_static(b"\x00\xff"));
+    let event = if cluster.is_json() {
+        // JSON has no bytes, which its publisher is told.
+        let refused = node.publish(&group("room"), with_bytes).await.unwrap_err();
+        let field = "body".into();
+        let reason = PublishError::Unserializable(SerializeError::Bytes { field });
+        assert_eq!(refused.downcast::<PublishError>()?, reason);
+        event
+    } else {
+        with_bytes
+    };
     let envelope = Envelope::excluding(event, vec![excluded]);
     node.layer
         .publish(group("room"), Arc::new(envelope.clone()))
         .confirmed()
         .await?;
     assert_eq!(*node.arrivals.first(1).await?[0].envelope, envelope);
+    Ok(())
+}
+
+async fn leaving_a_group_that_was_never_joined_is_no_error(cluster: Cluster) -> Result<()> {
+    let node = cluster.node().await?;
+    node.leave("never-joined").await?;
+    node.subscribe(&["room"]).await?;
+    node.publish(&group("room"), numbered(1)).await?;
+    assert_eq!(numbers(&node.arrivals.first(1).await?), [1]);
     Ok(())
 }
 
@@ -127,7 +147,7 @@ async fn a_closed_layer_publishes_what_it_took_and_refuses_the_rest(
         assert_eq!(publish.confirmed().await, Ok(()));
     }
     within(SOON, "the second close", node.layer.close()).await?;
-    let late = node.layer.subscribe(vec![group("room")]);
+    let late = node.layer.subscribe(vec![subscription("room")]);
     assert!(within(SOON, "the subscription", late).await?.is_err());
     assert_eq!(node.layer.status().borrow().state, State::Down);
     assert_eq!(
@@ -138,7 +158,7 @@ async fn a_closed_layer_publishes_what_it_took_and_refuses_the_rest(
 }
 
 macro_rules! conforms {
-    ($layer:ident, $cluster:expr, [$($behaviour:ident),+ $(,)?]) => {
+    ([$($behaviour:ident),+ $(,)?] $layer:ident $cluster:expr) => {
         mod $layer {
             use super::Cluster;
             $(
@@ -149,29 +169,65 @@ macro_rules! conforms {
             )+
         }
     };
-    ($($layer:ident = $cluster:expr;)+) => {
-        $(conforms!($layer, $cluster, [
+    (all: $($layer:ident = $cluster:expr;)+) => {
+        $(conforms!([
             a_group_keeps_the_order_of_its_publishes,
             a_full_layer_loses_nothing_and_keeps_the_order,
             a_channel_gets_what_is_sent_to_it,
             an_envelope_arrives_as_it_was_published,
+            leaving_a_group_that_was_never_joined_is_no_error,
             what_is_published_is_counted,
             a_closed_layer_publishes_what_it_took_and_refuses_the_rest,
             a_message_to_a_normal_channel_is_received,
             a_receiver_that_waits_already_gets_the_message,
+            a_message_waits_for_a_receiver_that_comes_later,
             a_full_channel_keeps_what_it_has_and_says_so,
             a_channel_of_this_node_alone_is_received_from,
             messages_of_a_channel_keep_their_order,
             an_old_message_is_dropped_and_counted,
             every_message_goes_to_one_of_the_receivers,
             a_receiver_that_goes_leaves_the_rest_to_the_others,
+            a_receive_that_is_given_up_loses_nothing,
             closed_queues_give_out_what_they_have_and_end,
-        ]);)+
+        ] $layer $cluster);)+
+    };
+    // One process has no second node, no connections and no stream; who of it is in which group is
+    // known to its directory and not to the memory layer.
+    (redis: $($layer:ident = $cluster:expr;)+) => {
+        mod between_nodes {
+            use super::*;
+            $(conforms!([
+                who_has_left_a_group_hears_no_more_of_it,
+                nodes_hear_the_groups_they_want_and_only_their_own_channels,
+                a_message_for_a_worker_elsewhere_is_received,
+                who_receives_from_a_channel_on_two_nodes_gets_what_the_format_promises,
+                a_lost_connection_changes_no_membership,
+                a_reader_that_dies_is_followed_by_another_without_a_loss,
+                publishers_on_many_threads_keep_each_their_own_order,
+                integers_beyond_64_bits_signed_are_read,
+                a_layer_that_is_dropped_leaves_no_connection,
+            ] $layer $cluster);)+
+        }
     };
 }
 
 conforms! {
+    all:
     memory = Cluster::memory();
-    one_redis = Cluster::redis(1)?;
-    three_redises = Cluster::redis(3)?;
+    pubsub = Cluster::pubsub(1)?;
+    pubsub_on_three_hosts = Cluster::pubsub(3)?;
+    pubsub_with_secret_json = Cluster::pubsub(1)?.secret_json();
+    core = Cluster::core(1)?;
+    core_on_three_hosts = Cluster::core(3)?;
+    core_with_secret_json = Cluster::core(1)?.secret_json();
+}
+
+conforms! {
+    redis:
+    pubsub = Cluster::pubsub(1)?;
+    pubsub_on_three_hosts = Cluster::pubsub(3)?;
+    pubsub_with_secret_json = Cluster::pubsub(1)?.secret_json();
+    core = Cluster::core(1)?;
+    core_on_three_hosts = Cluster::core(3)?;
+    core_with_secret_json = Cluster::core(1)?.secret_json();
 }

@@ -6,10 +6,24 @@
     reason = "a test fails by panicking, and clippy takes helpers for production code"
 )]
 
+mod clusters;
 mod conformance;
+mod core_faults;
+mod core_guests;
+mod core_intake;
+mod core_members;
+mod core_nodes;
+mod core_recovery;
+mod core_send;
+mod formats;
 mod liveness;
 mod outage;
 mod queues;
+mod sentinel;
+mod servers;
 mod support;
 mod transport;
+mod upstream_core;
+mod upstream_formats;
+mod upstream_table;
 mod wire;

@@ -1,21 +1,22 @@
 //! Layers to test, and what arrived from them.
 
+mod arrivals;
+mod cluster;
+pub(crate) mod zsets;
+
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use fanfare_layer::redis::{Host, PubSubOptions, pubsub};
-use fanfare_layer::{
-    ChannelFull, ChannelLayer, ChannelQueue, Delivery, Full, LayerMetrics, MemoryLayer,
-    QueueOptions, Receiver, Sink, State, Undelivered,
-};
-use fanfare_protocol::{ChannelName, Envelope, Event, GroupName, Naming, NodeId, Target};
-use fanfare_rig::{RedisServer, eventually, within};
+use fanfare_layer::redis::{RedisOptions, connect};
+use fanfare_layer::{ChannelLayer, Delivery, LayerMetrics, Receiver, State, Subscription};
+use fanfare_protocol::{Envelope, Event, GroupName, Naming, NodeId, Target};
+use fanfare_rig::{eventually, within};
 use futures_util::StreamExt as _;
-use prometheus::{IntCounter, Registry};
-use tokio::sync::Notify;
+use prometheus::Registry;
+
+pub(crate) use arrivals::{Arrivals, CAPACITY, EXPIRY};
+pub(crate) use cluster::{Cluster, core_options, options};
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -28,215 +29,19 @@ pub(crate) struct Node {
     pub(crate) arrivals: Arc<Arrivals>,
 }
 
-/// The bounds of channels_redis' own tests.
-pub(crate) const CAPACITY: usize = 3;
-pub(crate) const EXPIRY: Duration = Duration::from_secs(3);
-
-/// Everything that has arrived, in order; what is for normal channels is in their queues. As a sink
-/// it misbehaves: now and then it is full.
-pub(crate) struct Arrivals {
-    pub(crate) queue: ChannelQueue,
-    /// Messages that nobody received in time.
-    pub(crate) expired: IntCounter,
-    /// Messages from elsewhere that found a queue full.
-    overflow: AtomicUsize,
-    /// How long ago what arrives is said to have arrived.
-    pub(crate) age: Mutex<Duration>,
-    all: Mutex<Vec<Delivery>>,
-    grown: Notify,
-    /// Every how many deliveries the sink is full once; 0 is never.
-    full_every: usize,
-    offered: AtomicUsize,
-}
-
-/// Where layers of one cluster come from.
-pub(crate) enum Cluster {
-    Memory {
-        full_every: usize,
-    },
-    Redis {
-        servers: Vec<RedisServer>,
-        publish_in_flight: usize,
-    },
-}
-
-impl Arrivals {
-    fn new(full_every: usize) -> Result<Self> {
-        let expired = IntCounter::new("expired", "not received in time")?;
-        let options = QueueOptions {
-            capacity: CAPACITY,
-            expiry: EXPIRY,
-            unread: 10,
-        };
-        Ok(Self {
-            queue: ChannelQueue::new(options, expired.clone()),
-            expired,
-            overflow: AtomicUsize::new(0),
-            age: Mutex::default(),
-            all: Mutex::default(),
-            grown: Notify::new(),
-            full_every,
-            offered: AtomicUsize::new(0),
-        })
-    }
-
-    /// Takes what came from elsewhere.
-    fn take(&self, delivery: Delivery) {
-        if self.put(delivery).is_err() {
-            self.overflow.fetch_add(1, Ordering::Relaxed);
-            self.grown.notify_waiters();
-        }
-    }
-
-    fn put(&self, delivery: Delivery) -> Result<(), ChannelFull> {
-        match &delivery.target {
-            Target::Channel(channel) if is_queued(channel) => {
-                let age = *self.age.lock().unwrap();
-                let arrived = Instant::now().checked_sub(age).unwrap();
-                self.queue.put(channel, delivery.envelope, arrived)
-            }
-            _ => {
-                self.push(delivery);
-                Ok(())
-            }
-        }
-    }
-
-    /// Waits until that many messages from elsewhere found a queue full.
-    pub(crate) async fn overflows(&self, count: usize) -> Result<()> {
-        eventually(SOON, "full queues", async || {
-            Ok((self.overflow.load(Ordering::Relaxed) == count).then_some(()))
-        })
-        .await
-    }
-
-    fn push(&self, delivery: Delivery) {
-        self.all.lock().unwrap().push(delivery);
-        self.grown.notify_waiters();
-    }
-
-    /// The first `count` deliveries, once they are there.
-    pub(crate) async fn first(&self, count: usize) -> Result<Vec<Delivery>> {
-        let wait = async {
-            loop {
-                let grown = self.grown.notified();
-                {
-                    let all = self.all.lock().unwrap();
-                    if all.len() >= count {
-                        return all[..count].to_vec();
-                    }
-                }
-                grown.await;
-            }
-        };
-        within(SOON, "deliveries", wait)
-            .await
-            .with_context(|| format!("{} came", self.len()))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.all.lock().unwrap().len()
-    }
-}
-
-impl Sink for Arrivals {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
-        let turn = self.offered.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.full_every > 0 && turn.is_multiple_of(self.full_every) {
-            return Err(Undelivered::Full(Full {
-                delivery,
-                room: Box::pin(tokio::task::yield_now()),
-            }));
-        }
-        self.put(delivery).map_err(Undelivered::ChannelFull)
-    }
-}
-
-impl Cluster {
-    pub(crate) fn memory() -> Self {
-        Self::Memory { full_every: 0 }
-    }
-
-    pub(crate) fn redis(hosts: usize) -> Result<Self> {
-        let servers = (0..hosts)
-            .map(|_| RedisServer::start())
-            .collect::<Result<_>>()?;
-        Ok(Self::Redis {
-            servers,
-            publish_in_flight: 4096,
-        })
-    }
-
-    /// The same with little room between publish and delivery.
-    pub(crate) fn narrow(self) -> Self {
-        match self {
-            Self::Memory { .. } => Self::Memory { full_every: 3 },
-            Self::Redis { servers, .. } => {
-                let publish_in_flight = servers.len() * 2;
-                Self::Redis {
-                    servers,
-                    publish_in_flight,
-                }
-            }
-        }
-    }
-
-    /// A node that is connected.
-    pub(crate) async fn node(&self) -> Result<Node> {
-        let node = match self {
-            Self::Memory { full_every } => memory(*full_every)?,
-            Self::Redis {
-                servers,
-                publish_in_flight,
-            } => {
-                let mut options = options(servers.iter().map(RedisServer::url))?;
-                options.publish_in_flight = *publish_in_flight;
-                Node::redis(options)?.reading()
-            }
-        };
-        node.reaches(State::Up).await?;
-        Ok(node)
-    }
-}
-
-fn memory(full_every: usize) -> Result<Node> {
-    let registry = Registry::new();
-    let arrivals = Arc::new(Arrivals::new(full_every)?);
-    let layer = MemoryLayer::new(arrivals.clone(), LayerMetrics::new(&registry)?);
-    Ok(Node {
-        layer: Arc::new(layer),
-        naming: Naming::plain("asgi"),
-        id: NodeId::random()?,
-        registry,
-        arrivals,
-    })
-}
-
-/// Generous options with a fresh node.
-pub(crate) fn options(urls: impl IntoIterator<Item = String>) -> Result<PubSubOptions> {
-    let hosts: Result<Vec<_>, _> = urls.into_iter().map(|url| Host::parse(&url)).collect();
-    Ok(PubSubOptions {
-        hosts: hosts?,
-        prefix: "asgi".into(),
-        node: NodeId::random()?,
-        publish_in_flight: 1024,
-        inbox: 10_000,
-        probe: Duration::from_secs(5),
-    })
-}
-
 impl Node {
     /// Starts a Redis layer that nobody reads from yet.
-    pub(crate) fn redis(options: PubSubOptions) -> Result<Self> {
+    pub(crate) fn redis(options: RedisOptions) -> Result<Self> {
         let registry = Registry::new();
-        let (naming, id) = (Naming::pubsub(&options.prefix), options.node);
-        let layer = pubsub(options, LayerMetrics::new(&registry)?);
+        let (naming, id) = (options.format.naming(&options.prefix), options.node);
+        let arrivals = Arc::new(Arrivals::new(0)?);
+        let layer = connect(options, arrivals.clone(), LayerMetrics::new(&registry)?);
         Ok(Self {
             layer,
             naming,
             id,
             registry,
-            arrivals: Arc::new(Arrivals::new(0)?),
+            arrivals,
         })
     }
 
@@ -263,7 +68,7 @@ impl Node {
     pub(crate) async fn subscribe(&self, names: &[&str]) -> Result<()> {
         let groups = names
             .iter()
-            .map(|name| GroupName::parse(name).map(Target::Group))
+            .map(|name| GroupName::parse(name).map(Subscription::Group))
             .collect::<Result<_, _>>()?;
         within(SOON, "the subscription", self.layer.subscribe(groups)).await??;
         Ok(())
@@ -273,6 +78,13 @@ impl Node {
         let envelope = Arc::new(Envelope::new(event));
         let published = self.layer.publish(target.clone(), envelope).confirmed();
         within(SOON, "the publish", published).await??;
+        Ok(())
+    }
+
+    /// Takes a group back.
+    pub(crate) async fn leave(&self, group: &str) -> Result<()> {
+        let left = self.layer.unsubscribe(vec![subscription(group)]);
+        within(SOON, "the unsubscription", left).await??;
         Ok(())
     }
 
@@ -337,6 +149,10 @@ pub(crate) fn group(name: &str) -> Target {
     Target::Group(GroupName::parse(name).unwrap())
 }
 
+pub(crate) fn subscription(name: &str) -> Subscription {
+    Subscription::Group(GroupName::parse(name).unwrap())
+}
+
 /// An event that carries a number.
 pub(crate) fn numbered(number: i64) -> Event {
     Event::new("test.number").with("number", number)
@@ -360,9 +176,4 @@ pub(crate) async fn next(receiver: &mut Receiver) -> Result<i64> {
     let next = within(SOON, "a message", receiver.next()).await?;
     let envelope = next.context("the queues are closed")?;
     Ok(number(&envelope))
-}
-
-/// The names of `ChannelQueue`'s tests: normal ones, and one for channels of this node alone.
-fn is_queued(channel: &ChannelName) -> bool {
-    !channel.as_str().contains('!') || channel.as_str().ends_with("!queued")
 }

@@ -2,13 +2,38 @@
 
 use anyhow::Result;
 use fanfare_layer::State;
+use fanfare_layer::redis::{self, Format};
 use fanfare_rig::{RedisOptions, RedisServer, within};
 
+use crate::formats::in_both_formats;
 use crate::support::{Node, SOON, group, numbered, numbers, options};
 
+in_both_formats! {
+    a_password_is_given_over_tcp,
+    a_password_is_given_over_a_unix_socket,
+    a_wrong_password_is_refused_by_name_and_not_shown,
+    a_database_is_selected,
+    tls_with_the_authority_given_is_trusted,
+    tls_with_a_password_and_a_client_certificate_works,
+    tls_of_an_unknown_authority_is_refused_unless_told_otherwise,
+    a_missing_authority_is_named,
+}
+
+/// Options of a layer on one server.
+pub(crate) fn options_of(url: String, format: &Format) -> Result<redis::RedisOptions> {
+    let mut options = options([url])?;
+    options.format = format.clone();
+    Ok(options)
+}
+
 /// Publishes to a group over a URL and waits for it to come back.
-async fn round_trip(url: String) -> Result<()> {
-    let node = Node::redis(options([url])?)?.reading();
+pub(crate) async fn round_trip(url: String, format: &Format) -> Result<()> {
+    round_trip_of(options_of(url, format)?).await
+}
+
+/// Publishes to a group and waits for it to come back.
+pub(crate) async fn round_trip_of(options: redis::RedisOptions) -> Result<()> {
+    let node = Node::redis(options)?.reading();
     node.subscribe(&["room"]).await?;
     node.publish(&group("room"), numbered(1)).await?;
     assert_eq!(numbers(&node.arrivals.first(1).await?), [1]);
@@ -16,14 +41,21 @@ async fn round_trip(url: String) -> Result<()> {
 }
 
 /// Waits until the server has refused the layer for a reason, which publishing then shows.
-async fn refusal(url: String, reason: &str) -> Result<()> {
-    let node = Node::redis(options([url])?)?;
+pub(crate) async fn refusal(url: String, format: &Format, reason: &str) -> Result<()> {
+    refusal_of(options_of(url, format)?, reason).await
+}
+
+/// The same with any options.
+pub(crate) async fn refusal_of(options: redis::RedisOptions, reason: &str) -> Result<()> {
+    let node = Node::redis(options)?;
     fanfare_rig::eventually(SOON, "the refusal", async || {
         let error = node
             .publish(&group("room"), numbered(1))
             .await
             .unwrap_err()
             .to_string();
+        // What stands there before the first attempt has ended is no refusal.
+        anyhow::ensure!(!error.contains("has not answered yet"), "{error}");
         anyhow::ensure!(error.contains(reason), "{error}");
         Ok(Some(()))
     })
@@ -41,65 +73,60 @@ fn with_password(tls: bool) -> Result<RedisServer> {
     })
 }
 
-#[tokio::test]
-async fn a_password_is_given_over_tcp() -> Result<()> {
-    let server = with_password(false)?;
-    let port = server.port();
-    round_trip(format!("redis://:s%3As%40me%2Fpw@127.0.0.1:{port}/0")).await?;
-    round_trip(format!("redis://127.0.0.1:{port}?password=s%3As%40me%2Fpw")).await
-}
-
-#[tokio::test]
-async fn a_password_is_given_over_a_unix_socket() -> Result<()> {
-    let server = with_password(false)?;
-    let path = server.socket();
-    round_trip(format!("unix://:s%3As%40me%2Fpw@{}?db=0", path.display())).await
-}
-
-#[tokio::test]
-async fn a_wrong_password_is_refused_by_name_and_not_shown() -> Result<()> {
-    let server = with_password(false)?;
-    refusal(
-        format!("redis://:wrong@127.0.0.1:{}", server.port()),
-        "authentication failed",
-    )
-    .await
-}
-
-#[tokio::test]
-async fn a_user_with_an_acl_is_enough() -> Result<()> {
-    let server = RedisServer::start()?;
-    let rights = [
-        "+publish",
-        "+subscribe",
-        "+psubscribe",
-        "+unsubscribe",
-        "+punsubscribe",
-    ];
-    // All channels: an ACL pattern allows PSUBSCRIBE only of that very pattern.
-    let user = ["ACL", "SETUSER", "node", "on", ">pw", "allchannels"];
-    server.cli(&[&user[..], &rights[..]].concat())?;
-    round_trip(format!("redis://node:pw@127.0.0.1:{}", server.port())).await
-}
-
-#[tokio::test]
-async fn a_database_is_selected_and_changes_nothing() -> Result<()> {
-    let server = RedisServer::start()?;
-    round_trip(format!("redis://127.0.0.1:{}/9", server.port())).await?;
-    refusal(format!("redis://127.0.0.1:{}/99", server.port()), "atabase").await
-}
-
-#[tokio::test]
-async fn tls_with_the_authority_given_is_trusted() -> Result<()> {
-    let server = RedisServer::with(RedisOptions {
+fn with_tls() -> Result<RedisServer> {
+    RedisServer::with(RedisOptions {
         tls: true,
         ..RedisOptions::default()
-    })?;
-    round_trip(server.url()).await
+    })
 }
 
-#[tokio::test]
-async fn tls_with_a_password_and_a_client_certificate_works() -> Result<()> {
+async fn a_password_is_given_over_tcp(format: Format) -> Result<()> {
+    let server = with_password(false)?;
+    let port = server.port();
+    let url = format!("redis://:s%3As%40me%2Fpw@127.0.0.1:{port}/0");
+    round_trip(url, &format).await?;
+    let url = format!("redis://127.0.0.1:{port}?password=s%3As%40me%2Fpw");
+    round_trip(url, &format).await
+}
+
+async fn a_password_is_given_over_a_unix_socket(format: Format) -> Result<()> {
+    let server = with_password(false)?;
+    let path = server.socket();
+    let url = format!("unix://:s%3As%40me%2Fpw@{}?db=0", path.display());
+    round_trip(url, &format).await
+}
+
+async fn a_wrong_password_is_refused_by_name_and_not_shown(format: Format) -> Result<()> {
+    let server = with_password(false)?;
+    let url = format!("redis://:wrong@127.0.0.1:{}", server.port());
+    refusal(url, &format, "authentication failed").await
+}
+
+/// Core has its keys there; the space of pub/sub names is one for all databases.
+async fn a_database_is_selected(format: Format) -> Result<()> {
+    let server = RedisServer::start()?;
+    let node = Node::redis(options_of(
+        format!("redis://127.0.0.1:{}/9", server.port()),
+        &format,
+    )?)?
+    .reading();
+    node.subscribe(&["room"]).await?;
+    let clients = format!("{:?}", server.cli(&["CLIENT", "LIST"])?);
+    assert!(clients.contains("db=9"), "{clients}");
+    node.publish(&group("room"), numbered(1)).await?;
+    assert_eq!(numbers(&node.arrivals.first(1).await?), [1]);
+    // The rig's own connection is in database 0.
+    assert_eq!(server.cli(&["DBSIZE"])?, ::redis::Value::Int(0));
+    node.layer.close().await;
+    let url = format!("redis://127.0.0.1:{}/99", server.port());
+    refusal(url, &format, "atabase").await
+}
+
+async fn tls_with_the_authority_given_is_trusted(format: Format) -> Result<()> {
+    round_trip(with_tls()?.url(), &format).await
+}
+
+async fn tls_with_a_password_and_a_client_certificate_works(format: Format) -> Result<()> {
     let arguments = ["--tls-auth-clients", "yes"].map(String::from).to_vec();
     let password = Some("pw".into());
     let server = RedisServer::with(RedisOptions {
@@ -114,26 +141,20 @@ async fn tls_with_a_password_and_a_client_certificate_works() -> Result<()> {
         certificate.display(),
         key.display()
     );
-    round_trip(server.url() + &own).await?;
-    refusal(server.url(), "").await
+    round_trip(server.url() + &own, &format).await?;
+    refusal(server.url(), &format, "").await
 }
 
-#[tokio::test]
-async fn tls_of_an_unknown_authority_is_refused_unless_told_otherwise() -> Result<()> {
-    let server = RedisServer::with(RedisOptions {
-        tls: true,
-        ..RedisOptions::default()
-    })?;
+async fn tls_of_an_unknown_authority_is_refused_unless_told_otherwise(
+    format: Format,
+) -> Result<()> {
+    let server = with_tls()?;
     let url = format!("rediss://127.0.0.1:{}", server.port());
-    refusal(url.clone(), "certificate").await?;
-    round_trip(url + "?ssl_cert_reqs=none").await
+    refusal(url.clone(), &format, "certificate").await?;
+    round_trip(url + "?ssl_cert_reqs=none", &format).await
 }
 
-#[tokio::test]
-async fn a_missing_authority_is_named() -> Result<()> {
-    refusal(
-        "rediss://127.0.0.1:1?ssl_ca_certs=/no/such/ca.pem".into(),
-        "/no/such/ca.pem",
-    )
-    .await
+async fn a_missing_authority_is_named(format: Format) -> Result<()> {
+    let url = "rediss://127.0.0.1:1?ssl_ca_certs=/no/such/ca.pem";
+    refusal(url.into(), &format, "/no/such/ca.pem").await
 }

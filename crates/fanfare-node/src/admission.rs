@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
 use fanfare_protocol::{ChannelName, CloseCode, GroupName, Plan, SessionId};
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, OptionFuture, join, join_all};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -90,6 +91,14 @@ pub struct Ticket {
     place: Option<Place>,
 }
 
+/// What a session waits for before it is admitted.
+struct Waiting<'a> {
+    /// Groups that the layer has not acknowledged.
+    groups: Vec<oneshot::Receiver<()>>,
+    /// Those that the layer is told each member of, if there are any.
+    member: Option<LocalBoxFuture<'a, bool>>,
+}
+
 /// A seat that is given up when this is dropped, however that comes about.
 pub(crate) struct Place {
     pub(crate) worker: Rc<Worker>,
@@ -114,13 +123,17 @@ impl Worker {
             self.node().metrics.refused.layer.inc();
             return Err(AdmitError::LayerDown);
         }
-        let (ticket, waiting) = self.seat(admission)?;
-        if waiting.is_empty() {
+        let (ticket, Waiting { groups, member }) = self.seat(admission)?;
+        if groups.is_empty() && member.is_none() {
             return Ok(ticket);
         }
-        match timeout_at(deadline, join_all(waiting)).await {
+        let acknowledged = async {
+            let (groups, member) = join(join_all(groups), OptionFuture::from(member)).await;
             // A sender that was dropped belongs to a bridge that gave the request up.
-            Ok(answers) if answers.iter().all(Result::is_ok) => Ok(ticket),
+            member.unwrap_or(true) && groups.iter().all(Result::is_ok)
+        };
+        match timeout_at(deadline, acknowledged).await {
+            Ok(true) => Ok(ticket),
             _ => {
                 self.node().metrics.refused.layer.inc();
                 Err(AdmitError::LayerTimeout)
@@ -128,10 +141,7 @@ impl Worker {
         }
     }
 
-    fn seat(
-        self: &Rc<Self>,
-        admission: Admission,
-    ) -> Result<(Ticket, Vec<oneshot::Receiver<()>>), AdmitError> {
+    fn seat(self: &Rc<Self>, admission: Admission) -> Result<(Ticket, Waiting<'_>), AdmitError> {
         let Admission {
             link,
             plan,
@@ -158,14 +168,7 @@ impl Worker {
             worker: Rc::clone(self),
             member,
         };
-        let mut waiting = Vec::new();
-        let (_, wait) = self.join(member, &node.everyone);
-        waiting.extend(wait);
-        for group in &mut groups {
-            let (shared, wait) = self.join(member, group);
-            *group = shared;
-            waiting.extend(wait);
-        }
+        let waiting = self.join_first(member, &mut groups);
         let groups = groups.into_boxed_slice();
         let (handler, port) = match handling {
             Handling::Inbound(inbound) => (Some(Handler::Inbound(inbound, groups)), None),
@@ -184,6 +187,25 @@ impl Worker {
             place: Some(place),
         };
         Ok((ticket, waiting))
+    }
+
+    /// Puts a new session into its groups, whose names become those that the worker shares.
+    fn join_first(&self, member: Member, groups: &mut [GroupName]) -> Waiting<'_> {
+        let everyone = self.join(member, &self.node().everyone);
+        let mut waiting = Vec::from_iter(everyone.wait);
+        let mut told = Vec::new();
+        for group in groups {
+            let joined = self.join(member, group);
+            *group = joined.group;
+            waiting.extend(joined.wait);
+            if joined.new && self.is_told_each(group) {
+                told.push(group.clone());
+            }
+        }
+        Waiting {
+            groups: waiting,
+            member: (!told.is_empty()).then(|| self.enter(member, told).boxed_local()),
+        }
     }
 
     fn check_groups(&self, asked: usize) -> Result<(), AdmitError> {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
-use fanfare_layer::{Delivery, Full, Sink as _, SubscribeError, Undelivered};
-use fanfare_protocol::{GroupName, Target};
+use fanfare_layer::{Delivery, Full, Sink as _, SubscribeError, Subscription, Undelivered};
+use fanfare_protocol::GroupName;
 use futures_util::Stream;
 use prometheus::IntCounter;
 
@@ -39,7 +39,7 @@ impl Bridge {
     /// One request a group: a host that is away does not keep the groups of the others waiting.
     fn subscribe(&self, group: GroupName, context: &mut Context<Self>) {
         let groups = [group];
-        let asked = self.node.layer.subscribe(targets(&groups));
+        let asked = self.node.layer.subscribe(subscriptions(&groups));
         context.spawn(wrap_future::<_, Self>(asked).map(
             move |answer, bridge, context| match answer {
                 Ok(()) => bridge.node.directory.subscribed(&groups),
@@ -59,7 +59,7 @@ impl Bridge {
         if leaving.is_empty() {
             return;
         }
-        let asked = self.node.layer.unsubscribe(targets(&leaving));
+        let asked = self.node.layer.unsubscribe(subscriptions(&leaving));
         context.spawn(wrap_future::<_, Self>(asked).map(move |answer, bridge, _| {
             if let Err(SubscribeError(reason)) = answer {
                 tracing::warn!(
@@ -132,8 +132,8 @@ impl Shared {
     }
 }
 
-fn targets(groups: &[GroupName]) -> Vec<Target> {
-    groups.iter().cloned().map(Target::Group).collect()
+fn subscriptions(groups: &[GroupName]) -> Vec<Subscription> {
+    groups.iter().cloned().map(Subscription::Group).collect()
 }
 
 impl Actor for Bridge {

@@ -6,8 +6,9 @@
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
-use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
+use fanfare_layer::{ChannelQueue, Delivery, Full, Presence, QueueOptions, Sink, Undelivered};
 use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
+use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::oneshot;
@@ -87,7 +88,8 @@ impl Directory {
     }
 
     /// A session of `worker` has joined. Answers what to wait for until the layer has
-    /// acknowledged the group's subscription, if that is still to come.
+    /// acknowledged the group's subscription, if that is still to come; see [`Self::is_told_each`]
+    /// for the groups that have none.
     pub(crate) fn join(&self, group: &GroupName, worker: u8) -> Option<oneshot::Receiver<()>> {
         let mut stripe = self.stripe(group);
         let entry = stripe.entry(group.clone()).or_insert_with(|| {
@@ -96,9 +98,11 @@ impl Directory {
         });
         entry.members += 1;
         entry.workers |= 1 << worker;
-        self.changes
-            .as_ref()?
-            .wanted(group, &mut entry.subscription)
+        let changes = self.changes.as_ref()?;
+        if changes.members.each_in(group) {
+            return None;
+        }
+        changes.wanted(group, &mut entry.subscription)
     }
 
     /// A session of `worker` has left; `last` if no other of that worker is in the group.
@@ -115,12 +119,18 @@ impl Directory {
             return;
         }
         match &self.changes {
-            Some(changes) => changes.emptied(group),
-            None => {
+            Some(changes) if !changes.members.each_in(group) => changes.emptied(group),
+            _ => {
                 stripe.remove(group);
                 self.metrics.groups.dec();
             }
         }
+    }
+
+    /// Whether the layer is told of each member of this group, and not of the group.
+    pub(crate) fn is_told_each(&self, group: &GroupName) -> bool {
+        let changes = self.changes.as_ref();
+        changes.is_some_and(|changes| changes.members.each_in(group))
     }
 
     /// Members of a group on this node.
@@ -151,11 +161,11 @@ impl Directory {
         bits(workers).filter_map(|worker| self.inbox(worker))
     }
 
-    fn inbox(&self, worker: u32) -> Option<&Arc<Inbox>> {
+    pub(crate) fn inbox(&self, worker: u32) -> Option<&Arc<Inbox>> {
         self.inboxes.get(worker as usize)?.get()
     }
 
-    fn place(&self, channel: &ChannelName) -> Place {
+    pub(crate) fn place(&self, channel: &ChannelName) -> Place {
         match self.naming.locate(channel.as_str()) {
             Some((node, session)) if node == self.node => match session.worker {
                 worker if usize::from(worker) < MAX_WORKERS => Place::Worker(worker),
@@ -206,6 +216,8 @@ impl Sink for Directory {
                     workers => self.deliver_to(workers, delivery),
                 }
             }
+            // A copy of an event of a group, for a member that is left out of it.
+            Target::Channel(channel) if delivery.envelope.exclude.contains(channel) => Ok(()),
             Target::Channel(channel) => match self.place(channel) {
                 Place::Worker(worker) => self.deliver_to(1 << worker, delivery),
                 Place::Queue => self
@@ -220,10 +232,14 @@ impl Sink for Directory {
             },
         }
     }
+
+    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>> {
+        self.ask_presence(pairs)
+    }
 }
 
 /// Where a channel leads on this node.
-enum Place {
+pub(crate) enum Place {
     /// To the session of a worker.
     Worker(u8),
     /// To whoever receives from it.

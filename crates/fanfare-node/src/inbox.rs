@@ -22,7 +22,7 @@ pub(crate) type Question = Box<dyn FnOnce(&Worker) + Send>;
 /// See the module.
 pub(crate) struct Inbox {
     queue: Mutex<VecDeque<Delivery>>,
-    /// A node asks one question at a time. `None` once the worker has gone, which answers nothing.
+    /// A node asks one question at a time, and each reader of its layer one. `None` once the worker has gone, which answers nothing.
     questions: Mutex<Option<Vec<Question>>>,
     asked: AtomicBool,
     /// Length of the queue, readable without its lock.
@@ -81,8 +81,17 @@ impl Inbox {
         }
     }
 
-    /// The worker is going: whoever has asked, or will, is not kept waiting.
-    pub(crate) fn answer_no_more(&self) {
+    /// Runs as long as the worker's actors do: once it is dropped, whoever has asked, or will, is
+    /// not kept waiting, also when the thread itself lives on.
+    pub(crate) fn answering(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
+        let answers = Answers(Arc::clone(self));
+        async move {
+            let _answers = answers;
+            std::future::pending().await
+        }
+    }
+
+    fn answer_no_more(&self) {
         let unanswered = self.questions.lock().take();
         drop(unanswered);
     }
@@ -137,6 +146,14 @@ impl Inbox {
     }
 }
 
+struct Answers(Arc<Inbox>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.0.answer_no_more();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::sync::oneshot;
@@ -145,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_worker_that_has_gone_keeps_nobody_waiting_for_its_answer() {
-        let inbox = Inbox::new(1);
+        let inbox = Arc::new(Inbox::new(1));
+        let answering = inbox.answering();
         let ask = || {
             let (answer, answered) = oneshot::channel();
             inbox.ask(Box::new(move |_| {
@@ -154,9 +172,9 @@ mod tests {
             answered
         };
         let before = ask();
-        inbox.answer_no_more();
-        for asked in [before, ask()] {
-            assert!(asked.blocking_recv().is_err());
+        drop(answering);
+        for mut asked in [before, ask()] {
+            assert_eq!(asked.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         }
     }
 }

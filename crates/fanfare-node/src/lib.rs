@@ -5,6 +5,9 @@
 //! layer -> directory -> inbox of every worker with members -> registry -> sockets
 //! ```
 //!
+//! What a layer that subscribes is told of a group is a matter of [`Members`]: that the node has
+//! members, or each of them, whose events then come to their own channels.
+//!
 //! Sessions are pinned to the worker thread that accepted them. A worker owns a slot table, a
 //! roster of groups and an inbox, all outside of its actors: an actor that panics is rebuilt and
 //! finds them where they were. This crate knows no HTTP, no configuration and no listener; it is
@@ -23,11 +26,13 @@ mod inbox;
 mod lane;
 mod mail;
 mod member;
+mod members;
 mod metrics;
 mod node;
 mod outbox;
 mod outlet;
 mod port;
+mod presence;
 mod program;
 mod queue;
 mod registry;
@@ -44,6 +49,7 @@ mod worker;
 pub use admission::{Admission, AdmitError, Handling, Ticket};
 pub use mail::Mail;
 pub use member::{Arrived, Enrolled, JoinError};
+pub use members::Members;
 pub use node::{Limits, Node, NodeOptions, PingOptions};
 pub use outlet::Delivering;
 pub use port::{Input, Port, Program};

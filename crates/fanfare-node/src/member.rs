@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::admission::{AdmitError, Place};
 use crate::outlet::Outlet;
 use crate::slots::Member;
-use crate::worker::Worker;
+use crate::worker::{Hall, Joined, Worker};
 
 /// Why a group was not joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,17 +93,25 @@ impl Worker {
             return Err(JoinError::Layer);
         }
         self.check_room(member, group)?;
-        let (_, Some(acknowledged)) = self.join(member, group) else {
+        let Joined { group, new, wait } = self.join(member, group);
+        let told = self.is_told_each(&group);
+        if wait.is_none() && !told {
             return Ok(());
-        };
-        // Who stops waiting, or waits too long, is not in the group.
-        let joining = Joining {
+        }
+        // Who stops waiting, or waits too long, is not in the group, unless it was before.
+        let joining = new.then(|| Joining {
             worker: self,
             member,
-            group,
+            group: &group,
+        });
+        let acknowledged = async {
+            match wait {
+                Some(wait) => wait.await.is_ok(),
+                None => self.enter(member, vec![group.clone()]).await,
+            }
         };
         match timeout_at(deadline, acknowledged).await {
-            Ok(Ok(())) => {
+            Ok(true) => {
                 std::mem::forget(joining);
                 Ok(())
             }
@@ -127,14 +135,19 @@ impl Worker {
         if *group == self.node().everyone {
             return false;
         }
-        let hall = &mut *self.hall.borrow_mut();
-        match hall.roster.part(&mut hall.slots, member, group) {
-            Some((name, last)) => {
-                self.node().directory.leave(&name, self.index(), last);
-                true
-            }
-            None => false,
+        let mut hall = self.hall.borrow_mut();
+        let Hall { slots, roster } = &mut *hall;
+        let alive = slots.is_alive(member);
+        let left = roster.part(slots, member, group);
+        if let Some((name, last)) = &left {
+            self.node().directory.leave(name, self.index(), *last);
         }
+        drop(hall);
+        // Also a group that somebody else has put it into, of which this node knows nothing.
+        if alive && self.is_told_each(group) {
+            self.exit(member, std::slice::from_ref(group));
+        }
+        left.is_some()
     }
 }
 
@@ -160,7 +173,7 @@ impl Enrolled {
     /// Puts the actor into a group; resolves when the layer has acknowledged it.
     ///
     /// # Errors
-    /// [`JoinError`]; the actor is not in the group then.
+    /// [`JoinError`]; the actor is not in the group then, unless it was before.
     pub async fn join(&self, group: &GroupName) -> Result<(), JoinError> {
         self.place.worker.join_later(self.place.member, group).await
     }

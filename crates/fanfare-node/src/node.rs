@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::admission::AdmitError;
 use crate::bridge::Bridge;
 use crate::directory::Directory;
+use crate::members::Members;
 use crate::metrics::NodeMetrics;
 use crate::subscriptions::Changes;
 use crate::supervise::supervise;
@@ -71,6 +72,8 @@ pub struct NodeOptions {
     pub queue: QueueOptions,
     /// Whether the layer must be told which groups have members: false for the memory layer.
     pub subscribes: bool,
+    /// What the layer is told of a group's members, if it is told at all.
+    pub members: Members,
 }
 
 /// A cheap handle on a node, usable from any thread.
@@ -140,7 +143,9 @@ impl Node {
         layer: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn ChannelLayer>,
     ) -> prometheus::Result<Self> {
         let metrics = NodeMetrics::new(registry)?;
-        let changes = options.subscribes.then(|| Changes::new(options.linger));
+        let changes = options
+            .subscribes
+            .then(|| Changes::new(options.linger, options.members));
         let (id, naming) = (options.id, options.naming.clone());
         let directory = Arc::new(Directory::new(
             id,
@@ -230,6 +235,15 @@ impl Node {
     /// Sessions on this node, those with an unanswered handshake included.
     pub fn sessions(&self) -> usize {
         self.shared.sessions.load(Ordering::Acquire)
+    }
+
+    /// Whether a session would be seated now: for what is to be spared when there is no room. A
+    /// refusal is counted as that of [`Worker::admit`] is.
+    ///
+    /// # Errors
+    /// [`AdmitError::Draining`] or [`AdmitError::NodeFull`].
+    pub fn check_room(&self) -> Result<(), AdmitError> {
+        self.shared.check_room()
     }
 
     /// Groups with members on this node and how many, sorted by name.
@@ -339,6 +353,20 @@ impl Shared {
             return Err(AdmitError::NodeFull { limit });
         }
         self.metrics.sessions.inc();
+        Ok(())
+    }
+
+    /// What [`Self::reserve_session`] would answer now; counts nobody in.
+    fn check_room(&self) -> Result<(), AdmitError> {
+        if self.refusing.load(Ordering::Acquire) {
+            self.metrics.refused.draining.inc();
+            return Err(AdmitError::Draining);
+        }
+        let limit = self.options.limits.sessions;
+        if self.sessions.load(Ordering::Acquire) >= limit {
+            self.metrics.refused.node_full.inc();
+            return Err(AdmitError::NodeFull { limit });
+        }
         Ok(())
     }
 

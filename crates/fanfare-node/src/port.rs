@@ -126,7 +126,7 @@ impl Port {
     /// Puts the session into a group; resolves when the layer has acknowledged it.
     ///
     /// # Errors
-    /// [`JoinError`]; the session is not in the group then.
+    /// [`JoinError`]; the session is not in the group then, unless it was before.
     pub async fn join(&self, group: &GroupName) -> Result<(), JoinError> {
         self.worker.join_later(self.member, group).await
     }

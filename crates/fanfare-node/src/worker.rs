@@ -38,6 +38,16 @@ pub(crate) struct Hall {
     pub(crate) roster: Roster,
 }
 
+/// A session that has been put into a group.
+pub(crate) struct Joined {
+    /// The name as the worker's sessions share it.
+    pub(crate) group: GroupName,
+    /// Whether it was not in it before.
+    pub(crate) new: bool,
+    /// Until the layer has acknowledged the group, if that is still to come.
+    pub(crate) wait: Option<oneshot::Receiver<()>>,
+}
+
 /// The thread's part of a node. Lives as long as the thread has sessions of it.
 pub struct Worker {
     index: u8,
@@ -84,6 +94,7 @@ impl Worker {
             node,
         });
         worker.supervise_registry();
+        actix_rt::spawn(worker.inbox.answering());
         actix_rt::spawn(tick(Rc::clone(&worker)));
         actix_rt::spawn(Flusher::run(Rc::downgrade(&worker)));
         worker
@@ -160,36 +171,44 @@ impl Worker {
         self.hall.borrow_mut().slots.take(seat)
     }
 
-    /// Puts a session into a group; answers the shared name and what to wait for.
-    pub(crate) fn join(
-        &self,
-        member: Member,
-        group: &GroupName,
-    ) -> (GroupName, Option<oneshot::Receiver<()>>) {
+    /// Puts a session into a group.
+    pub(crate) fn join(&self, member: Member, group: &GroupName) -> Joined {
         let hall = &mut *self.hall.borrow_mut();
         match hall.roster.join(&mut hall.slots, member, group) {
-            Some((shared, true)) => {
-                let wait = self.node.directory.join(&shared, self.index);
-                (shared, wait)
+            Some((group, true)) => {
+                let wait = self.node.directory.join(&group, self.index);
+                let new = true;
+                Joined { group, new, wait }
             }
-            Some((shared, false)) => (shared, None),
-            None => (group.clone(), None),
+            joined => Joined {
+                group: joined.map_or_else(|| group.clone(), |(shared, _)| shared),
+                new: false,
+                wait: None,
+            },
         }
     }
 
     /// A session gives its seat up: from here on it is in no group and nothing is sent to it.
     pub(crate) fn vacate(&self, member: Member) {
-        let hall = &mut *self.hall.borrow_mut();
-        let Some(seat) = hall.slots.release(member) else {
+        let mut hall = self.hall.borrow_mut();
+        let Hall { slots, roster } = &mut *hall;
+        let Some(seat) = slots.release(member) else {
             return;
         };
+        let mut told = Vec::new();
         let lost = seat.outbox.as_ref().map_or(0, |outbox| outbox.frames());
         self.node.metrics.dropped.session_closed.inc_by(lost as u64);
         for membership in seat.memberships {
-            if let Some((group, last)) = hall.roster.leave(&mut hall.slots, membership) {
+            if let Some((group, last)) = roster.leave(slots, membership) {
                 self.node.directory.leave(&group, self.index, last);
+                if self.is_told_each(&group) {
+                    told.push(group);
+                }
             }
         }
+        drop(hall);
+        // Before the session is counted out: a drain that sees the last one go closes the layer.
+        self.exit(member, &told);
         if !matches!(seat.outlet, Outlet::Actor(_)) {
             self.node.return_session();
         }
@@ -266,7 +285,7 @@ impl Worker {
     }
 
     /// The session of this worker behind a channel name.
-    fn member(&self, slots: &Slots, channel: &ChannelName) -> Option<Member> {
+    pub(crate) fn member(&self, slots: &Slots, channel: &ChannelName) -> Option<Member> {
         let (node, session) = self.node.options.naming.locate(channel.as_str())?;
         if node != self.node.options.id || session.worker != self.index {
             return None;
@@ -345,12 +364,6 @@ impl Worker {
             }
         }
         self.drain(slots);
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.inbox.answer_no_more();
     }
 }
 

@@ -105,6 +105,11 @@ impl Envelope {
         })
     }
 
+    /// Whether there is anything that nodes tell each other about the event.
+    pub(crate) fn has_metadata(&self) -> bool {
+        !self.exclude.is_empty() || self.close.is_some()
+    }
+
     /// The envelope as msgpack.
     pub fn to_msgpack(&self) -> Bytes {
         msgpack::encode(self)

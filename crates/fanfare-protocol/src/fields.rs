@@ -25,6 +25,10 @@ impl Fields {
         }
     }
 
+    pub(crate) fn reserve(&mut self, additional: usize) {
+        self.entries.reserve(additional);
+    }
+
     pub(crate) fn insert(&mut self, key: ByteString, value: Value) {
         if self.index.is_none() && self.entries.len() >= WALKED {
             let places = self

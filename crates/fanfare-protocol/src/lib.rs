@@ -1,7 +1,9 @@
 //! The words of Fanfare that travel: names, events, envelopes, close codes and WebSocket frames.
 //!
-//! This crate is pure: no async, no I/O, no actix, no clock. Bytes come in, values go out, and the
-//! reverse. Everything above it (layer, node, gateway, server) speaks in these types.
+//! This crate is pure: no async, no I/O, no actix. Bytes come in, values go out, and the reverse.
+//! The clock is read for one thing, the times in the tokens of a [`serializer`] that encrypts; the
+//! system's random source for ids, and for prefixes and tokens. Everything above this crate (layer,
+//! node, gateway, server) speaks in these types.
 //!
 //! - [`name`]: groups, channels, node and session ids, checked once at the edge.
 //! - [`event`]: what travels through a layer; [`msgpack`] and [`json`] are its two notations.
@@ -9,6 +11,7 @@
 //! - [`typed`]: events and values from and into the types of an application.
 //! - [`envelope`]: an event with the metadata that nodes exchange about it.
 //! - [`frame`]: what travels on a socket.
+//! - [`serializer`]: what an event is in Redis, with its encryption.
 //! - [`plan`]: how an event becomes frames for the sessions of one route.
 //! - [`close`]: every close code a client can see.
 
@@ -22,6 +25,7 @@ pub mod json;
 pub mod msgpack;
 pub mod name;
 pub mod plan;
+pub mod serializer;
 pub mod typed;
 
 pub use close::CloseCode;
@@ -29,4 +33,5 @@ pub use envelope::{Close, CloseError, Envelope};
 pub use event::{Event, Value};
 pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, SessionId, Target};
 pub use plan::{DeliverTable, Plan, Undeliverable};
+pub use serializer::{SerializeError, Serializer};
 pub use typed::TypedError;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -20,6 +20,23 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads a response to its end.
+    pub(crate) async fn read(response: Response) -> Result<Self> {
+        let status = response.status().as_u16();
+        let text = |value: &reqwest::header::HeaderValue| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        let headers = response.headers().iter();
+        let headers = headers
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect();
+        Ok(Self {
+            status,
+            headers,
+            body: response.text().await?,
+        })
+    }
+
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut found = self
@@ -155,18 +172,6 @@ impl Api {
             .send()
             .await
             .with_context(|| format!("asking {}", self.base))?;
-        let status = response.status().as_u16();
-        let text = |value: &reqwest::header::HeaderValue| {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
-        };
-        let headers = response.headers().iter();
-        let headers = headers
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect();
-        Ok(Answer {
-            status,
-            headers,
-            body: response.text().await?,
-        })
+        Answer::read(response).await
     }
 }

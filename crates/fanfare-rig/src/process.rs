@@ -81,6 +81,13 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Ends it at once, with SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        // Fails only when it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// How it ended, if it has.
     ///
     /// # Errors
@@ -117,9 +124,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails only when it has ended already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         for (stream, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
             let lines: Vec<&str> = text.lines().collect();
             let tail = lines

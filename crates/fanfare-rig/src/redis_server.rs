@@ -1,24 +1,20 @@
 //! A private redis-server: its own process, port, socket and password, gone with its value.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use anyhow::{Context as _, bail};
-use redis::{ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use anyhow::Context as _;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 use tempfile::TempDir;
 
-const START_LIMIT: Duration = Duration::from_secs(10);
+use crate::redis_process::{Program, RedisProcess, ask, free_port};
 
 /// How a [`RedisServer`] differs from the plain one: no password, no TLS, any free port.
 #[derive(Debug, Clone, Default)]
 pub struct RedisOptions {
+    /// Redis or Valkey.
+    pub program: Program,
     /// `requirepass`.
     pub password: Option<String>,
     /// TLS on the port, with a certificate of its own for `localhost` and `127.0.0.1`; the Unix
@@ -30,14 +26,14 @@ pub struct RedisOptions {
     pub arguments: Vec<String>,
 }
 
-/// A running redis-server without persistence; killed on drop.
+/// A running redis-server, or valkey-server, without persistence; killed on drop.
 #[derive(Debug)]
 pub struct RedisServer {
     options: RedisOptions,
     port: u16,
+    process: Option<RedisProcess>,
     /// Holds the socket and the certificates; removed after the process.
     home: TempDir,
-    child: Option<Child>,
 }
 
 impl RedisServer {
@@ -68,7 +64,7 @@ impl RedisServer {
             options,
             port,
             home,
-            child: None,
+            process: None,
         };
         server.restart()?;
         Ok(server)
@@ -81,7 +77,7 @@ impl RedisServer {
 
     /// The process id while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.as_ref().map(RedisProcess::id)
     }
 
     /// Its URL as redis-py takes it, with the password.
@@ -132,13 +128,37 @@ impl RedisServer {
         self.home.path().join("key.pem")
     }
 
+    /// Its URL for a user of an ACL.
+    pub fn user_url(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
+    }
+
+    /// Makes a user that may do exactly what the rules say, such as `["+publish", "&asgi*"]`.
+    ///
+    /// # Errors
+    /// As [`RedisServer::cli`].
+    pub fn add_user(&self, user: &str, password: &str, rules: &[&str]) -> anyhow::Result<()> {
+        let password = format!(">{password}");
+        let user = ["ACL", "SETUSER", user, "reset", "on", &password];
+        self.cli(&[&user[..], rules].concat()).map(|_| ())
+    }
+
+    /// What users were denied since the start: the entries of `ACL LOG`, as text.
+    ///
+    /// # Errors
+    /// As [`RedisServer::cli`].
+    pub fn denials(&self) -> anyhow::Result<Vec<String>> {
+        match self.cli(&["ACL", "LOG"])? {
+            redis::Value::Array(entries) => {
+                Ok(entries.iter().map(|entry| format!("{entry:?}")).collect())
+            }
+            other => anyhow::bail!("ACL LOG said {other:?}"),
+        }
+    }
+
     /// Ends it with SIGKILL: connections break, nothing is said to anyone.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // Both fail only when the process is gone, which is what is wanted.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.process = None;
     }
 
     /// Kills it if it runs, and starts it on the same port and socket.
@@ -147,18 +167,9 @@ impl RedisServer {
     /// As [`RedisServer::with`].
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.kill();
-        let mut child = self.command().spawn().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => anyhow::anyhow!(
-                "redis-server is not on the PATH; install it: apt-get install redis-server"
-            ),
-            _ => anyhow::Error::new(error).context("redis-server does not start"),
-        })?;
-        let log = child
-            .stdout
-            .take()
-            .context("redis-server has no standard output")?;
-        self.child = Some(child);
-        await_ready(log).with_context(|| format!("redis-server on port {}", self.port))
+        let started = (self.options.program).start(self.command(), "ready to accept connections");
+        self.process = Some(started.with_context(|| format!("on port {}", self.port))?);
+        Ok(())
     }
 
     /// Stops the process without ending it (SIGSTOP): connections stay open and nobody answers.
@@ -166,11 +177,7 @@ impl RedisServer {
     /// # Errors
     /// When it does not run.
     pub fn pause(&self) -> anyhow::Result<()> {
-        let pid = self.running()?;
-        kill_process(pid, Signal::STOP)?;
-        // The signal is delivered later than the call returns; wait for the stop itself.
-        waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED)?;
-        Ok(())
+        self.running()?.pause()
     }
 
     /// Lets a paused process go on (SIGCONT).
@@ -178,7 +185,7 @@ impl RedisServer {
     /// # Errors
     /// When it does not run.
     pub fn resume(&self) -> anyhow::Result<()> {
-        Ok(kill_process(self.running()?, Signal::CONT)?)
+        self.running()?.resume()
     }
 
     /// Runs one command over the Unix socket and blocks for its answer.
@@ -186,31 +193,26 @@ impl RedisServer {
     /// # Errors
     /// When it cannot be reached or refuses the command.
     pub fn cli(&self, words: &[&str]) -> anyhow::Result<redis::Value> {
+        ask(self.info()?, words)
+    }
+
+    fn info(&self) -> anyhow::Result<ConnectionInfo> {
         let mut settings = RedisConnectionInfo::default();
         if let Some(password) = &self.options.password {
             settings = settings.set_password(password);
         }
         let info = ConnectionAddr::Unix(self.socket()).into_connection_info()?;
-        let client = redis::Client::open(info.set_redis_settings(settings))?;
-        let mut connection = client.get_connection_with_timeout(START_LIMIT)?;
-        connection.set_read_timeout(Some(START_LIMIT))?;
-        let (name, arguments) = words.split_first().context("no command")?;
-        Ok(redis::cmd(name).arg(arguments).query(&mut connection)?)
+        Ok(info.set_redis_settings(settings))
     }
 
-    fn running(&self) -> anyhow::Result<Pid> {
-        let child = self.child.as_ref().context("redis-server does not run")?;
-        Ok(Pid::from_child(child))
+    fn running(&self) -> anyhow::Result<&RedisProcess> {
+        self.process.as_ref().context("the server does not run")
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("redis-server");
+        let mut command = self.options.program.command();
         // "-" reads the configuration from standard input: none, and not the system's.
-        command
-            .arg("-")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        command.arg("-");
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(self.home.path());
         command.arg("--unixsocket").arg(self.socket());
@@ -238,16 +240,6 @@ impl RedisServer {
     }
 }
 
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 fn write_certificates(home: &TempDir) -> anyhow::Result<()> {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names)?;
@@ -259,37 +251,10 @@ fn write_certificates(home: &TempDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the log until the server says that it is ready; the rest is drained in a thread, because
-/// a full pipe would stop the server.
-fn await_ready(log: ChildStdout) -> anyhow::Result<()> {
-    let (lines, seen) = mpsc::sync_channel(64);
-    thread::spawn(move || {
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            // Nobody listens any more once the server is ready.
-            let _ = lines.try_send(line);
-        }
-    });
-    let deadline = Instant::now() + START_LIMIT;
-    let mut said = String::new();
-    loop {
-        match seen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if line.to_lowercase().contains("ready to accept connections") => {
-                return Ok(());
-            }
-            Ok(line) => {
-                said.push_str(&line);
-                said.push('\n');
-            }
-            Err(RecvTimeoutError::Disconnected) => bail!("it ended at once, saying:\n{said}"),
-            Err(RecvTimeoutError::Timeout) => {
-                bail!("not ready after {START_LIMIT:?}, saying:\n{said}")
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]

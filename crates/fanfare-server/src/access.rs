@@ -120,6 +120,7 @@ fn line(path: &str, client: &Client) -> String {
     format!("{path} [{client}]")
 }
 
-fn client_of(request: &HttpRequest, shared: &Shared) -> Client {
+/// Who sent a request, as far as proxies that are trusted say so.
+pub(crate) fn client_of(request: &HttpRequest, shared: &Shared) -> Client {
     shared.settings.http.trusted_proxies.client(request)
 }

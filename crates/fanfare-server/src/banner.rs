@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use fanfare_gateway::Bind;
 
+use crate::config::settings::Spoken;
 use crate::config::{self, Backend, LogFormat, Settings};
 
 /// Prints the banner on standard output, unless logs are for machines. `addresses` are where the
@@ -76,9 +77,11 @@ fn layer(settings: &Settings) -> String {
         }
         Backend::Redis => {
             let hosts = settings.layer.host_labels.join(", ");
+            let spoken = Spoken::of(&settings.layer.redis);
+            let encrypted = if spoken.encrypted { ", encrypted" } else { "" };
             format!(
-                "Redis pub/sub at {hosts}, prefix \"{}\"",
-                settings.layer.prefix
+                "Redis at {hosts}, prefix \"{}\", {} in {}{encrypted}",
+                settings.layer.prefix, spoken.format, spoken.serializer
             )
         }
     }

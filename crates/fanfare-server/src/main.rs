@@ -1,10 +1,12 @@
 //! The binary `fanfare`: everything around the library that makes it a server.
 //!
 //! `cli` reads the arguments and `config` the configuration; `serve` builds the node, the listener
-//! and the layer from it; `routes` answers WebSocket handshakes and `http` everything else.
+//! and the layer from it; `routes` answers WebSocket handshakes, for which `auth` asks the
+//! application who a client is, and `http` everything else.
 //! Nothing but this file looks at the environment.
 
 mod access;
+mod auth;
 mod banner;
 mod cli;
 mod config;

@@ -1,13 +1,17 @@
-//! What the server counts beside its node and layer: itself, as a build and as a process.
+//! What the server counts beside its node and layer: questions to the application, and itself as a
+//! build and as a process.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Gauge, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts,
+    Registry,
+};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -40,6 +44,92 @@ impl HttpMetrics {
     /// Counts an answer.
     pub(crate) fn answered(&self, status: StatusCode) {
         self.requests.with_label_values(&[status.as_str()]).inc();
+    }
+}
+
+/// What is counted about authentication; clones count together.
+#[derive(Clone)]
+pub(crate) struct AuthMetrics {
+    requests: IntCounterVec,
+    hits: IntCounter,
+    seconds: Histogram,
+}
+
+/// How a question to the application ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum AuthOutcome {
+    Abandoned,
+    Accepted,
+    BadAnswer,
+    Busy,
+    Refused,
+    Timeout,
+    Unreachable,
+}
+
+impl AuthMetrics {
+    /// Creates them in a registry, all at zero.
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let requests = Opts::new(
+            "fanfare_auth_requests_total",
+            "Questions to the application's authentication URL.",
+        );
+        let requests = IntCounterVec::new(requests, &["outcome"])?;
+        for outcome in AuthOutcome::ALL {
+            requests.with_label_values(&[outcome.text()]);
+        }
+        let hits = IntCounter::new(
+            "fanfare_auth_cache_hits_total",
+            "Handshakes decided without a question of their own.",
+        )?;
+        let seconds = Histogram::with_opts(HistogramOpts::new(
+            "fanfare_auth_seconds",
+            "From a question to its end, with the wait for a turn.",
+        ))?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(hits.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        Ok(Self {
+            requests,
+            hits,
+            seconds,
+        })
+    }
+
+    /// Counts a question that has ended.
+    pub(crate) fn asked(&self, outcome: AuthOutcome, took: Duration) {
+        self.requests.with_label_values(&[outcome.text()]).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a handshake that needed no question of its own.
+    pub(crate) fn hit(&self) {
+        self.hits.inc();
+    }
+}
+
+impl AuthOutcome {
+    const ALL: [Self; 7] = [
+        Self::Abandoned,
+        Self::Accepted,
+        Self::BadAnswer,
+        Self::Busy,
+        Self::Refused,
+        Self::Timeout,
+        Self::Unreachable,
+    ];
+
+    /// The label.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Abandoned => "abandoned",
+            Self::Accepted => "accepted",
+            Self::BadAnswer => "bad_answer",
+            Self::Busy => "busy",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+        }
     }
 }
 

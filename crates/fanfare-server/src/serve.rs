@@ -11,9 +11,11 @@ use fanfare_gateway::{DrainOptions, Server, Signals};
 use fanfare_node::{Limits, PingOptions};
 use prometheus::Registry;
 
+use crate::auth::Authenticator;
+use crate::config::settings::Spoken;
 use crate::config::{Backend, Settings};
 use crate::http::{self, Shared};
-use crate::metrics::HttpMetrics;
+use crate::metrics::{AuthMetrics, HttpMetrics};
 use crate::routes::Routes;
 use crate::{access, banner};
 
@@ -28,7 +30,12 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let registry = Registry::new();
     let metrics = HttpMetrics::new(&registry)?;
     let node = cluster_options(&settings, &registry).node()?;
-    let shared = Shared::new(settings, node.clone(), registry, metrics);
+    let auth_metrics = AuthMetrics::new(&registry)?;
+    let auth = settings.auth.as_ref();
+    let auth = auth
+        .map(|auth| Authenticator::new(auth, auth_metrics))
+        .transpose()?;
+    let shared = Shared::new(settings, node.clone(), registry, metrics, auth);
     let shared = web::Data::new(shared);
     let settings = &shared.settings;
 
@@ -48,6 +55,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
+    tell_layer(settings);
     banner::print(settings, &addresses);
 
     let drain = DrainOptions {
@@ -61,6 +69,26 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         .serve_with(signals)
         .await?;
     Ok(())
+}
+
+/// Two sides that speak differently hear nothing of each other: the log has what is spoken here.
+fn tell_layer(settings: &Settings) {
+    let layer = &settings.layer;
+    match layer.backend {
+        Backend::Memory => tracing::info!(backend = "memory", "layer"),
+        Backend::Redis => {
+            let spoken = Spoken::of(&layer.redis);
+            tracing::info!(
+                backend = "redis",
+                format = spoken.format,
+                serializer = spoken.serializer,
+                encrypted = spoken.encrypted,
+                prefix = layer.prefix,
+                hosts = layer.host_labels.join(" "),
+                "layer"
+            );
+        }
+    }
 }
 
 /// The App; once on each worker thread for requests and once for handshakes. What worker threads
@@ -89,9 +117,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
     ClusterOptions {
         layer: match settings.layer.backend {
             Backend::Memory => Layer::Memory,
-            Backend::Redis => Layer::Redis {
-                hosts: settings.layer.hosts.clone(),
-            },
+            Backend::Redis => Layer::Redis(settings.layer.redis.clone()),
         },
         prefix: settings.layer.prefix.clone(),
         limits: Limits {

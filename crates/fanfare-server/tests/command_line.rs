@@ -94,6 +94,21 @@ fn check_lists_every_error_of_every_source() {
 }
 
 #[test]
+fn check_refuses_an_authentication_url_that_cannot_be_asked() {
+    let sets = ["auth.url=localhost", "auth.concurrency=0"];
+    let ran = run(&["check", "--set", sets[0], "--set", sets[1]]);
+    assert_eq!(ran.status, 78);
+    for part in [
+        "auth.url = \"localhost\" (--set auth.url): must be a URL such as",
+        "auth.concurrency = 0 (--set auth.concurrency): must be from 1 to",
+    ] {
+        assert!(ran.err.contains(part), "{part} in {}", ran.err);
+    }
+    let ran = run(&["check", "--set", "auth.url=https://example.com/auth/"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+}
+
+#[test]
 fn every_command_refuses_a_wrong_configuration() {
     for arguments in [
         &["--set", "http.bind=x"][..],
@@ -167,9 +182,13 @@ fn check_print_masks_secrets() {
         "api.keys=['s3cret']",
         "--set",
         "layer.redis.hosts=redis://:pa55@h",
+        "--set",
+        "layer.symmetric_encryption_keys=['s3cret1', 's3cret2']",
     ]);
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.out.contains("keys = [\"***\"]"), "{}", ran.out);
+    let keys = "symmetric_encryption_keys = [\"***\", \"***\"]";
+    assert!(ran.out.contains(keys), "{}", ran.out);
     assert!(ran.out.contains("redis://:***@h"), "{}", ran.out);
     assert!(
         !ran.out.contains("s3cret") && !ran.out.contains("pa55"),

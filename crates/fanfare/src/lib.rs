@@ -70,6 +70,9 @@ pub use fanfare_consumer::{
     UserResolver, Worker, WorkerError, Workers, WorkersError, WorkersReport, blocking, client,
     consumer, consumer_with, handshake, middleware, peer,
 };
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use fanfare_consumer::{CoreFormat, Notation, RedisFormat, RedisLayer};
 #[doc(inline)]
 pub use fanfare_gateway::{
     AddressError, Bind, BindError, Bound, DrainOptions, IntoBinds, ServeError, Server,
@@ -78,7 +81,7 @@ pub use fanfare_gateway::{
 #[doc(inline)]
 pub use fanfare_layer::PublishError;
 #[doc(inline)]
-pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, PingOptions};
+pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, Members, PingOptions};
 #[doc(inline)]
 pub use fanfare_protocol::{
     ChannelName, Close, CloseCode, CloseError, Event, GroupName, NameError, TypedError, Value,

@@ -1,5 +1,6 @@
 //! One command per habit: `cargo xtask <habit>`. CI calls these and nothing else.
 
+mod backports;
 mod msrv;
 mod newcomer;
 mod packages;
@@ -34,7 +35,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Habit {
-    /// Install what the tests need and is missing: Debian packages, the Python environment
+    /// Install what the tests need and is missing: Debian packages, the Python environments
     Setup,
     /// Format everything
     Fmt,

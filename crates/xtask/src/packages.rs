@@ -4,12 +4,17 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::backports;
 use crate::run::{installed, run, succeeds};
 
+/// Debian 12 has it in its backports.
+const VALKEY: &str = "valkey-server";
 /// Packages, each with the programs of which any one will do.
-const NEEDED: [(&str, &[&str]); 4] = [
+const NEEDED: [(&str, &[&str]); 6] = [
     ("redis-server", &["redis-server"]),
+    (VALKEY, &[VALKEY]),
     ("haproxy", &["haproxy"]),
+    ("nginx", &["nginx"]),
     ("prometheus", &["prometheus"]),
     (
         "chromium",
@@ -28,7 +33,13 @@ pub(crate) fn install_missing() -> Result<()> {
         bail!("the tests need {list}; there is no apt-get here, so install them by other means");
     }
     run(apt_get()?.arg("update"))?;
+    let mut options = Vec::new();
+    if missing.contains(&VALKEY) && !backports::available(VALKEY) {
+        options.extend(backports::options()?);
+        run(apt_get()?.args(&options).arg("update"))?;
+    }
     run(apt_get()?
+        .args(&options)
         .args(["install", "--yes", "--no-install-recommends"])
         .args(&missing))
 }

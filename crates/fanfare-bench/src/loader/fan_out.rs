@@ -77,6 +77,33 @@ impl FanOut {
         (0..self.sessions.len()).try_for_each(|index| self.sessions.expect_frame(index, &frame))
     }
 
+    /// Waits until each member has one message that somebody else publishes, and compares it.
+    ///
+    /// # Errors
+    /// As [`FanOut::check`].
+    pub(crate) fn check_next(&mut self) -> anyhow::Result<()> {
+        self.published += 1;
+        let frame = delivered();
+        (0..self.sessions.len()).try_for_each(|index| self.sessions.expect_frame(index, &frame))
+    }
+
+    /// Waits until each member has one message more, which somebody else publishes.
+    ///
+    /// # Errors
+    /// A member is closed, or gets nothing for `stall`.
+    pub(crate) fn expect_next(&mut self, stall: Duration) -> anyhow::Result<()> {
+        self.published += 1;
+        self.wait_for(self.published, stall, stall, &mut |_| Ok(()))
+    }
+
+    /// Checks that each member has exactly the messages that are its due.
+    ///
+    /// # Errors
+    /// One has less, more, or part of a message.
+    pub(crate) fn check_all(&mut self) -> anyhow::Result<()> {
+        self.sessions.expect_all(|_| self.published)
+    }
+
     /// Publishes by the plan until it is fulfilled and all members have everything.
     ///
     /// # Errors

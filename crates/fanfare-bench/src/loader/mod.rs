@@ -6,6 +6,7 @@
 
 mod connect;
 mod fan_out;
+mod listener;
 pub(crate) mod payload;
 mod probe;
 mod round_trip;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub(crate) use connect::connect_all;
 pub(crate) use fan_out::{FanOut, Plan};
+pub(crate) use listener::Listener;
 pub(crate) use probe::{Flood, Probe};
 pub(crate) use round_trip::RoundTrip;
 

@@ -1,7 +1,7 @@
 //! The one message that is measured, as the loader writes it and as it must come back.
 
 /// Bytes of text in a message.
-const TEXT_BYTES: usize = 128;
+pub(crate) const TEXT_BYTES: usize = 128;
 
 /// Bytes of the frame that a member gets: two of header, two of length, the text.
 pub(crate) const FRAME_BYTES: u64 = 4 + TEXT_BYTES as u64;

@@ -40,6 +40,8 @@ pub(crate) struct Usage {
     pub(crate) user_share: f64,
     /// Share of the busier core that went to other processes or to the hypervisor.
     pub(crate) foreign: f64,
+    /// The same of the server's core alone.
+    pub(crate) foreign_at_server: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -84,10 +86,12 @@ impl Sample {
         let system = now.mode.system.saturating_sub(self.mode.system) as f64;
         let server_core = busy_share(self.server_core, now.server_core);
         let loader_core = busy_share(self.loader_core, now.loader_core);
-        let foreign = if cores.shared() {
-            server_core - (server_s + loader_s) / wall_s
+        let (foreign_at_server, foreign) = if cores.shared() {
+            let foreign = server_core - (server_s + loader_s) / wall_s;
+            (foreign, foreign)
         } else {
-            (server_core - server_s / wall_s).max(loader_core - loader_s / wall_s)
+            let at_server = server_core - server_s / wall_s;
+            (at_server, at_server.max(loader_core - loader_s / wall_s))
         };
         Ok(Usage {
             wall_s,
@@ -95,6 +99,7 @@ impl Sample {
             loader_s,
             user_share: user / (user + system),
             foreign: foreign.max(0.0),
+            foreign_at_server: foreign_at_server.max(0.0),
         })
     }
 }

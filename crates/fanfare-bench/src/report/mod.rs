@@ -134,8 +134,8 @@ pub(crate) struct Report {
     pub(crate) server: String,
     /// Pairs of a comparison.
     pub(crate) pairs: usize,
-    /// Length of a run.
-    pub(crate) seconds: f64,
+    /// Length of a run; `None` where it is as long as it takes.
+    pub(crate) seconds: Option<f64>,
     /// One for each scenario.
     pub(crate) outcomes: Vec<Outcome>,
 }

@@ -14,8 +14,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             out,
-            "{}: server on core {}, loader on core {}, {} pairs of {} s runs",
-            self.server, self.server_core, self.loader_core, self.pairs, self.seconds
+            "{}: server on core {}, loader on core {}, {} pairs{}",
+            self.server,
+            self.server_core,
+            self.loader_core,
+            self.pairs,
+            (self.seconds).map_or_else(String::new, |time| format!(" of {time} s runs"))
         )?;
         for warning in self.warnings() {
             writeln!(out, "WARNING: {warning}")?;

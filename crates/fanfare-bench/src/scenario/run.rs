@@ -205,6 +205,7 @@ mod tests {
                 loader_s,
                 user_share: 0.1,
                 foreign: 0.0,
+                foreign_at_server: 0.0,
             },
             sampled_user_share: None,
         }

@@ -19,6 +19,15 @@ pub enum ClusterError {
     /// A layer of Redis hosts, and none of them named.
     #[error("no Redis host is named")]
     NoHosts,
+    /// An option of a layer over Redis, by the name of the field.
+    #[cfg(feature = "redis")]
+    #[error("the option {option} of the Redis layer {reason}")]
+    RedisOption {
+        /// Which, with the index of an entry.
+        option: String,
+        /// What is wrong with it and what would be right.
+        reason: String,
+    },
     /// The Redis layer lives on a tokio runtime, and there is none here.
     #[error(
         "a cluster over Redis is made inside a tokio runtime, such as #[actix_web::main] or \

@@ -5,6 +5,8 @@ mod error;
 mod extract;
 mod options;
 mod posting;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ pub use extract::cluster_of;
 pub use options::{ClusterOptions, Layer};
 pub(crate) use posting::joinable;
 use posting::{Posting, To};
+#[cfg(feature = "redis")]
+pub use redis::{CoreFormat, RedisFormat, RedisLayer};
 
 /// This process's place in the cluster: a cheap clone, for any thread and any async runtime.
 ///

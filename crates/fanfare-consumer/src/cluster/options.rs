@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, QueueOptions, Sink};
-use fanfare_node::{Limits, Node, NodeOptions, PingOptions};
+use fanfare_node::{Limits, Members, Node, NodeOptions, PingOptions};
 use fanfare_protocol::{Naming, NodeId};
 use prometheus::Registry;
 
 use super::error::ClusterError;
+#[cfg(feature = "redis")]
+use super::redis::RedisLayer;
 
 /// What may wait in the layer's stream, in inboxes of a worker: one read of the connection may
 /// bring more than an inbox holds.
@@ -23,12 +25,16 @@ const PROBE: Duration = Duration::from_secs(2);
 pub enum Layer {
     /// This process alone; nothing to install.
     Memory,
-    /// Redis pub/sub, in the wire format of channels_redis' pub/sub layer.
+    /// Redis, in one of the wire formats of channels_redis.
     #[cfg(feature = "redis")]
-    Redis {
-        /// The servers, in the same order on every node; at least one.
-        hosts: Vec<fanfare_layer::redis::Host>,
-    },
+    Redis(RedisLayer),
+}
+
+/// A layer that nothing is wrong with.
+enum Carrier {
+    Memory,
+    #[cfg(feature = "redis")]
+    Redis(super::redis::Checked),
 }
 
 /// How a [`Cluster`](crate::Cluster) is made. The defaults are those of the server's
@@ -86,8 +92,8 @@ impl Default for ClusterOptions {
 }
 
 impl Layer {
-    /// The layer over these Redis servers, named by URLs as redis-py reads them:
-    /// `redis://:password@host:6379/0`, `rediss://` for TLS, `unix:///path`.
+    /// Redis pub/sub with msgpack on these servers: [`RedisLayer::new`], which also leads to the
+    /// core format and to encryption.
     ///
     /// # Errors
     /// [`ClusterError::Host`] names the URL, its password masked; [`ClusterError::NoHosts`].
@@ -96,26 +102,14 @@ impl Layer {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        let hosts = hosts.into_iter();
-        let hosts = hosts.map(|url| fanfare_layer::redis::Host::parse(url.as_ref()));
-        let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
-        if hosts.is_empty() {
-            return Err(ClusterError::NoHosts);
-        }
-        Ok(Self::Redis { hosts })
+        RedisLayer::new(hosts).map(Self::Redis)
     }
 
-    fn check(&self) -> Result<(), ClusterError> {
+    fn carrier(self) -> Result<Carrier, ClusterError> {
         match self {
-            Self::Memory => Ok(()),
+            Self::Memory => Ok(Carrier::Memory),
             #[cfg(feature = "redis")]
-            Self::Redis { hosts } if hosts.is_empty() => Err(ClusterError::NoHosts),
-            #[cfg(feature = "redis")]
-            Self::Redis { .. } if tokio::runtime::Handle::try_current().is_err() => {
-                Err(ClusterError::NoRuntime)
-            }
-            #[cfg(feature = "redis")]
-            Self::Redis { .. } => Ok(()),
+            Self::Redis(redis) => redis.checked().map(Carrier::Redis),
         }
     }
 }
@@ -127,57 +121,87 @@ impl ClusterOptions {
     /// # Errors
     /// As [`Cluster::new`](crate::Cluster::new).
     pub fn node(self) -> Result<Node, ClusterError> {
-        self.layer.check()?;
+        let carrier = self.layer.carrier()?;
         let id = NodeId::random().map_err(|_| ClusterError::Random)?;
         let metrics = LayerMetrics::new(&self.registry)?;
+        let at = Place {
+            node: id,
+            prefix: self.prefix,
+            inbox_frames: self.limits.inbox_frames,
+        };
         let options = NodeOptions {
             id,
-            naming: self.naming(),
-            limits: self.limits.clone(),
-            ping: self.ping.clone(),
+            naming: carrier.naming(&at.prefix),
+            limits: self.limits,
+            ping: self.ping,
             join_timeout: self.join_timeout,
             close_timeout: self.close_timeout,
             linger: self.linger,
-            queue: self.queue.clone(),
-            subscribes: !matches!(self.layer, Layer::Memory),
+            queue: self.queue,
+            subscribes: !matches!(carrier, Carrier::Memory),
+            members: carrier.members(),
         };
-        let registry = self.registry.clone();
-        Ok(Node::new(options, &registry, |sink| {
-            self.connect(id, sink, metrics)
+        Ok(Node::new(options, &self.registry, |sink| {
+            carrier.connect(at, sink, metrics)
         })?)
     }
+}
 
-    fn naming(&self) -> Naming {
-        match self.layer {
-            Layer::Memory => Naming::plain(&self.prefix),
+/// Where a layer is in the cluster, and how much may wait in it.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(
+        dead_code,
+        reason = "the memory layer has no names and no queues of its own"
+    )
+)]
+struct Place {
+    node: NodeId,
+    prefix: String,
+    inbox_frames: usize,
+}
+
+impl Carrier {
+    fn naming(&self, prefix: &str) -> Naming {
+        match self {
+            Self::Memory => Naming::plain(prefix),
             #[cfg(feature = "redis")]
-            Layer::Redis { .. } => fanfare_layer::redis::naming(&self.prefix),
+            Self::Redis(redis) => redis.format.naming(prefix),
+        }
+    }
+
+    fn members(&self) -> Members {
+        match self {
+            Self::Memory => Members::Node,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.members,
         }
     }
 
     #[cfg_attr(
         not(feature = "redis"),
-        expect(unused_variables, reason = "the memory layer has no names of its own")
+        expect(unused_variables, reason = "the memory layer is in no place")
     )]
     fn connect(
         self,
-        node: NodeId,
+        at: Place,
         sink: Arc<dyn Sink>,
         metrics: LayerMetrics,
     ) -> Arc<dyn ChannelLayer> {
-        match self.layer {
-            Layer::Memory => Arc::new(MemoryLayer::new(sink, metrics)),
+        match self {
+            Self::Memory => Arc::new(MemoryLayer::new(sink, metrics)),
             #[cfg(feature = "redis")]
-            Layer::Redis { hosts } => {
-                let options = fanfare_layer::redis::PubSubOptions {
-                    hosts,
-                    prefix: self.prefix,
-                    node,
-                    publish_in_flight: self.limits.inbox_frames,
-                    inbox: self.limits.inbox_frames.saturating_mul(STREAM),
+            Self::Redis(redis) => {
+                let options = fanfare_layer::redis::RedisOptions {
+                    hosts: redis.hosts,
+                    prefix: at.prefix,
+                    node: at.node,
+                    publish_in_flight: at.inbox_frames,
+                    inbox: at.inbox_frames.saturating_mul(STREAM),
                     probe: PROBE,
+                    format: redis.format,
                 };
-                fanfare_layer::redis::pubsub(options, metrics)
+                fanfare_layer::redis::connect(options, sink, metrics)
             }
         }
     }

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_layer::{ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError};
+use fanfare_layer::{
+    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+};
 use fanfare_protocol::{Envelope, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,9 +24,12 @@ impl ChannelLayer for Reluctant {
         self.memory.publish(target, envelope)
     }
 
-    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn subscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let let_go = Arc::clone(&self.let_go);
-        let subscribed = self.memory.subscribe(targets);
+        let subscribed = self.memory.subscribe(subscriptions);
         async move {
             let _held = let_go.acquire().await.unwrap();
             subscribed.await
@@ -32,8 +37,11 @@ impl ChannelLayer for Reluctant {
         .boxed()
     }
 
-    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(targets)
+    fn unsubscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.memory.unsubscribe(subscriptions)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

@@ -70,6 +70,7 @@ fn options() -> NodeOptions {
         linger: Duration::from_millis(10),
         queue: fanfare_layer::QueueOptions::default(),
         subscribes: false,
+        members: fanfare_node::Members::Node,
     }
 }
 

@@ -11,8 +11,13 @@ use redis::{
 };
 
 use super::host_options::Draft;
+use super::sentinel::{Master, places};
 
-/// One Redis server. In text, also with `{:?}`, its password is masked.
+/// How long an attempt to connect may take, unless the host says otherwise.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// One Redis server, or the master that Redis Sentinel knows by a name. In text, also with `{:?}`,
+/// its password is masked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Host {
     pub(super) address: Address,
@@ -31,6 +36,7 @@ pub(super) enum Address {
         tls: Option<Tls>,
     },
     Unix(PathBuf),
+    Master(Master),
 }
 
 /// How a server proves itself, and we ourselves to it; files are PEM.
@@ -108,22 +114,57 @@ impl Host {
         &self.ignored
     }
 
-    /// A client for it; reads the certificates.
+    /// How long an attempt to connect may take; to find a master, as long again.
+    pub(super) fn connect_limit(&self) -> Duration {
+        self.connect_timeout.unwrap_or(CONNECT_LIMIT)
+    }
+
+    /// A client for the server that it is at this moment: reads the certificates, and asks the
+    /// sentinels. To be called for every connection, because both change under a running node.
+    ///
+    /// # Errors
+    /// [`HostError`] for a certificate that cannot be read, or when no sentinel names a server
+    /// that says itself that it is the master, within the limit of connecting.
+    pub(super) async fn open(&self) -> Result<Client, HostError> {
+        match &self.address {
+            Address::Master(master) => master.find(self).await.map_err(|it| self.error(it)),
+            Address::Tcp { .. } | Address::Unix(_) => self.client(),
+        }
+    }
+
+    /// A client for a server that needs no sentinel; reads the certificates.
     pub(super) fn client(&self) -> Result<Client, HostError> {
-        self.try_client().map_err(|reason| HostError {
+        self.try_client().map_err(|reason| self.error(reason))
+    }
+
+    /// The server at another place, with the same options.
+    pub(super) fn at(&self, host: String, port: u16) -> Self {
+        let tls = match &self.address {
+            Address::Tcp { tls, .. } | Address::Master(Master { tls, .. }) => tls.clone(),
+            Address::Unix(_) => None,
+        };
+        Self {
+            address: Address::Tcp { host, port, tls },
+            ..self.clone()
+        }
+    }
+
+    fn error(&self, reason: String) -> HostError {
+        HostError {
             host: self.to_string(),
             reason,
-        })
+        }
     }
 
     fn try_client(&self) -> Result<Client, String> {
         match &self.address {
-            Address::Unix(path) => self.open(ConnectionAddr::Unix(path.clone())),
+            Address::Unix(path) => self.build(ConnectionAddr::Unix(path.clone())),
+            Address::Master(master) => Err(format!("where {:?} is must be asked", master.name)),
             Address::Tcp {
                 host,
                 port,
                 tls: None,
-            } => self.open(ConnectionAddr::Tcp(host.clone(), *port)),
+            } => self.build(ConnectionAddr::Tcp(host.clone(), *port)),
             Address::Tcp {
                 host,
                 port,
@@ -139,12 +180,12 @@ impl Host {
                     .map_err(|error| error.to_string())?;
                 let mut address = client.get_connection_info().addr().clone();
                 address.set_danger_accept_invalid_hostnames(!tls.check_hostname);
-                self.open(address)
+                self.build(address)
             }
         }
     }
 
-    fn open(&self, address: ConnectionAddr) -> Result<Client, String> {
+    fn build(&self, address: ConnectionAddr) -> Result<Client, String> {
         Client::open(self.info(address)?).map_err(|error| error.to_string())
     }
 
@@ -207,16 +248,17 @@ impl fmt::Display for Host {
             Address::Unix(path) => write!(out, "unix://{user}{}?db={}", path.display(), self.db),
             Address::Tcp { host, port, tls } => {
                 let scheme = if tls.is_some() { "rediss" } else { "redis" };
-                let (open, close) = if host.contains(':') {
-                    ("[", "]")
+                let place = places(std::iter::once((&**host, *port)));
+                write!(out, "{scheme}://{user}{place}/{}", self.db)
+            }
+            Address::Master(master) => {
+                let scheme = if master.tls.is_some() {
+                    "sentinels"
                 } else {
-                    ("", "")
+                    "sentinel"
                 };
-                write!(
-                    out,
-                    "{scheme}://{user}{open}{host}{close}:{port}/{}",
-                    self.db
-                )
+                let name = &master.name;
+                write!(out, "{scheme}://{user}{master}/{name}/{}", self.db)
             }
         }
     }
@@ -225,6 +267,19 @@ impl fmt::Display for Host {
 impl fmt::Debug for Host {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, out)
+    }
+}
+
+/// Says in one line which options of which hosts have no effect, if any.
+pub(super) fn tell_ignored(hosts: &[Host]) {
+    let told: Vec<_> = hosts
+        .iter()
+        .filter(|host| !host.ignored.is_empty())
+        .map(|host| format!("{host}: {}", host.ignored.join(", ")))
+        .collect();
+    if !told.is_empty() {
+        let options = told.join("; ");
+        tracing::warn!(options, "options of redis hosts have no effect here");
     }
 }
 

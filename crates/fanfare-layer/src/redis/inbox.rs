@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fanfare_protocol::event::EventError;
 use fanfare_protocol::msgpack::DecodeError;
-use fanfare_protocol::{Envelope, Target};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use parking_lot::Mutex;
@@ -25,27 +24,58 @@ const MOST_BYTES: usize = 64 << 20;
 /// At most one line about dropped messages in this time.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
-/// A bounded queue that drops the newest when full: whoever reads from Redis must never wait, or
-/// the backlog grows in redis-rs and in the server instead.
-pub(super) struct Inbox {
+/// How one format's messages become deliveries.
+pub(super) trait Unpack: Send + Sync + 'static {
+    /// Where a message comes from.
+    type Source: Send;
+
+    /// How people call a source.
+    fn spelled<'a>(&'a self, source: &'a Self::Source) -> &'a str;
+
+    /// Decodes a message into any number of deliveries.
+    fn unpack(
+        &self,
+        message: &Message<Self::Source>,
+        into: &mut Vec<Delivery>,
+    ) -> Result<(), Refused>;
+}
+
+/// A bounded queue between what reads from Redis and what delivers. [`Inbox::push`] drops the newest
+/// when it is full: a subscriber of Redis must never wait, or the backlog grows in redis-rs and in
+/// the server instead. Who can leave messages in Redis waits for [`Inbox::room`] and offers.
+pub(super) struct Inbox<U: Unpack> {
+    unpack: U,
     limit: usize,
-    queue: Mutex<Queue>,
+    queue: Mutex<Queue<U::Source>>,
     arrived: Notify,
+    /// Something was taken.
+    taken: Notify,
     complaints: Mutex<Complaints>,
     metrics: LayerMetrics,
 }
 
-/// A message whose body is still msgpack: decoding is left to the reader, which may be on another
-/// thread, so that taking from Redis stays faster than Redis sends.
-struct Message {
-    target: Target,
-    body: Bytes,
-    arrived: Instant,
+/// A message whose body is as it was in Redis: decoding is left to the reader, which may be on
+/// another thread, so that taking from Redis stays faster than Redis sends.
+pub(super) struct Message<S> {
+    pub(super) source: S,
+    pub(super) body: Bytes,
+    pub(super) arrived: Instant,
 }
 
-#[derive(Default)]
-struct Queue {
-    messages: VecDeque<Message>,
+/// Why a message is dropped.
+pub(super) enum Refused {
+    /// Its body cannot be read.
+    Body(DecodeError),
+    /// It names no receiver that a message of its source can have.
+    Name(String),
+    /// Some of its receivers have no room for it; the others get it.
+    Full(String),
+    /// It is too old.
+    Expired,
+}
+
+struct Queue<S> {
+    messages: VecDeque<Message<S>>,
     /// The sum of their bodies.
     bytes: usize,
     closed: bool,
@@ -57,36 +87,81 @@ struct Complaints {
     unsaid: u64,
 }
 
-impl Inbox {
-    pub(super) fn new(limit: usize, metrics: LayerMetrics) -> Self {
+impl<U: Unpack> Inbox<U> {
+    pub(super) fn new(unpack: U, limit: usize, metrics: LayerMetrics) -> Self {
+        let queue = Queue {
+            messages: VecDeque::new(),
+            bytes: 0,
+            closed: false,
+        };
         Self {
+            unpack,
             limit: limit.max(1),
-            queue: Mutex::default(),
+            queue: Mutex::new(queue),
             arrived: Notify::new(),
+            taken: Notify::new(),
             complaints: Mutex::default(),
             metrics,
         }
     }
 
-    pub(super) fn push(&self, target: Target, body: &[u8]) {
-        self.metrics.received.inc();
+    /// Queues a message that has just arrived, or drops and counts it.
+    pub(super) fn push(&self, source: U::Source, body: Bytes) {
+        if let Err((source, _)) = self.offer(source, body) {
+            self.metrics.received.inc();
+            let cause = &self.metrics.dropped.inbox_full;
+            self.dropped(cause, self.unpack.spelled(&source), "the inbox is full");
+        }
+    }
+
+    /// Queues a message that has just arrived, or gives it back when there is no room.
+    pub(super) fn offer(&self, source: U::Source, body: Bytes) -> Result<(), (U::Source, Bytes)> {
         {
             let mut queue = self.queue.lock();
             let fits = queue.messages.is_empty() || queue.bytes + body.len() <= MOST_BYTES;
             if !fits || queue.messages.len() >= self.limit {
-                drop(queue);
-                let cause = &self.metrics.dropped.inbox_full;
-                self.dropped(cause, spelled(&target), "the inbox is full");
-                return;
+                return Err((source, body));
             }
             queue.bytes += body.len();
             queue.messages.push_back(Message {
-                target,
-                body: Bytes::copy_from_slice(body),
+                source,
+                body,
                 arrived: Instant::now(),
             });
         }
+        self.metrics.received.inc();
         self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits until there is room for a message of so many bytes. Others may wait too, and be
+    /// quicker. For ever, once it is closed and nobody takes what is there.
+    pub(super) async fn room(&self, bytes: usize) {
+        loop {
+            let mut taken = pin!(self.taken.notified());
+            // Before the look, so that what comes behind the look wakes it.
+            taken.as_mut().enable();
+            {
+                let queue = self.queue.lock();
+                let fits = queue.messages.is_empty() || queue.bytes + bytes <= MOST_BYTES;
+                if fits && queue.messages.len() < self.limit {
+                    return;
+                }
+            }
+            taken.await;
+        }
+    }
+
+    /// Counts a message that is dropped before it was queued.
+    pub(super) fn reject(&self, name: &str, refused: &Refused) {
+        self.metrics.received.inc();
+        self.count(name, refused);
+    }
+
+    /// Counts a message that was taken from a channel for nobody, and that Redis does not take back.
+    pub(super) fn unreturned(&self, channel: &str, reason: &str) {
+        self.metrics.received.inc();
+        self.dropped(&self.metrics.dropped.unreturned, channel, reason);
     }
 
     /// Counts a message on a Redis channel that names no target.
@@ -122,36 +197,46 @@ impl Inbox {
                 arrived.await;
                 continue;
             }
-            let batch: Vec<_> = messages
-                .into_iter()
-                .filter_map(|message| self.decode(message))
-                .collect();
+            let mut batch = Vec::with_capacity(messages.len());
+            for message in &messages {
+                self.decode(message, &mut batch);
+            }
             if !batch.is_empty() {
                 return Some(batch);
             }
         }
     }
 
-    fn take(&self) -> (Vec<Message>, bool) {
+    fn take(&self) -> (Vec<Message<U::Source>>, bool) {
         let mut queue = self.queue.lock();
         let count = queue.messages.len().min(BATCH);
-        let messages: Vec<Message> = queue.messages.drain(..count).collect();
+        let messages: Vec<_> = queue.messages.drain(..count).collect();
         queue.bytes -= messages.iter().map(|it| it.body.len()).sum::<usize>();
+        if !messages.is_empty() {
+            self.taken.notify_waiters();
+        }
         (messages, queue.closed)
     }
 
-    fn decode(&self, message: Message) -> Option<Delivery> {
-        match Envelope::from_msgpack(&message.body) {
-            Ok(envelope) => Some(Delivery {
-                target: message.target,
-                envelope: Arc::new(envelope),
-                arrived: message.arrived,
-            }),
-            Err(error) => {
-                let cause = self.metrics.dropped.cause_of(&error);
-                self.dropped(cause, spelled(&message.target), &error.to_string());
-                None
+    fn decode(&self, message: &Message<U::Source>, into: &mut Vec<Delivery>) {
+        let before = into.len();
+        if let Err(refused) = self.unpack.unpack(message, into) {
+            if !matches!(refused, Refused::Full(_)) {
+                into.truncate(before);
             }
+            self.count(self.unpack.spelled(&message.source), &refused);
+        }
+    }
+
+    fn count(&self, name: &str, refused: &Refused) {
+        let drops = &self.metrics.dropped;
+        match refused {
+            Refused::Body(error) => {
+                self.dropped(drops.cause_of(error), name, &error.to_string());
+            }
+            Refused::Name(reason) => self.dropped(&drops.bad_name, name, reason),
+            Refused::Full(reason) => self.dropped(&drops.inbox_full, name, reason),
+            Refused::Expired => drops.expired.inc(),
         }
     }
 
@@ -180,9 +265,13 @@ impl Inbox {
 impl Drops {
     fn cause_of(&self, error: &DecodeError) -> &IntCounter {
         match error {
-            DecodeError::Malformed { .. } | DecodeError::Event(EventError::Value(_)) => {
-                &self.malformed
-            }
+            DecodeError::Malformed { .. }
+            | DecodeError::Json { .. }
+            | DecodeError::TooShort { .. }
+            | DecodeError::Event(EventError::Value(_)) => &self.malformed,
+            DecodeError::Recipients { .. } => &self.bad_name,
+            DecodeError::Undecryptable | DecodeError::Ahead { .. } => &self.undecryptable,
+            DecodeError::Expired { .. } => &self.expired,
             DecodeError::NotAMap { .. } | DecodeError::Event(EventError::NotAMap { .. }) => {
                 &self.not_a_map
             }
@@ -192,25 +281,29 @@ impl Drops {
     }
 }
 
-fn spelled(target: &Target) -> &str {
-    match target {
-        Target::Group(group) => group.as_str(),
-        Target::Channel(channel) => channel.as_str(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use fanfare_protocol::GroupName;
-
     use super::*;
+
+    struct Nothing;
+
+    impl Unpack for Nothing {
+        type Source = ();
+
+        fn spelled<'a>(&'a self, (): &'a ()) -> &'a str {
+            "nothing"
+        }
+
+        fn unpack(&self, _: &Message<()>, _: &mut Vec<Delivery>) -> Result<(), Refused> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn large_bodies_fill_the_inbox_before_their_number_does() {
         let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
-        let inbox = Inbox::new(1000, metrics.clone());
-        let target = Target::Group(GroupName::parse("room").unwrap());
-        let push = |bytes: usize| inbox.push(target.clone(), &vec![0; bytes]);
+        let inbox = Inbox::new(Nothing, 1000, metrics.clone());
+        let push = |bytes: usize| inbox.push((), vec![0; bytes].into());
         let piece = MOST_BYTES / 4;
         (0..4).for_each(|_| push(piece));
         push(1);

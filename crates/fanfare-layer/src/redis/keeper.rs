@@ -12,22 +12,58 @@ use tokio::time::{sleep, timeout};
 use super::backoff::Backoff;
 use super::board::Board;
 use super::hosts::Host;
-use super::inbox::Inbox;
-use super::link::{Link, Parts};
-use super::pipe::Pipe;
-use super::subscriptions::Round;
-use crate::PublishError;
+use super::subscriptions::{Round, Subscriptions};
+use crate::{LayerMetrics, PublishError};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one: the next attempts start quickly again.
 const STEADY: Duration = Duration::from_secs(5);
 
+/// One format's use of one host.
+pub(super) trait Backend: Send + Sync + 'static {
+    /// Its open connections, with everything subscribed.
+    type Link: Send;
+
+    /// Connects and subscribes to all that is wanted. The round comes back acknowledged by Redis;
+    /// whoever waits for it is told by the keeper, when the host takes publishes too.
+    fn open(
+        &self,
+        client: redis::Client,
+        connect_limit: Duration,
+    ) -> impl Future<Output = Result<(Self::Link, Round), String>> + Send;
+
+    /// Whether what was published while there was no connection is missing.
+    fn has_gap(&self, link: &Self::Link) -> bool;
+
+    /// The host takes publishes.
+    fn accept(&self);
+
+    /// The host takes no publishes.
+    fn refuse(&self, reason: PublishError);
+
+    /// Works until the connection is lost; says why.
+    fn serve(&self, link: &mut Self::Link) -> impl Future<Output = String> + Send;
+
+    /// Waits until every publish that was taken is answered.
+    fn idle(&self) -> impl Future<Output = ()> + Send;
+
+    /// Takes everything back that this node has on the host.
+    fn leave(&self, link: &mut Self::Link) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Ends the connections. When it returns, nothing of them arrives any more: the next link
+    /// could bring the same messages.
+    fn end(&self, link: Self::Link) -> impl Future<Output = ()> + Send;
+}
+
 /// The task of one host.
-pub(super) struct Keeper {
+pub(super) struct Keeper<B> {
+    pub(super) backend: B,
     pub(super) host: Host,
     /// The host's place among all.
     pub(super) index: usize,
-    pub(super) parts: Parts,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) metrics: LayerMetrics,
+    /// How long an answer may take.
+    pub(super) probe: Duration,
     pub(super) board: Arc<Board>,
     /// Turns true when the layer is closed; a layer that was dropped counts as closed.
     pub(super) closing: watch::Receiver<bool>,
@@ -35,10 +71,11 @@ pub(super) struct Keeper {
     pub(super) running: Running,
 }
 
-/// One of the tasks that feed the inbox; the last one to go closes it.
+/// One of the tasks that feed the inbox.
 pub(super) struct Running {
     pub(super) tasks: Arc<watch::Sender<usize>>,
-    pub(super) inbox: Arc<Inbox>,
+    /// Called when the last one goes.
+    pub(super) last: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// What a keeper remembers from one connection to the next.
@@ -62,7 +99,7 @@ enum End {
     Closing,
 }
 
-impl Keeper {
+impl<B: Backend> Keeper<B> {
     pub(super) async fn run(self) {
         let mut closing = self.closing.clone();
         let mut past = Past::default();
@@ -79,12 +116,12 @@ impl Keeper {
             }
             tokio::select! {
                 () = closed(&mut closing) => break,
-                () = sleep(past.backoff.next()) => self.parts.metrics.reconnects.inc(),
+                () = sleep(past.backoff.next()) => self.metrics.reconnects.inc(),
             }
         }
-        self.parts.pipe.refuse(PublishError::Closed);
-        self.parts.subscriptions.lost();
-        self.parts.subscriptions.close();
+        self.backend.refuse(PublishError::Closed);
+        self.subscriptions.lost();
+        self.subscriptions.close();
         self.board.set(self.index, false);
         drop(self.running);
     }
@@ -104,9 +141,13 @@ impl Keeper {
         };
         let start = Instant::now();
         past.told = true;
-        self.up(mem::replace(&mut past.was_up, true));
+        let again = mem::replace(&mut past.was_up, true);
+        if again && self.backend.has_gap(&link) {
+            self.metrics.gaps.inc();
+        }
+        self.up(again);
         // After that, so that whoever awaited a subscription can publish at once.
-        self.parts.subscriptions.acknowledged(round);
+        self.subscriptions.acknowledged(round);
         match self.serve(&mut link).await {
             End::Lost(reason) => self.lost(&reason),
             End::Closing => {
@@ -114,39 +155,43 @@ impl Keeper {
                 return Turn::Closing;
             }
         }
-        link.end().await;
+        self.backend.end(link).await;
         if start.elapsed() >= STEADY {
             past.backoff.reset();
         }
         Turn::Again
     }
 
-    async fn connect(&self) -> Result<(Link, Round), String> {
-        // Anew each time: certificates are renewed under a running server.
-        let client = self.host.client().map_err(|error| error.reason)?;
-        let limit = self.host.connect_timeout.unwrap_or(CONNECT_LIMIT);
-        Link::open(&self.parts, &client, limit).await
+    async fn connect(&self) -> Result<(B::Link, Round), String> {
+        // Anew each time: certificates and masters change under a running node.
+        let client = self.host.open().await.map_err(|error| error.reason)?;
+        let limit = self.host.connect_limit();
+        self.backend.open(client, limit).await
     }
 
-    async fn serve(&self, link: &mut Link) -> End {
+    async fn serve(&self, link: &mut B::Link) -> End {
         tokio::select! {
-            reason = link.serve(&self.parts) => End::Lost(reason),
-            () = drained(self.closing.clone(), &self.parts.pipe, self.parts.probe) => End::Closing,
+            reason = self.backend.serve(link) => End::Lost(reason),
+            () = self.drained() => End::Closing,
         }
     }
 
-    async fn say_goodbye(&self, link: &mut Link) {
-        let done = timeout(self.parts.probe, link.unsubscribe()).await;
+    /// Waits for the close, and then for the publishes before it to be answered.
+    async fn drained(&self) {
+        closed(&mut self.closing.clone()).await;
+        // What is not answered by now is told so when the connection goes.
+        let _ = timeout(self.probe, self.backend.idle()).await;
+    }
+
+    async fn say_goodbye(&self, link: &mut B::Link) {
+        let done = timeout(self.probe, self.backend.leave(link)).await;
         if let Err(reason) = done.unwrap_or_else(|_| Err("no answer".into())) {
             tracing::warn!(host = %self.host, reason, "redis did not take the subscriptions back");
         }
     }
 
     fn up(&self, again: bool) {
-        if again {
-            self.parts.metrics.gaps.inc();
-        }
-        self.parts.pipe.open();
+        self.backend.accept();
         self.board.set(self.index, true);
         tracing::info!(host = %self.host, again, "redis is up");
     }
@@ -166,9 +211,8 @@ impl Keeper {
     }
 
     fn fail(&self, reason: &str) {
-        self.parts.subscriptions.lost();
-        self.parts
-            .pipe
+        self.subscriptions.lost();
+        self.backend
             .refuse(PublishError::Down(format!("{}: {reason}", self.host)));
         self.board.set(self.index, false);
     }
@@ -192,7 +236,7 @@ impl Drop for Running {
             left = *tasks;
         });
         if left == 0 {
-            self.inbox.close();
+            (self.last)();
         }
     }
 }
@@ -202,27 +246,36 @@ async fn closed(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-/// Waits for the close, and then for the publishes before it to be answered.
-async fn drained(mut closing: watch::Receiver<bool>, pipe: &Pipe, limit: Duration) {
-    closed(&mut closing).await;
-    // What is not answered by now is told so when the connection goes.
-    let _ = timeout(limit, pipe.idle()).await;
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use fanfare_protocol::NodeId;
+    use fanfare_protocol::{ChannelName, GroupName, NodeId};
     use fanfare_rig::{eventually, within};
+    use futures_util::future::BoxFuture;
     use tracing::span;
 
-    use crate::LayerMetrics;
-    use crate::redis::{Host, PubSubOptions, pubsub};
+    use crate::redis::{Format, Host, RedisOptions, connect};
+    use crate::{Delivery, Presence, Sink, Undelivered};
 
     use super::*;
 
     const SOON: Duration = Duration::from_secs(10);
+
+    struct Nobody;
+
+    impl Sink for Nobody {
+        fn deliver(&self, _: Delivery) -> Result<(), Undelivered> {
+            Ok(())
+        }
+
+        fn presence(
+            &self,
+            pairs: Vec<(GroupName, ChannelName)>,
+        ) -> BoxFuture<'static, Vec<Presence>> {
+            Box::pin(std::future::ready(vec![Presence::Gone; pairs.len()]))
+        }
+    }
 
     /// Panics at the first line that the layer logs, inside its task.
     #[derive(Default)]
@@ -256,16 +309,17 @@ mod tests {
         let port = free.local_addr()?.port();
         drop(free);
         let metrics = LayerMetrics::new(&prometheus::Registry::new())?;
-        let options = PubSubOptions {
+        let options = RedisOptions {
             hosts: vec![Host::parse(&format!("redis://127.0.0.1:{port}"))?],
             prefix: "asgi".into(),
             node: NodeId::random()?,
             publish_in_flight: 1,
             inbox: 1,
             probe: SOON,
+            format: Format::default(),
         };
         let _sabotage = tracing::subscriber::set_default(Saboteur::default());
-        let layer = pubsub(options, metrics.clone());
+        let layer = connect(options, Arc::new(Nobody), metrics.clone());
         eventually(SOON, "attempts after the panic", async || {
             Ok((metrics.reconnects.get() >= 2).then_some(()))
         })

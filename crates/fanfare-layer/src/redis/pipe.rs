@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -24,9 +24,9 @@ type Outcome = Result<(), PublishError>;
 /// Not more than there is [`Room`] for are queued or unanswered at once. The ones beyond wait in line: a place
 /// that comes free goes to the first of them at once, whether or not its publisher looks, so the
 /// order of the calls is the order on the wire.
-pub(super) struct Pipe {
+pub(super) struct Pipe<W> {
     room: Room,
-    state: Mutex<State>,
+    state: Mutex<State<W>>,
     /// There is something to write.
     work: Notify,
     /// Nothing is in flight any more.
@@ -40,12 +40,12 @@ pub(super) struct Room {
     pub(super) bytes: usize,
 }
 
-struct State {
+struct State<W> {
     /// Why nothing is taken; `None` while open.
     refusal: Option<PublishError>,
-    queue: VecDeque<Job>,
+    queue: VecDeque<Job<W>>,
     /// Those who were told [`Publish::Full`], oldest first.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Waiting<W>>,
     next_ticket: u64,
     /// Queued and unanswered ones.
     in_flight: usize,
@@ -53,31 +53,45 @@ struct State {
     bytes: usize,
 }
 
-struct Job {
-    channel: String,
-    body: Bytes,
+/// What a publish has to send.
+pub(super) trait Work: Send + 'static {
+    /// The size of its body.
+    fn bytes(&self) -> usize;
+}
+
+/// What the server said to a publish.
+pub(super) enum Reply {
+    Taken,
+    /// An error, in the server's words.
+    Refused(String),
+    /// It did not come to an answer.
+    Failed(PublishError),
+}
+
+struct Job<W> {
+    work: W,
     answer: oneshot::Sender<Outcome>,
 }
 
-struct Waiting {
+struct Waiting<W> {
     ticket: u64,
-    job: Job,
+    job: Job<W>,
     admitted: oneshot::Sender<()>,
 }
 
 /// Publishes on their way to the server. Dropped without an answer, they are unanswered.
-pub(super) struct Batch {
-    pipe: Arc<Pipe>,
-    jobs: Vec<Job>,
+pub(super) struct Batch<W: Work> {
+    pipe: Arc<Pipe<W>>,
+    jobs: Vec<Job<W>>,
 }
 
 /// A place in the line; given up by dropping it.
-struct Ticket {
-    pipe: Arc<Pipe>,
+struct Ticket<W: Work> {
+    pipe: Arc<Pipe<W>>,
     number: u64,
 }
 
-impl Pipe {
+impl<W: Work> Pipe<W> {
     pub(super) fn new(room: Room, refusal: PublishError, metrics: LayerMetrics) -> Self {
         let state = State {
             refusal: Some(refusal),
@@ -96,7 +110,7 @@ impl Pipe {
         }
     }
 
-    pub(super) fn publish(self: &Arc<Self>, channel: String, body: Bytes) -> Publish {
+    pub(super) fn publish(self: &Arc<Self>, work: W) -> Publish {
         let mut state = self.state.lock();
         if let Some(refusal) = state.refusal.clone() {
             drop(state);
@@ -104,11 +118,7 @@ impl Pipe {
             return Publish::Done(Err(refusal));
         }
         let (answer, answered) = oneshot::channel();
-        let job = Job {
-            channel,
-            body,
-            answer,
-        };
+        let job = Job { work, answer };
         if self.room.is_in(&state) {
             state.enqueue(job);
             drop(state);
@@ -148,7 +158,7 @@ impl Pipe {
         state.refusal = Some(reason.clone());
         let mut jobs = mem::take(&mut state.queue);
         state.in_flight -= jobs.len();
-        state.bytes -= jobs.iter().map(|job| job.body.len()).sum::<usize>();
+        state.bytes -= jobs.iter().map(|job| job.work.bytes()).sum::<usize>();
         jobs.extend(
             mem::take(&mut state.waiting)
                 .into_iter()
@@ -166,7 +176,7 @@ impl Pipe {
     }
 
     /// The next publishes to write, at least one.
-    pub(super) async fn next_batch(self: &Arc<Self>) -> Batch {
+    pub(super) async fn next_batch(self: &Arc<Self>) -> Batch<W> {
         loop {
             let jobs = self.state.lock().take_batch();
             if !jobs.is_empty() {
@@ -182,10 +192,13 @@ impl Pipe {
     /// Waits until everything that was taken is answered.
     pub(super) async fn idle(&self) {
         loop {
+            let mut idle = pin!(self.idle.notified());
+            // Before the look, so that what comes behind the look wakes it.
+            idle.as_mut().enable();
             if self.state.lock().in_flight == 0 {
                 return;
             }
-            self.idle.notified().await;
+            idle.await;
         }
     }
 
@@ -203,7 +216,7 @@ impl Pipe {
         let idle = state.in_flight == 0;
         drop(state);
         if idle {
-            self.idle.notify_one();
+            self.idle.notify_waiters();
         }
         for admitted in let_in {
             // Gone in this instant: it is published all the same, nobody asks for the outcome.
@@ -212,7 +225,7 @@ impl Pipe {
         self.work.notify_one();
     }
 
-    fn settle(&self, job: Job, outcome: Outcome) {
+    fn settle(&self, job: Job<W>, outcome: Outcome) {
         match &outcome {
             Ok(()) => self.metrics.published.inc(),
             Err(error) => self.count(error),
@@ -228,6 +241,7 @@ impl Pipe {
             PublishError::Unanswered(_) => failures.unanswered.inc(),
             PublishError::Closed => failures.closed.inc(),
             PublishError::ChannelFull { .. } => failures.channel_full.inc(),
+            PublishError::Unserializable(_) => failures.unserializable.inc(),
         }
     }
 
@@ -246,73 +260,68 @@ impl Pipe {
 
 impl Room {
     /// There is always room for one.
-    fn is_in(&self, state: &State) -> bool {
+    fn is_in<W>(&self, state: &State<W>) -> bool {
         state.in_flight == 0 || (state.in_flight < self.publishes && state.bytes < self.bytes)
     }
 }
 
-impl State {
-    fn enqueue(&mut self, job: Job) {
+impl<W: Work> State<W> {
+    fn enqueue(&mut self, job: Job<W>) {
         self.in_flight += 1;
-        self.bytes += job.body.len();
+        self.bytes += job.work.bytes();
         self.queue.push_back(job);
     }
 
-    fn take_batch(&mut self) -> Vec<Job> {
+    fn take_batch(&mut self) -> Vec<Job<W>> {
         let mut bytes = 0;
         let mut jobs = Vec::new();
         while jobs.len() < BATCH_JOBS
             && bytes < BATCH_BYTES
             && let Some(job) = self.queue.pop_front()
         {
-            bytes += job.body.len();
+            bytes += job.work.bytes();
             jobs.push(job);
         }
         jobs
     }
 }
 
-impl Batch {
+impl<W: Work> Batch<W> {
     pub(super) fn len(&self) -> usize {
         self.jobs.len()
     }
 
+    /// What to send, in order.
+    pub(super) fn works(&self) -> impl Iterator<Item = &W> {
+        self.jobs.iter().map(|job| &job.work)
+    }
+
     fn bytes(&self) -> usize {
-        self.jobs.iter().map(|job| job.body.len()).sum()
+        self.jobs.iter().map(|job| job.work.bytes()).sum()
     }
 
-    /// The PUBLISH commands in order.
-    pub(super) fn commands(&self) -> redis::Pipeline {
-        let mut commands = redis::Pipeline::with_capacity(self.jobs.len());
-        for job in &self.jobs {
-            commands
-                .cmd("PUBLISH")
-                .arg(&job.channel)
-                .arg(job.body.as_ref());
-        }
-        commands
-    }
-
-    /// The server's answers, one per publish. PUBLISH answers with a number of receivers, which
-    /// says nothing: other nodes may have none.
-    pub(super) fn answered(mut self, replies: Vec<redis::Value>) {
+    /// The replies, one per publish; where one is missing, there was no answer.
+    pub(super) fn answered(mut self, replies: impl IntoIterator<Item = Reply>) {
         let bytes = self.bytes();
         let jobs = mem::take(&mut self.jobs);
         let count = jobs.len();
-        for (job, reply) in jobs.into_iter().zip(replies) {
-            match reply {
-                redis::Value::ServerError(error) => {
+        let mut replies = replies.into_iter();
+        for job in jobs {
+            match replies.next() {
+                Some(Reply::Taken) => self.pipe.settle(job, Ok(())),
+                Some(Reply::Failed(error)) => self.pipe.settle(job, Err(error)),
+                Some(Reply::Refused(error)) => {
                     self.pipe.metrics.failures.refused.inc();
-                    let _ = job.answer.send(Err(PublishError::Down(error.to_string())));
+                    let _ = job.answer.send(Err(PublishError::Down(error)));
                 }
-                _ => self.pipe.settle(job, Ok(())),
+                None => self.pipe.settle(job, Err(lost())),
             }
         }
         self.pipe.release(count, bytes);
     }
 }
 
-impl Drop for Batch {
+impl<W: Work> Drop for Batch<W> {
     fn drop(&mut self) {
         let bytes = self.bytes();
         let jobs = mem::take(&mut self.jobs);
@@ -321,21 +330,24 @@ impl Drop for Batch {
         }
         let count = jobs.len();
         for job in jobs {
-            let lost = PublishError::Unanswered("the connection was lost".into());
-            self.pipe.settle(job, Err(lost));
+            self.pipe.settle(job, Err(lost()));
         }
         self.pipe.release(count, bytes);
     }
 }
 
-impl Drop for Ticket {
+impl<W: Work> Drop for Ticket<W> {
     fn drop(&mut self) {
         self.pipe.abandon(self.number);
     }
 }
 
-fn wait_in_line(
-    ticket: Ticket,
+fn lost() -> PublishError {
+    PublishError::Unanswered("the connection was lost".into())
+}
+
+fn wait_in_line<W: Work>(
+    ticket: Ticket<W>,
     admission: oneshot::Receiver<()>,
     answered: oneshot::Receiver<Outcome>,
 ) -> BoxFuture<'static, Publish> {

@@ -1,13 +1,12 @@
-//! The targets and channels that this node wants from one host, and who waits for them.
+//! What this node wants subscribed from one host, and who waits for them.
 
 use std::mem;
 
-use fanfare_protocol::Target;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use tokio::sync::{Notify, oneshot};
 
-use crate::{LayerMetrics, SubscribeError};
+use crate::{LayerMetrics, SubscribeError, Subscription};
 
 /// Waiters kept before those whose callers have given up are looked for.
 const WAITERS_UNCHECKED: usize = 64;
@@ -16,7 +15,7 @@ type Answer = Result<(), SubscribeError>;
 
 /// The wanted state and the way to it. Callers change what is wanted; the host's task compares it
 /// with what Redis has acknowledged and sends the difference, one round at a time. So changes of a
-/// target are serialised, and a broken connection loses none of them.
+/// subscription are serialised, and a broken connection loses none of them.
 pub(super) struct Subscriptions {
     state: Mutex<State>,
     changed: Notify,
@@ -25,11 +24,11 @@ pub(super) struct Subscriptions {
 
 #[derive(Default)]
 struct State {
-    wanted: FxHashSet<Target>,
+    wanted: FxHashSet<Subscription>,
     /// What this connection has acknowledged; empty without one.
-    acknowledged: FxHashSet<Target>,
+    acknowledged: FxHashSet<Subscription>,
     /// Those whose wanted state was changed since the last round.
-    touched: FxHashSet<Target>,
+    touched: FxHashSet<Subscription>,
     /// Whether there is a connection.
     connected: bool,
     closed: bool,
@@ -41,15 +40,15 @@ struct State {
 struct Waiter {
     call: u64,
     /// What must be wanted still for the answer to be yes.
-    targets: Vec<Target>,
+    subscriptions: Vec<Subscription>,
     answer: oneshot::Sender<Answer>,
 }
 
 /// What to tell Redis next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Round {
-    pub(super) subscribe: Vec<Target>,
-    pub(super) unsubscribe: Vec<Target>,
+    pub(super) subscribe: Vec<Subscription>,
+    pub(super) unsubscribe: Vec<Subscription>,
     /// Calls below this one are answered by this round.
     calls: u64,
 }
@@ -63,8 +62,8 @@ impl Subscriptions {
         }
     }
 
-    /// Wants targets; the answer comes once Redis has acknowledged every one.
-    pub(super) fn add(&self, targets: Vec<Target>) -> oneshot::Receiver<Answer> {
+    /// Wants subscriptions; the answer comes once Redis has acknowledged every one.
+    pub(super) fn add(&self, subscriptions: Vec<Subscription>) -> oneshot::Receiver<Answer> {
         let mut state = self.state.lock();
         let (answer, answered) = oneshot::channel();
         if state.closed {
@@ -72,23 +71,23 @@ impl Subscriptions {
             let _ = answer.send(Err(SubscribeError("it is closed".into())));
             return answered;
         }
-        state.wanted.extend(targets.iter().cloned());
-        state.touched.extend(targets.iter().cloned());
-        state.wait(targets, answer);
+        state.wanted.extend(subscriptions.iter().cloned());
+        state.touched.extend(subscriptions.iter().cloned());
+        state.wait(subscriptions, answer);
         drop(state);
         self.changed.notify_one();
         answered
     }
 
-    /// Wants targets no more. Without a connection there is nothing to take back.
-    pub(super) fn remove(&self, targets: Vec<Target>) -> oneshot::Receiver<Answer> {
+    /// Wants subscriptions no more. Without a connection there is nothing to take back.
+    pub(super) fn remove(&self, subscriptions: Vec<Subscription>) -> oneshot::Receiver<Answer> {
         let mut state = self.state.lock();
         let (answer, answered) = oneshot::channel();
-        for target in &targets {
-            state.wanted.remove(target);
+        for subscription in &subscriptions {
+            state.wanted.remove(subscription);
         }
         if state.connected {
-            state.touched.extend(targets);
+            state.touched.extend(subscriptions);
             state.wait(Vec::new(), answer);
             drop(state);
             self.changed.notify_one();
@@ -97,6 +96,11 @@ impl Subscriptions {
             let _ = answer.send(Ok(()));
         }
         answered
+    }
+
+    /// Whether a subscription is wanted.
+    pub(super) fn wants(&self, subscription: &Subscription) -> bool {
+        self.state.lock().wanted.contains(subscription)
     }
 
     /// A new connection: everything that is wanted.
@@ -123,11 +127,12 @@ impl Subscriptions {
     /// Redis has acknowledged a round.
     pub(super) fn acknowledged(&self, round: Round) {
         let mut state = self.state.lock();
-        for target in &round.unsubscribe {
-            state.acknowledged.remove(target);
+        let before = state.acknowledged.len();
+        for subscription in &round.unsubscribe {
+            state.acknowledged.remove(subscription);
         }
         state.acknowledged.extend(round.subscribe.iter().cloned());
-        let change = count(round.subscribe.len()) - count(round.unsubscribe.len());
+        let change = count(state.acknowledged.len()) - count(before);
         self.metrics.subscriptions.add(change);
         let State {
             waiters, wanted, ..
@@ -136,7 +141,11 @@ impl Subscriptions {
         for waiter in mem::take(waiters) {
             if waiter.call >= round.calls {
                 waiters.push(waiter);
-            } else if waiter.targets.iter().all(|target| wanted.contains(target)) {
+            } else if waiter
+                .subscriptions
+                .iter()
+                .all(|subscription| wanted.contains(subscription))
+            {
                 answered.push((waiter.answer, Ok(())));
             } else {
                 let taken_back = SubscribeError("it was taken back meanwhile".into());
@@ -178,7 +187,7 @@ impl Subscriptions {
 }
 
 impl State {
-    fn wait(&mut self, targets: Vec<Target>, answer: oneshot::Sender<Answer>) {
+    fn wait(&mut self, subscriptions: Vec<Subscription>, answer: oneshot::Sender<Answer>) {
         if self.waiters.len() >= self.check_waiters_at.max(WAITERS_UNCHECKED) {
             self.waiters.retain(|waiter| !waiter.answer.is_closed());
             self.check_waiters_at = self.waiters.len() * 2;
@@ -187,7 +196,7 @@ impl State {
         self.next_call += 1;
         self.waiters.push(Waiter {
             call,
-            targets,
+            subscriptions,
             answer,
         });
     }
@@ -197,22 +206,23 @@ impl State {
             calls: self.next_call,
             ..Round::default()
         };
-        for target in mem::take(&mut self.touched) {
-            match (
-                self.wanted.contains(&target),
-                self.acknowledged.contains(&target),
-            ) {
-                (true, false) => round.subscribe.push(target),
-                (false, true) => round.unsubscribe.push(target),
-                _ => {}
+        for subscription in mem::take(&mut self.touched) {
+            let wanted = self.wanted.contains(&subscription);
+            // Others put members into groups and take them out: what was acknowledged says little.
+            let moot = !matches!(subscription, Subscription::Member { .. })
+                && wanted == self.acknowledged.contains(&subscription);
+            match wanted {
+                _ if moot => {}
+                true => round.subscribe.push(subscription),
+                false => round.unsubscribe.push(subscription),
             }
         }
         round
     }
 }
 
-fn count(targets: usize) -> i64 {
-    i64::try_from(targets).unwrap_or(i64::MAX)
+fn count(subscriptions: usize) -> i64 {
+    i64::try_from(subscriptions).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -225,8 +235,8 @@ mod tests {
         Subscriptions::new(LayerMetrics::new(&prometheus::Registry::new()).unwrap())
     }
 
-    fn group(name: &str) -> Target {
-        Target::Group(GroupName::parse(name).unwrap())
+    fn group(name: &str) -> Subscription {
+        Subscription::Group(GroupName::parse(name).unwrap())
     }
 
     #[test]
@@ -282,6 +292,24 @@ mod tests {
         subscriptions.acknowledged(round);
         assert_eq!(waiting.try_recv(), Ok(Ok(())));
         assert_eq!(subscriptions.metrics.subscriptions.get(), 2);
+    }
+
+    #[test]
+    fn a_membership_is_written_again_because_others_may_have_taken_it_back() {
+        let subscriptions = subscriptions();
+        let member = Subscription::Member {
+            group: GroupName::parse("a").unwrap(),
+            channel: fanfare_protocol::Naming::plain("asgi")
+                .channel("x!y")
+                .unwrap(),
+        };
+        for _ in 0..2 {
+            drop(subscriptions.add(vec![member.clone()]));
+            let round = subscriptions.state.lock().round();
+            assert_eq!(round.subscribe, std::slice::from_ref(&member));
+            subscriptions.acknowledged(round);
+            assert_eq!(subscriptions.metrics.subscriptions.get(), 1);
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_layer::{ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError};
+use fanfare_layer::{
+    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+};
 use fanfare_node::Socket;
 use fanfare_protocol::{Envelope, Target};
 use futures_util::FutureExt as _;
@@ -100,12 +102,18 @@ impl ChannelLayer for Stuck {
         )
     }
 
-    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.subscribe(targets)
+    fn subscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.memory.subscribe(subscriptions)
     }
 
-    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(targets)
+    fn unsubscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.memory.unsubscribe(subscriptions)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

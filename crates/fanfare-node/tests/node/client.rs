@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish};
+use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
 use fanfare_node::{
     Admission, AdmitError, Handling, Inbound, Limits, Link, Node, NodeOptions, PingOptions,
     SessionContext, Socket, Step, Ticket,
@@ -21,6 +21,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Rig {
     pub(crate) node: Node,
     pub(crate) registry: Registry,
+    /// What the layer was given.
+    pub(crate) sink: Arc<dyn Sink>,
     plan: Arc<dyn Plan>,
 }
 
@@ -46,6 +48,7 @@ pub(crate) fn options() -> NodeOptions {
         linger: Duration::from_millis(10),
         queue: fanfare_layer::QueueOptions::default(),
         subscribes: false,
+        members: fanfare_node::Members::Node,
     }
 }
 
@@ -87,7 +90,9 @@ impl Rig {
     ) -> Self {
         let registry = Registry::new();
         let metrics = LayerMetrics::new(&registry).unwrap();
+        let mut given = None;
         let node = Node::new(options, &registry, |sink| {
+            given = Some(Arc::clone(&sink));
             layer(MemoryLayer::new(sink, metrics))
         })
         .unwrap();
@@ -99,6 +104,7 @@ impl Rig {
         Self {
             node,
             registry,
+            sink: given.unwrap(),
             plan,
         }
     }

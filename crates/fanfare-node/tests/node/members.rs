@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler};
-use fanfare_layer::{ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError};
+use fanfare_layer::{
+    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+};
 use fanfare_node::Arrived;
 use fanfare_protocol::{CloseCode, Envelope, GroupName, Target};
 use futures_util::FutureExt as _;
@@ -14,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use super::client::{PATIENCE, Rig, group, options};
 
 /// Passes on what arrives.
-struct Listener(mpsc::Sender<Arrived>);
+pub(crate) struct Listener(mpsc::Sender<Arrived>);
 
 impl Actor for Listener {
     type Context = Context<Self>;
@@ -32,7 +34,7 @@ impl Handler<Arrived> for Listener {
     }
 }
 
-fn listener() -> (Addr<Listener>, mpsc::Receiver<Arrived>) {
+pub(crate) fn listener() -> (Addr<Listener>, mpsc::Receiver<Arrived>) {
     let (out, arrived) = mpsc::channel(100);
     (Listener(out).start(), arrived)
 }
@@ -113,12 +115,15 @@ impl ChannelLayer for Silent {
         self.0.publish(target, envelope)
     }
 
-    fn subscribe(&self, _: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
+    fn subscribe(&self, _: Vec<Subscription>) -> BoxFuture<'static, Result<(), SubscribeError>> {
         pending().boxed()
     }
 
-    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.0.unsubscribe(targets)
+    fn unsubscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.0.unsubscribe(subscriptions)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

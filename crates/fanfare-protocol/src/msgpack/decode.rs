@@ -5,11 +5,11 @@ use bytestring::ByteString;
 use rmp::Marker;
 
 use super::DecodeError;
-use super::meta::Meta;
-use crate::envelope::{Envelope, META_KEY};
-use crate::event::{Event, MAX_DEPTH, Value};
+use crate::envelope::Envelope;
+use crate::event::{MAX_DEPTH, Value};
 use crate::fields::Fields;
 use crate::json;
+use crate::serializer::Parts;
 
 /// Room made ahead for an announced number of items; more is made as they come.
 const AHEAD: usize = 16;
@@ -20,6 +20,13 @@ type Read<T> = Result<T, DecodeError>;
 
 /// See [`Envelope::from_msgpack`].
 pub(crate) fn decode(wire: &Bytes) -> Read<Envelope> {
+    let mut parts = Parts::unaddressed();
+    decode_into(&mut parts, wire)?;
+    Ok(parts.received()?.envelope)
+}
+
+/// Hands every entry of the message's map over as it comes.
+pub(crate) fn decode_into(parts: &mut Parts, wire: &Bytes) -> Read<()> {
     let mut reader = Reader { wire, at: 0 };
     let marker = reader.marker()?;
     let Some(len) = reader.map_len(marker)? else {
@@ -27,27 +34,17 @@ pub(crate) fn decode(wire: &Bytes) -> Read<Envelope> {
             found: describe(marker),
         });
     };
-    let mut meta = Meta::default();
-    let mut fields = Fields::with_capacity(len.min(AHEAD));
+    parts.reserve(len.min(AHEAD));
     for _ in 0..len {
         let key = reader.key()?;
         let at = reader.at;
         let value = reader.value(1)?;
-        if key == META_KEY {
-            meta = Meta::read(value).map_err(|reason| DecodeError::Malformed { at, reason })?;
-        } else {
-            fields.insert(key, value);
-        }
+        parts.take(key, value, |reason| DecodeError::Malformed { at, reason })?;
     }
     if reader.at != wire.len() {
         return reader.malformed("bytes follow the message");
     }
-    let event = Event::from_fields(fields.into_entries())?;
-    Ok(Envelope {
-        event,
-        exclude: meta.exclude,
-        close: meta.close,
-    })
+    Ok(())
 }
 
 struct Reader<'a> {

@@ -4,13 +4,14 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use rmp::encode::{self, ByteBuf, ValueWriteError};
 
 use crate::envelope::{CLOSE_KEY, EXCLUDE_KEY, Envelope, META_KEY};
 use crate::event::Value;
 
 /// Writing to memory cannot fail.
-type Written<T> = Result<T, ValueWriteError<Infallible>>;
+pub(crate) type Written<T> = Result<T, ValueWriteError<Infallible>>;
 
 /// See [`Envelope::to_msgpack`].
 pub(crate) fn encode(envelope: &Envelope) -> Bytes {
@@ -26,22 +27,20 @@ fn write_envelope(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
         .fields()
         .iter()
         .filter(|(key, _)| key != META_KEY);
-    let meta = usize::from(!envelope.exclude.is_empty()) + usize::from(envelope.close.is_some());
-    write_map_len(out, fields.clone().count() + meta.min(1))?;
-    for (key, value) in fields {
-        encode::write_str(out, key)?;
-        write_value(out, value)?;
-    }
-    if meta > 0 {
-        encode::write_str(out, META_KEY)?;
-        write_map_len(out, meta)?;
-        write_meta(out, envelope)?;
-    }
-    Ok(())
+    let meta = usize::from(envelope.has_metadata());
+    write_map_len(out, fields.clone().count() + meta)?;
+    write_entries(out, fields)?;
+    write_metadata(out, envelope)
 }
 
-/// The entries of the metadata map, each only when it says something.
-fn write_meta(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
+/// The metadata with its key, when there is some.
+pub(crate) fn write_metadata(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
+    if !envelope.has_metadata() {
+        return Ok(());
+    }
+    let entries = usize::from(!envelope.exclude.is_empty()) + usize::from(envelope.close.is_some());
+    encode::write_str(out, META_KEY)?;
+    write_map_len(out, entries)?;
     if !envelope.exclude.is_empty() {
         encode::write_str(out, EXCLUDE_KEY)?;
         write_list_len(out, envelope.exclude.len())?;
@@ -54,6 +53,18 @@ fn write_meta(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
         write_list_len(out, 2)?;
         encode::write_uint(out, close.code.0.into())?;
         encode::write_str(out, &close.reason)?;
+    }
+    Ok(())
+}
+
+/// Keys and values, without the length of their map.
+pub(crate) fn write_entries<'a>(
+    out: &mut ByteBuf,
+    entries: impl Iterator<Item = &'a (ByteString, Value)>,
+) -> Written<()> {
+    for (key, value) in entries {
+        encode::write_str(out, key)?;
+        write_value(out, value)?;
     }
     Ok(())
 }
@@ -77,19 +88,16 @@ fn write_value(out: &mut ByteBuf, value: &Value) -> Written<()> {
         }
         Value::Map(entries) => {
             write_map_len(out, entries.len())?;
-            for (key, value) in entries {
-                encode::write_str(out, key)?;
-                write_value(out, value)?;
-            }
+            write_entries(out, entries.iter())?;
         }
     }
     Ok(())
 }
 
-fn write_list_len(out: &mut ByteBuf, len: usize) -> Written<()> {
+pub(crate) fn write_list_len(out: &mut ByteBuf, len: usize) -> Written<()> {
     encode::write_array_len(out, len as u32).map(drop)
 }
 
-fn write_map_len(out: &mut ByteBuf, len: usize) -> Written<()> {
+pub(crate) fn write_map_len(out: &mut ByteBuf, len: usize) -> Written<()> {
     encode::write_map_len(out, len as u32).map(drop)
 }

@@ -7,14 +7,14 @@ use crate::name::ChannelName;
 
 /// What nodes say about an event.
 #[derive(Default)]
-pub(super) struct Meta {
-    pub(super) exclude: Vec<ChannelName>,
-    pub(super) close: Option<Close>,
+pub(crate) struct Meta {
+    pub(crate) exclude: Vec<ChannelName>,
+    pub(crate) close: Option<Close>,
 }
 
 impl Meta {
     /// Keys that are not known are of later versions and do no harm.
-    pub(super) fn read(value: Value) -> Result<Self, &'static str> {
+    pub(crate) fn read(value: Value) -> Result<Self, &'static str> {
         let Value::Map(entries) = value else {
             return Err("the metadata is no map");
         };

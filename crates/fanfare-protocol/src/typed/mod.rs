@@ -30,17 +30,12 @@ impl Event {
     /// [`EventError`] when it is no map, has no string `type`, or holds what no event can carry,
     /// such as an integer of more than 64 bits.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
-        let found = match Value::of(value)? {
-            Value::Map(fields) => return Self::from_fields(fields),
-            Value::List(_) => "a list",
-            Value::Str(_) => "a string",
-            Value::Bin(_) => "bytes",
-            Value::Int(_) | Value::UInt(_) => "an integer",
-            Value::Float(_) => "a float",
-            Value::Bool(_) => "a boolean",
-            Value::Nil => "nil",
-        };
-        Err(EventError::NotAMap { found })
+        match Value::of(value)? {
+            Value::Map(fields) => Self::from_fields(fields),
+            other => Err(EventError::NotAMap {
+                found: other.described(),
+            }),
+        }
     }
 
     /// The event as a value of the application.

@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fanfare_layer::redis as layer;
 use fanfare_protocol::event_rules;
 use fanfare_protocol::json::{self, ParseError};
 use fanfare_protocol::{ChannelName, Envelope, Event, GroupName, Naming, Target};
@@ -29,7 +28,11 @@ pub(super) async fn run(settings: &Settings, arguments: Publish) -> Result<(), F
     };
     let event = parse(&text)?;
     let naming = match settings.layer.backend {
-        Backend::Redis => layer::naming(&settings.layer.prefix),
+        Backend::Redis => {
+            let format = settings.layer.redis.wire_format();
+            let format = format.context("the wire format")?;
+            format.naming(&settings.layer.prefix)
+        }
         Backend::Memory => Naming::plain(&settings.layer.prefix),
     };
     let target = target(&arguments, &naming)?;
@@ -89,17 +92,11 @@ async fn to_layer(
     let layer = redis::connect(settings).await?;
     let taken = layer.publish(target, Arc::new(envelope)).confirmed();
     let taken = tokio::time::timeout(redis::DEADLINE, taken).await;
-    let outcome = taken
-        .map_err(|_| redis::silent(settings))?
-        .map_err(Failed::unavailable);
     // Published is published: a goodbye that takes too long changes nothing.
-    if tokio::time::timeout(redis::DEADLINE, layer.close())
-        .await
-        .is_err()
-    {
-        tracing::debug!("the layer did not close in time");
-    }
-    outcome
+    redis::leave(&*layer).await;
+    taken
+        .map_err(|_| redis::silent(settings))?
+        .map_err(redis::unpublished)
 }
 
 fn path(arguments: &Publish) -> String {

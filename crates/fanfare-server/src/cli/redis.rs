@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fanfare_layer::redis::{self, PubSubOptions};
-use fanfare_layer::{ChannelLayer, LayerMetrics, State};
-use fanfare_protocol::NodeId;
+use fanfare_layer::redis::{self, RedisOptions};
+use fanfare_layer::{
+    ChannelLayer, Delivery, LayerMetrics, Presence, PublishError, Sink, State, Undelivered,
+};
+use fanfare_protocol::{ChannelName, GroupName, NodeId, SerializeError};
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture};
 
-use super::Failed;
+use super::{Exit, Failed};
 use crate::config::Settings;
 
 /// How long Redis has to answer anything a command asks.
@@ -17,25 +21,60 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// The configured Redis layer, once it answers.
 pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>, Failed> {
     const PROBE: Duration = Duration::from_secs(5);
-    let options = PubSubOptions {
-        hosts: settings.layer.hosts.clone(),
+    let redis = &settings.layer.redis;
+    let options = RedisOptions {
+        hosts: redis.hosts.clone(),
         prefix: settings.layer.prefix.clone(),
         node: NodeId::random().context("no random source")?,
         publish_in_flight: 1,
         inbox: settings.limits.inbox_frames,
         probe: PROBE,
+        format: redis.wire_format().context("the wire format")?,
     };
     // Nobody scrapes a command; the layer counts all the same.
     let metrics = LayerMetrics::new(&prometheus::Registry::new()).context("metrics")?;
-    let layer = redis::pubsub(options, metrics);
+    let layer = redis::connect(options, Arc::new(NoSessions), metrics);
     let mut status = layer.status();
     let up = status.wait_for(|status| status.state == State::Up);
     match tokio::time::timeout(DEADLINE, up).await {
         Ok(Ok(_)) => {}
-        _ => return Err(silent(settings)),
+        _ => {
+            // One of several hosts may have answered.
+            leave(&*layer).await;
+            return Err(silent(settings));
+        }
     }
     drop(status);
     Ok(layer)
+}
+
+/// Takes everything back that the layer has in Redis.
+pub(super) async fn leave(layer: &dyn ChannelLayer) {
+    if tokio::time::timeout(DEADLINE, layer.close()).await.is_err() {
+        tracing::warn!("the layer did not say goodbye to Redis in time");
+    }
+}
+
+/// Why something was not published.
+pub(super) fn unpublished(error: PublishError) -> Failed {
+    match error {
+        PublishError::Unserializable(SerializeError::Random) => Failed::new(Exit::Failure, error),
+        PublishError::Unserializable(_) => Failed::usage(error),
+        _ => Failed::unavailable(error),
+    }
+}
+
+/// A command has no sessions; what arrives it reads from the stream.
+struct NoSessions;
+
+impl Sink for NoSessions {
+    fn deliver(&self, _: Delivery) -> Result<(), Undelivered> {
+        Ok(())
+    }
+
+    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>> {
+        future::ready(vec![Presence::Gone; pairs.len()]).boxed()
+    }
 }
 
 /// Redis did not answer in time.
@@ -45,4 +84,27 @@ pub(super) fn silent(settings: &Settings) -> Failed {
         "no answer from {hosts} within {} s",
         DEADLINE.as_secs()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    use super::*;
+
+    #[test]
+    fn an_event_that_cannot_be_written_is_usage_and_a_full_channel_unavailable() {
+        let status = |error: PublishError| format!("{:?}", unpublished(error).status());
+        let of = |exit: Exit| format!("{:?}", ExitCode::from(exit as u8));
+        let field = "message".to_owned();
+        let bytes = PublishError::from(SerializeError::Bytes { field });
+        assert!(
+            unpublished(bytes.clone())
+                .to_string()
+                .contains("\"message\"")
+        );
+        assert_eq!(status(bytes), of(Exit::Usage));
+        assert_eq!(status(SerializeError::Random.into()), of(Exit::Failure));
+        assert_eq!(status(PublishError::Closed), of(Exit::Unavailable));
+    }
 }

@@ -11,12 +11,6 @@ pub(super) fn run(loaded: Loaded) -> Result<(), Failed> {
     let mut settings = loaded.settings;
     logging::init(&settings.log).context("starting the log")?;
     fd_limit::prepare(&mut settings.limits);
-    for host in &settings.layer.hosts {
-        if !host.ignored_options().is_empty() {
-            let options = host.ignored_options().join(", ");
-            tracing::warn!(%host, options, "options of a Redis host have no effect here");
-        }
-    }
     make_key(&mut settings).context("making an API key")?;
     if settings.api.keys.is_empty() {
         tracing::warn!("no api.keys: the HTTP API answers 401 to everybody");

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use bytes::BytesMut;
-use fanfare_layer::Delivery;
+use fanfare_layer::{ChannelLayer, Delivery, Subscription};
 use fanfare_protocol::{Event, GroupName, Target, Value, json};
 use futures_util::StreamExt as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,30 +26,37 @@ pub(super) async fn run(settings: &Settings, group: &str) -> Result<(), Failed> 
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let layer = redis::connect(settings).await?;
-    let targets = vec![Target::Group(group.clone())];
-    let joined = tokio::time::timeout(redis::DEADLINE, layer.subscribe(targets)).await;
+    let interrupted = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let told = tokio::select! {
+        told = follow(settings, &*layer, &group) => told,
+        () = interrupted => Ok(()),
+    };
+    redis::leave(&*layer).await;
+    told
+}
+
+/// Prints until nobody reads any more, or the layer ends.
+async fn follow(
+    settings: &Settings,
+    layer: &dyn ChannelLayer,
+    group: &GroupName,
+) -> Result<(), Failed> {
+    let wanted = vec![Subscription::Group(group.clone())];
+    let joined = tokio::time::timeout(redis::DEADLINE, layer.subscribe(wanted)).await;
     joined
         .map_err(|_| redis::silent(settings))?
         .map_err(Failed::unavailable)?;
     let mut stream = layer.stream();
-    loop {
-        let batch = tokio::select! {
-            batch = stream.next() => batch,
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
-        };
-        match batch {
-            // A closed pipe is how `fanfare tail | head` ends.
-            Some(batch) if print(&group, &batch).is_ok() => {}
-            _ => break,
+    while let Some(batch) = stream.next().await {
+        // A closed pipe is how `fanfare tail | head` ends.
+        if print(group, &batch).is_err() {
+            break;
         }
-    }
-    // The connections end with the process anyway: do not wait long to say goodbye.
-    if tokio::time::timeout(redis::DEADLINE, layer.close())
-        .await
-        .is_err()
-    {
-        tracing::warn!("the layer did not take the subscription back in time");
     }
     Ok(())
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::hosts;
+use super::auth;
+use super::layer;
 use super::listen;
 use super::problem::Problems;
 use super::routes;
 use super::settings::{
-    Api, Backend, Drain, Health, Http, Layer, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
+    Api, Drain, Health, Http, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
 };
 use super::tree::{self, Node, Origin, Table, Value};
 
@@ -23,19 +24,30 @@ const MOST_QUEUED: i64 = 1_000_000;
 
 /// A configuration whose types are right, and what turns out wrong with its values.
 pub(super) struct Reader<'a> {
+    schema: &'a Table,
     table: &'a Table,
     pub(super) problems: &'a mut Problems,
 }
 
 /// Builds the settings; what is wrong goes to `problems`, and then the settings mean nothing.
-pub(super) fn settings(table: &Table, host_name: &str, problems: &mut Problems) -> Settings {
-    let mut reader = Reader { table, problems };
-    let settings = Settings {
+pub(super) fn settings(
+    schema: &Table,
+    table: &Table,
+    host_name: &str,
+    problems: &mut Problems,
+) -> Settings {
+    let mut reader = Reader {
+        schema,
+        table,
+        problems,
+    };
+    let mut settings = Settings {
         development: reader.flag("development"),
         http: http(&mut reader),
         api: api(&mut reader),
+        auth: auth::read(&mut reader),
         node: node(&mut reader, host_name),
-        layer: layer(&mut reader),
+        layer: layer::read(&mut reader),
         limits: limits(&mut reader),
         ping: Ping {
             interval: reader.milliseconds("ping.interval_ms", 0),
@@ -52,7 +64,9 @@ pub(super) fn settings(table: &Table, host_name: &str, problems: &mut Problems) 
         log: log(&mut reader),
         routes: routes::read(&mut reader),
     };
+    routes::settle_auth(&mut settings);
     routes::check_users(&settings, &mut reader);
+    auth::check(&settings, &mut reader);
     settings
 }
 
@@ -101,51 +115,6 @@ fn node(reader: &mut Reader<'_>, host_name: &str) -> NodeSettings {
         } else {
             name
         },
-    }
-}
-
-fn layer(reader: &mut Reader<'_>) -> Layer {
-    let (hosts, host_labels) = hosts::read(reader);
-    let given = reader.entries("layer.redis.hosts").len();
-    let backend = match reader.choice("layer.backend", &["auto", "memory", "redis"]) {
-        "redis" => Backend::Redis,
-        "auto" if given > 0 => Backend::Redis,
-        _ => Backend::Memory,
-    };
-    match (reader.text("layer.backend"), given) {
-        ("redis", 0) => reader.refuse("layer.backend", "needs an entry in layer.redis.hosts"),
-        ("memory", 1..) => {
-            reader.refuse(
-                "layer.redis.hosts",
-                "is not used with layer.backend = \"memory\"",
-            );
-        }
-        _ => {}
-    }
-    if reader.text("layer.format") == "core" {
-        reader.refuse(
-            "layer.format",
-            "the core format is not built yet; use \"pubsub\"",
-        );
-    } else {
-        reader.choice("layer.format", &["pubsub", "core"]);
-    }
-    let prefix = reader.text("layer.prefix").to_owned();
-    if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-        reader.refuse("layer.prefix", "may only hold visible ASCII without spaces");
-    } else if prefix.starts_with("fanfare:") {
-        reader.refuse(
-            "layer.prefix",
-            "names that start with \"fanfare:\" are the server's own",
-        );
-    }
-    let join = reader.milliseconds("layer.join_ms", 1);
-    Layer {
-        backend,
-        prefix,
-        hosts,
-        host_labels,
-        join,
     }
 }
 
@@ -203,6 +172,12 @@ impl<'a> Reader<'a> {
         tree::find(self.table, key).is_some_and(|node| !node.origin.is_default())
     }
 
+    /// Whether the key says something else than the embedded file does.
+    pub(super) fn is_changed(&self, key: &str) -> bool {
+        let value = |table| tree::find(table, key).map(|node| &node.value);
+        value(self.table) != value(self.schema)
+    }
+
     /// The texts of a key that takes one or several, each with the key to blame.
     pub(super) fn entries(&self, key: &str) -> Vec<(String, &'a Node)> {
         match tree::find(self.table, key) {
@@ -227,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of a key that must be one of a few words.
-    fn choice(&mut self, key: &str, words: &[&str]) -> &'a str {
+    pub(super) fn choice(&mut self, key: &str, words: &[&str]) -> &'a str {
         let text = self.text(key);
         if !words.contains(&text) {
             let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
@@ -259,11 +234,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn number(&mut self, key: &str, least: i64, most: i64) -> usize {
+    pub(super) fn number(&mut self, key: &str, least: i64, most: i64) -> usize {
         usize::try_from(self.integer(key, least, most)).unwrap_or_default()
     }
 
-    fn milliseconds(&mut self, key: &str, least: i64) -> Duration {
+    pub(super) fn milliseconds(&mut self, key: &str, least: i64) -> Duration {
         let number = self.integer(key, least, DAY_MS);
         Duration::from_millis(u64::try_from(number).unwrap_or_default())
     }

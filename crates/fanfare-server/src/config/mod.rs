@@ -4,8 +4,10 @@
 //! [`load`] is pure: text goes in, [`Settings`] or every error come out. Who calls it reads the
 //! file and the environment.
 
+mod auth;
 mod build;
 mod hosts;
+mod layer;
 mod listen;
 mod merge;
 mod overlay;
@@ -74,7 +76,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         Table::new()
     });
     let merged = schema::check(&schema, &merged, &mut problems);
-    let settings = build::settings(&merged, &sources.host_name, &mut problems);
+    let settings = build::settings(&schema, &merged, &sources.host_name, &mut problems);
     if problems.is_empty() {
         Ok(Loaded { settings, merged })
     } else {

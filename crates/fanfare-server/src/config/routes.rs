@@ -65,6 +65,17 @@ fn comparable(path: &str) -> String {
     form
 }
 
+/// Decides for each route who says who the client is: where the application is asked, the client
+/// is not.
+pub(super) fn settle_auth(settings: &mut Settings) {
+    for route in &mut settings.routes {
+        route.auth &= settings.auth.is_some();
+        if route.auth {
+            route.user = None;
+        }
+    }
+}
+
 /// Refuses users that clients name themselves where other machines can connect.
 pub(super) fn check_users(settings: &Settings, reader: &mut Reader<'_>) {
     if settings.development || settings.http.bind.iter().all(listen::is_local) {
@@ -79,7 +90,8 @@ pub(super) fn check_users(settings: &Settings, reader: &mut Reader<'_>) {
     if !paths.is_empty() {
         let reason = format!(
             "other machines can reach this address, and these routes let anyone be any user: {}; \
-             configure routes without `user`, or set development = true to accept that",
+             configure routes without `user`, let auth.url say who they are, or set \
+             development = true to accept that",
             paths.join(", ")
         );
         reader.refuse("http.bind", reason);
@@ -103,6 +115,7 @@ impl RouteReader<'_, '_> {
             exclude_sender: self.flag("exclude_sender", false),
             welcome: self.flag("welcome", false),
             deliver_unknown: self.flag("deliver_unknown", true),
+            auth: self.flag("auth", true),
             user: self.user(),
             reply: self.text("reply").unwrap_or_else(|| "OK".to_owned()),
             deliver: self.deliver(),

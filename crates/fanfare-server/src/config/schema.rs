@@ -14,6 +14,8 @@ enum Shape<'a> {
     Texts,
     /// Redis hosts: texts, tables or `[host, port]`.
     Hosts,
+    /// Pairs of a text and a number.
+    Pairs,
     /// `[[routes]]`, each checked against this one.
     Routes(&'a Table),
     Section(&'a Table),
@@ -29,6 +31,7 @@ fn shape<'a>(key: &str, default: &'a Node) -> Shape<'a> {
     match (key, &default.value) {
         ("http.bind" | "http.origins", _) => Shape::TextOrTexts,
         ("layer.redis.hosts", _) => Shape::Hosts,
+        ("layer.core.channel_capacity", _) => Shape::Pairs,
         ("routes", Value::List(routes)) => match routes.first().and_then(Node::table) {
             Some(exemplar) => Shape::Routes(exemplar),
             None => Shape::Texts,
@@ -92,6 +95,11 @@ fn value(key: &str, shape: Shape<'_>, node: &Node, problems: &mut Problems) -> O
                 list(key, items, ("a URL or a table", &fits), problems),
             ));
         }
+        (Shape::Pairs, Value::List(items)) => {
+            let fits = |value: &Value| matches!(value, Value::List(_));
+            let pair = "a pair such as [\"specific.*\", 1000]";
+            return Some(with(node, list(key, items, (pair, &fits), problems)));
+        }
         (Shape::Routes(exemplar), Value::List(items)) => {
             return Some(with(node, Value::List(routes(exemplar, items, problems))));
         }
@@ -101,6 +109,7 @@ fn value(key: &str, shape: Shape<'_>, node: &Node, problems: &mut Problems) -> O
         (Shape::TextOrTexts, _) => "text or a list of texts",
         (Shape::Texts, _) => "a list of texts",
         (Shape::Hosts, _) => "a list of URLs",
+        (Shape::Pairs, _) => "a list of pairs",
         (Shape::Routes(_), _) => "a list of tables, written [[routes]]",
         (Shape::Section(_), _) => "a table",
     };

@@ -1,4 +1,4 @@
-//! What must not be shown: API keys and passwords.
+//! What must not be shown: API keys, keys of encryption and passwords.
 
 use super::tree::{Node, Table, Value};
 
@@ -47,12 +47,15 @@ pub(super) fn masked_table(path: &str, table: &Table) -> Table {
 
 fn is_secret(key: &str) -> bool {
     let word = |part: &str| {
-        ["password", "passwd", "secret", "token"]
+        ["password", "passwd", "secret", "token", "encrypt"]
             .iter()
             .any(|secret| part.contains(secret))
     };
-    let api_key = key.split('.').next() == Some("api") && key.contains("key");
-    api_key || key.split('.').any(|part| word(&part.to_ascii_lowercase()))
+    let of = |section| key.split('.').next() == Some(section);
+    // Hosts have the paths of key files.
+    let is_key = key.contains("key") && !key.contains("keyfile");
+    let known = is_key && (of("api") || of("layer"));
+    known || key.split('.').any(|part| word(&part.to_ascii_lowercase()))
 }
 
 /// Keeps the shape, so that one still sees how many keys there are.
@@ -135,6 +138,10 @@ mod tests {
         assert!(is_secret("api.keys"));
         assert!(is_secret("api.key"));
         assert!(is_secret("layer.redis.Password"));
+        assert!(is_secret("layer.symmetric_encryption_keys"));
+        assert!(is_secret("layer.keys"));
+        assert!(is_secret("symmetric_encryption_kyes"));
         assert!(!is_secret("layer.prefix"));
+        assert!(!is_secret("layer.redis.hosts.ssl_keyfile"));
     }
 }

@@ -1,11 +1,12 @@
 //! What the server runs with: the configuration after every check.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use fanfare_consumer::TrustedProxies;
+use fanfare_consumer::{Notation, RedisFormat, RedisLayer, TrustedProxies};
 use fanfare_gateway::Bind;
-use fanfare_layer::redis::Host;
+use http::Uri;
 
 /// The whole configuration. Every value was checked when it was loaded; nothing below is looked
 /// at twice.
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     /// The HTTP API.
     pub(crate) api: Api,
+    /// The application that says who a client is; `None`: nobody is asked.
+    pub(crate) auth: Option<Auth>,
     /// This process.
     pub(crate) node: NodeSettings,
     /// The channel layer.
@@ -66,6 +69,23 @@ impl std::fmt::Debug for Api {
     }
 }
 
+/// The authentication of handshakes.
+#[derive(Debug, Clone)]
+pub(crate) struct Auth {
+    /// What is asked, `http` or `https`.
+    pub(crate) url: Uri,
+    /// Certificates of the authorities to believe, in PEM; `None`: those that browsers believe.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long an answer may take, with the wait for a turn.
+    pub(crate) timeout: Duration,
+    /// Requests at once.
+    pub(crate) concurrency: usize,
+    /// How long a decision counts for equal handshakes; zero keeps none.
+    pub(crate) cache: Duration,
+    /// How many decisions are kept.
+    pub(crate) cache_entries: usize,
+}
+
 /// This process.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeSettings {
@@ -78,7 +98,7 @@ pub(crate) struct NodeSettings {
 pub(crate) enum Backend {
     /// This process only.
     Memory,
-    /// Redis, in the wire format of channels_redis' pub/sub layer.
+    /// Redis, in one of the wire formats of channels_redis.
     Redis,
 }
 
@@ -89,21 +109,48 @@ pub(crate) struct Layer {
     pub(crate) backend: Backend,
     /// What stands in front of every name in Redis.
     pub(crate) prefix: String,
-    /// Redis hosts in order; not empty exactly when the backend is Redis.
-    pub(crate) hosts: Vec<Host>,
+    /// Redis hosts in order, and what is spoken there; hosts are there exactly when the backend is
+    /// Redis.
+    pub(crate) redis: RedisLayer,
     /// The hosts for people, passwords masked.
     pub(crate) host_labels: Vec<String>,
     /// How long a handshake waits for the layer to acknowledge its groups.
     pub(crate) join: Duration,
 }
 
+/// What is spoken on Redis, in the words of the configuration.
+pub(crate) struct Spoken {
+    pub(crate) format: &'static str,
+    pub(crate) serializer: &'static str,
+    pub(crate) encrypted: bool,
+}
+
+impl Spoken {
+    pub(crate) fn of(redis: &RedisLayer) -> Self {
+        Self {
+            format: match redis.format {
+                RedisFormat::PubSub => "pubsub",
+                RedisFormat::Core(_) => "core",
+            },
+            serializer: match redis.serializer {
+                Notation::Msgpack => "msgpack",
+                Notation::Json => "json",
+            },
+            encrypted: !redis.symmetric_encryption_keys.is_empty(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Layer {
-    /// Hosts carry passwords: their labels stand for them.
+    /// Hosts carry passwords, their labels stand for them; keys are secrets too.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Layer")
             .field("backend", &self.backend)
             .field("prefix", &self.prefix)
             .field("hosts", &self.host_labels)
+            .field("serializer", &self.redis.serializer)
+            .field("keys", &self.redis.symmetric_encryption_keys.len())
+            .field("format", &self.redis.format)
             .field("join", &self.join)
             .finish_non_exhaustive()
     }
@@ -225,7 +272,9 @@ pub(crate) struct RouteSettings {
     pub(crate) welcome: bool,
     /// Whether event types without an entry in `deliver` are sent as JSON.
     pub(crate) deliver_unknown: bool,
-    /// Where the user comes from; `None`: sessions have no user.
+    /// Whether the application is asked who the client is; never without an `[auth]` that is on.
+    pub(crate) auth: bool,
+    /// Where the user comes from when the application is not asked; `None`: sessions have no user.
     pub(crate) user: Option<UserSource>,
     /// The text that `on_receive = "reply"` answers.
     pub(crate) reply: String,

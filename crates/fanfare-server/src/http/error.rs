@@ -5,12 +5,15 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use fanfare_layer::PublishError;
-use fanfare_protocol::NameError;
+use fanfare_protocol::{NameError, SerializeError};
 use serde_json::json;
 
 /// What went wrong, for programs. The text is part of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
+    AccessDenied,
+    AuthUnavailable,
+    AuthenticationRequired,
     BadHandshake,
     BadQuery,
     BodyIncomplete,
@@ -54,6 +57,8 @@ impl Code {
             Self::InvalidUser => (StatusCode::BAD_REQUEST, "invalid_user"),
             Self::TooManyGroups => (StatusCode::BAD_REQUEST, "too_many_groups"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::AuthenticationRequired => (StatusCode::UNAUTHORIZED, "authentication_required"),
+            Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
             Self::OriginDenied => (StatusCode::FORBIDDEN, "origin_denied"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -62,6 +67,7 @@ impl Code {
             Self::UnsupportedVersion => (StatusCode::UPGRADE_REQUIRED, "unsupported_version"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::AuthUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "auth_unavailable"),
             Self::ChannelFull => (StatusCode::SERVICE_UNAVAILABLE, "channel_full"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             Self::LayerConnecting => (StatusCode::SERVICE_UNAVAILABLE, "layer_connecting"),
@@ -106,7 +112,11 @@ impl Code {
                     .insert_header((header::RETRY_AFTER, "1"))
                     .force_close();
             }
-            Self::ChannelFull | Self::LayerConnecting | Self::LayerDown | Self::LayerTimeout => {
+            Self::AuthUnavailable
+            | Self::ChannelFull
+            | Self::LayerConnecting
+            | Self::LayerDown
+            | Self::LayerTimeout => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             Self::LayerUnanswered | Self::NodeFull => {
@@ -223,11 +233,17 @@ impl ResponseError for ApiError {
 
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
-        let code = match error {
+        let code = match &error {
             PublishError::Down(_) => Code::LayerDown,
             PublishError::Unanswered(_) => Code::LayerUnanswered,
             PublishError::Closed => Code::Draining,
             PublishError::ChannelFull { .. } => Code::ChannelFull,
+            PublishError::Unserializable(reason) => match reason {
+                SerializeError::Bytes { field } | SerializeError::NotFinite { field, .. } => {
+                    return Self::new(Code::InvalidEvent, error.to_string()).at(field);
+                }
+                SerializeError::Random => Code::Internal,
+            },
         };
         Self::new(code, error.to_string())
     }
@@ -255,6 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_serializer_cannot_write_is_the_events_fault_and_named() {
+        let field = "message".to_owned();
+        let error = ApiError::from(PublishError::from(SerializeError::Bytes { field }));
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+        let body = error.body();
+        assert_eq!(
+            (&body["code"], &body["field"]),
+            (&json!("invalid_event"), &json!("message"))
+        );
+        let error = ApiError::from(PublishError::from(SerializeError::Random));
+        assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
     fn errors_carry_the_headers_that_go_with_their_status() {
         let header = |error: ApiError, name: header::HeaderName| {
             let response = error.error_response();
@@ -272,6 +302,7 @@ mod tests {
         assert_eq!(got.as_deref(), Some("GET"));
         for error in [
             new(Code::NodeFull),
+            new(Code::AuthUnavailable),
             new(Code::ChannelFull),
             new(Code::Draining),
             PublishError::Down(String::new()).into(),

@@ -7,6 +7,7 @@ use fanfare_consumer::middleware::OriginRule;
 use fanfare_node::Node;
 use prometheus::Registry;
 
+use crate::auth::Authenticator;
 use crate::config::settings::Settings;
 use crate::metrics::HttpMetrics;
 
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) node: Node,
     pub(crate) settings: Settings,
     pub(crate) origins: OriginRule,
+    /// Asks the application who a client is; `None` when nobody is asked.
+    pub(crate) auth: Option<Authenticator>,
     /// Whether access lines are written.
     pub(crate) access: bool,
     pub(crate) registry: Registry,
@@ -29,6 +32,7 @@ impl Shared {
         node: Node,
         registry: Registry,
         metrics: HttpMetrics,
+        auth: Option<Authenticator>,
     ) -> Self {
         Self {
             node,
@@ -36,6 +40,7 @@ impl Shared {
                 None => OriginRule::same_host(),
                 Some(patterns) => OriginRule::patterns(patterns),
             },
+            auth,
             access: settings.log.access,
             settings,
             registry,

@@ -1,6 +1,5 @@
 //! From a request on a WebSocket route to a session, or to the response that refuses it.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -11,6 +10,8 @@ use fanfare_protocol::GroupName;
 
 use super::{Matched, WorkerRoutes};
 use crate::access;
+use crate::auth::{Denied, Question, Refusal};
+use crate::config::settings::UserSource;
 use crate::http::Shared;
 use crate::http::error::{ApiError, Code};
 
@@ -33,16 +34,15 @@ pub(crate) async fn open(
     }
     let handshake = Handshake::check(request)?;
     check_origin(request, shared)?;
-    let (groups, has_user) = groups(request, &matched)?;
-    let behaviours = matched.behaviours;
+    let mut groups = matched
+        .groups()
+        .map_err(|error| ApiError::name(Code::InvalidGroup, "group", &error))?;
+    let of_route = groups.len();
+    add_groups(request, shared, &matched, &mut groups).await?;
     let admission = Admission {
         link: handshake.link(),
         plan: Arc::clone(&matched.route.plan),
-        handling: Handling::Inbound(Rc::clone(if has_user {
-            &behaviours.user
-        } else {
-            &behaviours.anonymous
-        })),
+        handling: Handling::Inbound(matched.behaviour(groups.len() - of_route)),
         groups,
         welcome: matched.route.settings.welcome,
         access: shared
@@ -61,28 +61,55 @@ fn check_origin(request: &HttpRequest, shared: &Shared) -> Result<(), ApiError> 
     })
 }
 
-/// The route's groups, then the user's; whether there is a group of the user alone.
-fn groups(
+/// Adds the groups that are the client's own, behind those of the route.
+async fn add_groups(
     request: &HttpRequest,
+    shared: &Shared,
     matched: &Matched<'_>,
-) -> Result<(Vec<GroupName>, bool), ApiError> {
-    let mut groups = matched
-        .groups()
-        .map_err(|error| ApiError::name(Code::InvalidGroup, "group", &error))?;
-    let Some(source) = &matched.route.settings.user else {
-        return Ok((groups, false));
+    groups: &mut Vec<GroupName>,
+) -> Result<(), ApiError> {
+    let route = &matched.route.settings;
+    let of_route = groups.len();
+    let mut add = |group: &GroupName| {
+        if !groups.iter().take(of_route).any(|own| own == group) {
+            groups.push(group.clone());
+        }
     };
+    if let (Some(auth), true) = (&shared.auth, route.auth) {
+        // The application is spared where its word would change nothing.
+        shared.node.check_room()?;
+        let client = access::client_of(request, shared);
+        let question = Question::new(request, &client)
+            .map_err(|error| ApiError::new(Code::BadHandshake, error.to_string()))?;
+        let identity = auth.identify(question).await?;
+        identity.groups.iter().for_each(&mut add);
+        identity.user.iter().for_each(add);
+    } else if let Some(source) = &route.user {
+        claimed_user(request, source)?.iter().for_each(add);
+    }
+    Ok(())
+}
+
+/// The group of the user that the client says it is.
+fn claimed_user(request: &HttpRequest, source: &UserSource) -> Result<Option<GroupName>, ApiError> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let Some((_, user)) = query.find(|(key, _)| *key == source.query) else {
-        return Ok((groups, false));
+        return Ok(None);
     };
-    let group = GroupName::user(&user)
-        .map_err(|error| ApiError::name(Code::InvalidUser, &source.query, &error))?;
-    if groups.contains(&group) {
-        return Ok((groups, false));
+    GroupName::user(&user)
+        .map(Some)
+        .map_err(|error| ApiError::name(Code::InvalidUser, &source.query, &error))
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let code = match denied {
+            Denied::Refused(Refusal::NotAuthenticated) => Code::AuthenticationRequired,
+            Denied::Refused(Refusal::NotAllowed) => Code::AccessDenied,
+            Denied::Unavailable(_) => Code::AuthUnavailable,
+        };
+        Self::new(code, denied.to_string())
     }
-    groups.push(group);
-    Ok((groups, true))
 }
 
 impl From<HandshakeError> for ApiError {

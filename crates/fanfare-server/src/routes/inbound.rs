@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use fanfare_layer::Publish;
+use fanfare_layer::{Publish, PublishError};
 use fanfare_node::{Inbound, Node, SessionContext, Step};
-use fanfare_protocol::{CloseCode, Envelope, Event, GroupName, Target, Value};
+use fanfare_protocol::{CloseCode, Envelope, Event, GroupName, SerializeError, Target, Value};
 
 use crate::config::settings::{OnReceive, RouteSettings};
 
 /// The behaviour that a route asks for, for the sessions of one worker thread that have `private`
-/// groups (their user's) behind those of the route.
+/// groups (their user's, and what the application added) behind those of the route.
 pub(crate) fn behaviour(route: &RouteSettings, private: usize, node: &Node) -> Rc<dyn Inbound> {
     match route.on_receive {
         OnReceive::Echo => Rc::new(Echo),
@@ -90,7 +90,8 @@ impl Inbound for GroupSend {
 }
 
 impl GroupSend {
-    /// A publish that fails is dropped here and counted by the layer: the socket stays.
+    /// A publish that fails is dropped here and counted by the layer: the socket stays, unless it
+    /// sent what the layer has no notation for.
     fn publish(&self, session: &SessionContext<'_>, message: Value) -> Step {
         let kind = Value::Str(self.kind.clone());
         let fields = vec![
@@ -110,8 +111,21 @@ impl GroupSend {
         let mut groups = session.groups().iter().take(own);
         while let Some(group) = groups.next() {
             let publish = session.publish(Target::Group(group.clone()), Arc::clone(&envelope));
-            if let Publish::Full(_) = publish {
-                return Step::Publishing(self.rest(publish, groups.cloned().collect(), envelope));
+            match publish {
+                Publish::Full(_) => {
+                    let groups = groups.cloned().collect();
+                    return Step::Publishing(self.rest(publish, groups, envelope));
+                }
+                // What the client sent is of a kind that no group can ever get.
+                Publish::Done(Err(PublishError::Unserializable(SerializeError::Bytes {
+                    ..
+                }))) => {
+                    return Step::Close(
+                        CloseCode::UNSUPPORTED,
+                        "send text: this layer has no bytes",
+                    );
+                }
+                Publish::Done(_) | Publish::Sent(_) => {}
             }
         }
         Step::Continue

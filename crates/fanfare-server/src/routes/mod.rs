@@ -5,6 +5,8 @@ mod handshake;
 mod inbound;
 mod template;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -47,19 +49,20 @@ struct Route {
 /// The routes with what only one worker thread may use.
 pub(crate) struct WorkerRoutes {
     routes: Routes,
+    node: Node,
     behaviours: Vec<Behaviours>,
 }
 
-/// A route's behaviour for sessions with and without a user.
-struct Behaviours {
-    anonymous: Rc<dyn Inbound>,
-    user: Rc<dyn Inbound>,
-}
+/// A route's behaviour by the number of groups that sessions have beside the route's: that of the
+/// user, and those that the application named. Few numbers occur.
+#[derive(Default)]
+struct Behaviours(RefCell<BTreeMap<usize, Rc<dyn Inbound>>>);
 
 /// A route that matched, with what its path says.
 pub(crate) struct Matched<'r> {
     route: &'r Route,
     behaviours: &'r Behaviours,
+    node: &'r Node,
     parameters: Parameters,
 }
 
@@ -88,13 +91,10 @@ impl Routes {
 
     /// The routes for the thread that calls.
     pub(crate) fn on_worker(&self, node: &Node) -> WorkerRoutes {
-        let behaviours = |route: &Route| Behaviours {
-            anonymous: inbound::behaviour(&route.settings, 0, node),
-            user: inbound::behaviour(&route.settings, 1, node),
-        };
         WorkerRoutes {
             routes: self.clone(),
-            behaviours: self.0.iter().map(behaviours).collect(),
+            node: node.clone(),
+            behaviours: self.0.iter().map(|_| Behaviours::default()).collect(),
         }
     }
 }
@@ -111,6 +111,7 @@ impl WorkerRoutes {
                 Some(Matched {
                     route,
                     behaviours,
+                    node: &self.node,
                     parameters,
                 })
             })
@@ -142,6 +143,15 @@ impl Route {
 }
 
 impl Matched<'_> {
+    /// What happens to the messages of a session with `private` groups behind the route's.
+    fn behaviour(&self, private: usize) -> Rc<dyn Inbound> {
+        let mut behaviours = self.behaviours.0.borrow_mut();
+        let behaviour = behaviours
+            .entry(private)
+            .or_insert_with(|| inbound::behaviour(&self.route.settings, private, self.node));
+        Rc::clone(behaviour)
+    }
+
     /// The groups of the route for this path, each once.
     fn groups(&self) -> Result<Vec<GroupName>, NameError> {
         let mut groups = Vec::with_capacity(self.route.groups.len() + 1);
@@ -171,6 +181,7 @@ mod tests {
             exclude_sender: false,
             welcome: false,
             deliver_unknown: true,
+            auth: false,
             user: None,
             reply: "OK".into(),
             deliver: BTreeMap::new(),

@@ -8,7 +8,7 @@ use fanfare_rig::{Node, RawConnection, RawResponse, RedisServer, Socket, SocketO
 use crate::{error, node, node_with_config, shape};
 
 /// A correct handshake with more header lines, read to the end of the connection.
-async fn refused(node: &Node, path: &str, more: &str) -> Result<RawResponse> {
+pub(crate) async fn refused(node: &Node, path: &str, more: &str) -> Result<RawResponse> {
     let mut raw = RawConnection::open(node.address()).await?;
     let request = raw.handshake(path, more);
     raw.write(request.as_bytes()).await?;
@@ -26,7 +26,7 @@ async fn accepted(node: &Node, origin: &str) -> Result<Socket> {
 }
 
 /// Insists on a refusal: a whole response, after which the connection ends.
-fn expect(response: &RawResponse, status: u16, code: &str) -> Result<()> {
+pub(crate) fn expect(response: &RawResponse, status: u16, code: &str) -> Result<()> {
     shape(
         &serde_json::from_str(&response.body)?,
         response.status,

@@ -2,6 +2,10 @@
 
 mod access;
 mod api;
+mod application;
+mod auth;
+mod auth_load;
+mod auth_tls;
 mod batch;
 mod drain;
 mod handshake;

@@ -2,6 +2,8 @@
 
 mod blocking;
 mod extract;
+#[cfg(feature = "redis")]
+mod format;
 mod members;
 mod publish;
 #[cfg(feature = "redis")]

@@ -1,6 +1,15 @@
 use super::*;
 
-fn pipe(publishes: usize) -> Arc<Pipe> {
+/// A name and a size.
+struct Piece(String, usize);
+
+impl Work for Piece {
+    fn bytes(&self) -> usize {
+        self.1
+    }
+}
+
+fn pipe(publishes: usize) -> Arc<Pipe<Piece>> {
     let bytes = 1000;
     let room = Room { publishes, bytes };
     let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
@@ -9,15 +18,15 @@ fn pipe(publishes: usize) -> Arc<Pipe> {
     Arc::new(pipe)
 }
 
-fn publish(pipe: &Arc<Pipe>, name: &str) -> Publish {
-    pipe.publish(name.into(), Bytes::new())
+fn publish(pipe: &Arc<Pipe<Piece>>, name: &str) -> Publish {
+    pipe.publish(Piece(name.into(), 0))
 }
 
-async fn write_one(pipe: &Arc<Pipe>) -> String {
+async fn write_one(pipe: &Arc<Pipe<Piece>>) -> String {
     let batch = pipe.next_batch().await;
     assert_eq!(batch.len(), 1);
-    let name = batch.jobs[0].channel.clone();
-    batch.answered(vec![redis::Value::Int(0)]);
+    let name = batch.jobs[0].work.0.clone();
+    batch.answered([Reply::Taken]);
     name
 }
 
@@ -72,10 +81,8 @@ async fn a_lost_host_fails_the_written_the_queued_and_the_waiting() {
 async fn an_error_of_the_server_reaches_its_publisher_only() {
     let pipe = pipe(2);
     let (refused, taken) = (publish(&pipe, "1"), publish(&pipe, "2"));
-    let error = redis::parse_redis_value(b"-NOPERM not you\r\n").unwrap();
-    pipe.next_batch()
-        .await
-        .answered(vec![error, redis::Value::Int(0)]);
+    let replies = [Reply::Refused("NOPERM not you".into()), Reply::Taken];
+    pipe.next_batch().await.answered(replies);
     assert!(matches!(
         refused.confirmed().await,
         Err(PublishError::Down(_))
@@ -87,14 +94,13 @@ async fn an_error_of_the_server_reaches_its_publisher_only() {
 #[tokio::test]
 async fn large_bodies_fill_the_pipe_before_their_number_does() {
     let pipe = pipe(100);
-    let large = |name: &str| pipe.publish(name.into(), Bytes::from_static(&[0; 600]));
+    let large = |name: &str| pipe.publish(Piece(name.into(), 600));
     let taken = [large("1"), large("2")];
     assert!(taken.iter().all(|step| matches!(step, Publish::Sent(_))));
     let waiting = large("3");
     assert!(matches!(waiting, Publish::Full(_)));
     let batch = pipe.next_batch().await;
-    let answers = vec![redis::Value::Int(0); batch.len()];
-    batch.answered(answers);
+    batch.answered([Reply::Taken, Reply::Taken]);
     assert_eq!(write_one(&pipe).await, "3");
     assert_eq!(waiting.confirmed().await, Ok(()));
     assert!(matches!(large("4"), Publish::Sent(_)));

@@ -1,5 +1,6 @@
 //! The whole way, from texts to settings or to the list of errors.
 
+mod layer;
 mod refusals;
 mod routes;
 mod sources;

@@ -109,7 +109,6 @@ fn the_layer_must_fit_its_hosts() {
     let both = ["layer.backend=memory", "layer.redis.hosts=redis://h"];
     assert!(refusal(&both).contains("not used"));
     assert!(refusal(&["layer.backend=kafka"]).contains("\"redis\""));
-    assert!(refusal(&["layer.format=core"]).contains("not built yet"));
     assert!(refusal(&["layer.prefix=fanfare:x"]).contains("own"));
     let host = refusal(&["layer.redis.hosts=http://:s3cret@h"]);
     assert!(
@@ -158,4 +157,29 @@ fn names_with_dots_are_no_paths_and_empty_sections_have_a_place() {
         let found = lines.iter().any(|line| line.starts_with(start));
         assert!(found, "{start} in {lines:#?}");
     }
+}
+
+#[test]
+fn an_authentication_url_is_one_that_can_be_asked() {
+    for (set, reason) in [
+        ("auth.url=/auth/", "http://127.0.0.1:8001"),
+        ("auth.url=ftp://h/", "http://127.0.0.1:8001"),
+        ("auth.url=unix:/run/app.sock", "http://127.0.0.1:8001"),
+        ("auth.url=http://ann:s3cret@h/", "no user and no password"),
+        ("auth.url=http://h/#a", "no fragment"),
+        ("auth.timeout_ms=0", "from 1 to"),
+        ("auth.concurrency=0", "from 1 to"),
+        ("auth.cache_ms=-1", "from 0 to"),
+        ("auth.cache_entries=0", "from 1 to"),
+        ("auth.ca_file=/ca.pem", "auth.url, which is not set"),
+        ("auth.urls=x", "did you mean auth.url?"),
+    ] {
+        let line = refusal(&[set]);
+        assert!(line.contains(reason) && !line.contains("s3cret"), "{line}");
+    }
+    let line = refusal(&["auth.url=http://h/", "auth.timeout_ms=5000"]);
+    assert!(line.contains("less than limits.handshake_ms"), "{line}");
+    let line = refusal(&["auth.url=http://h/", "auth.ca_file=/ca.pem"]);
+    assert!(line.contains("starts with https://"), "{line}");
+    settings("", &[], &["limits.handshake_ms=1000"]);
 }

@@ -168,3 +168,23 @@ fn event_types_and_parameters_keep_their_letters_and_dots() {
         );
     }
 }
+
+#[test]
+fn where_the_application_is_asked_the_client_is_not() {
+    let routes = "[[routes]]\npath = '/a'\nuser = { query = 'user' }\n\
+                  [[routes]]\npath = '/b'\nauth = false\nuser = { query = 'user' }\n";
+    let of = |sets: &[&str]| {
+        let routes = settings(routes, &[], sets).routes;
+        let facts = routes
+            .iter()
+            .map(|route| (route.auth, route.user.is_some()));
+        facts.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]), [(false, true), (false, true)]);
+    assert_eq!(of(&["auth.url=http://h/"]), [(true, false), (false, true)]);
+    // With the shipped routes nobody can claim to be somebody.
+    settings("", &[], &["http.bind=0.0.0.0:8000", "auth.url=http://h/"]);
+    let everywhere = ["http.bind=0.0.0.0:8000", "auth.url=http://h/"];
+    let lines = errors(routes, &[], &everywhere);
+    assert!(lines[0].contains("any user: /b;"), "{lines:?}");
+}

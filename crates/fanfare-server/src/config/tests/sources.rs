@@ -101,7 +101,7 @@ fn redis_hosts_make_the_layer_redis() {
         &[],
     );
     assert_eq!(settings.layer.backend, Backend::Redis);
-    assert_eq!(settings.layer.hosts.len(), 1);
+    assert_eq!(settings.layer.redis.hosts.len(), 1);
     assert_eq!(settings.layer.host_labels, ["redis://:***@h:1/2"]);
     assert!(!format!("{settings:?}").contains("pw"), "{settings:?}");
 }

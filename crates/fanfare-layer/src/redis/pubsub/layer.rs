@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Envelope, Target};
+use bytes::Bytes;
+use fanfare_protocol::serializer::Recipients;
+use fanfare_protocol::{Envelope, SerializeError, Serializer, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream::BoxStream;
 use tokio::sync::{oneshot, watch};
 
-use super::PubSubOptions;
-use super::board::Board;
-use super::inbox::Inbox;
-use super::keeper::{Keeper, Running};
 use super::keys::Keys;
-use super::link::Parts;
-use super::pipe::{Pipe, Room};
-use super::shard::shard;
-use super::subscriptions::Subscriptions;
-use crate::{ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError};
+use super::link::{Order, Parts};
+use super::unpack::{Bodies, close_order};
+use crate::redis::RedisOptions;
+use crate::redis::board::Board;
+use crate::redis::inbox::Inbox;
+use crate::redis::keeper::{Keeper, Running};
+use crate::redis::pipe::{Pipe, Room};
+use crate::redis::shard::shard;
+use crate::redis::subscriptions::Subscriptions;
+use crate::{
+    ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError,
+    Subscription,
+};
 
 /// Bodies of publishes in flight, over all hosts.
 const IN_FLIGHT_BYTES: usize = 32 << 20;
@@ -25,10 +31,12 @@ const IN_FLIGHT_BYTES: usize = 32 << 20;
 type Answers = Vec<oneshot::Receiver<Result<(), SubscribeError>>>;
 
 /// What callers touch; the rest is in the keepers' tasks.
-pub(super) struct PubSubLayer {
+pub(in crate::redis) struct PubSubLayer {
     keys: Arc<Keys>,
+    serializer: Serializer,
+    metrics: LayerMetrics,
     hosts: Vec<HostEnd>,
-    inbox: Arc<Inbox>,
+    inbox: Arc<Inbox<Bodies>>,
     board: Arc<Board>,
     closing: watch::Sender<bool>,
     /// How many keepers have not ended.
@@ -37,29 +45,40 @@ pub(super) struct PubSubLayer {
 
 /// This side of one host.
 struct HostEnd {
-    pipe: Arc<Pipe>,
+    pipe: Arc<Pipe<Order>>,
     subscriptions: Arc<Subscriptions>,
 }
 
 impl PubSubLayer {
-    pub(super) fn start(options: PubSubOptions, metrics: LayerMetrics) -> Self {
+    pub(in crate::redis) fn start(
+        options: RedisOptions,
+        serializer: Serializer,
+        metrics: LayerMetrics,
+    ) -> Self {
         let count = options.hosts.len();
         let keys = Arc::new(Keys::new(&options.prefix, options.node));
-        let inbox = Arc::new(Inbox::new(options.inbox, metrics.clone()));
+        let subscriptions: Vec<_> = (0..count)
+            .map(|_| Arc::new(Subscriptions::new(metrics.clone())))
+            .collect();
+        let bodies = Bodies {
+            serializer: serializer.clone(),
+            subscriptions: subscriptions.clone(),
+        };
+        let inbox = Arc::new(Inbox::new(bodies, options.inbox, metrics.clone()));
         let board = Arc::new(Board::new(count, metrics.clone()));
         let (closing, closed) = watch::channel(false);
         let (tasks, running) = watch::channel(count);
         let tasks = Arc::new(tasks);
         let share = options.publish_in_flight / count.max(1);
         let mut hosts = Vec::with_capacity(count);
-        for (index, host) in options.hosts.into_iter().enumerate() {
+        let hosts_in_order = options.hosts.into_iter().zip(subscriptions);
+        for (index, (host, subscriptions)) in hosts_in_order.enumerate() {
             let unheard = PublishError::Down(format!("{host} has not answered yet"));
             let room = Room {
                 publishes: share,
                 bytes: IN_FLIGHT_BYTES / count.max(1),
             };
             let pipe = Arc::new(Pipe::new(room, unheard, metrics.clone()));
-            let subscriptions = Arc::new(Subscriptions::new(metrics.clone()));
             let parts = Parts {
                 keys: keys.clone(),
                 inbox: inbox.clone(),
@@ -69,15 +88,19 @@ impl PubSubLayer {
                 probe: options.probe,
                 probes: Arc::default(),
             };
+            let last = inbox.clone();
             let keeper = Keeper {
+                backend: parts,
                 host,
                 index,
-                parts,
+                subscriptions: subscriptions.clone(),
+                metrics: metrics.clone(),
+                probe: options.probe,
                 board: board.clone(),
                 closing: closed.clone(),
                 running: Running {
                     tasks: tasks.clone(),
-                    inbox: inbox.clone(),
+                    last: Arc::new(move || last.close()),
                 },
             };
             tokio::spawn(keeper.run());
@@ -88,6 +111,8 @@ impl PubSubLayer {
         }
         Self {
             keys,
+            serializer,
+            metrics,
             hosts,
             inbox,
             board,
@@ -101,17 +126,25 @@ impl PubSubLayer {
         self.hosts.get(shard(channel, self.hosts.len()))
     }
 
-    /// Hands each host its targets.
+    fn body(&self, envelope: &Envelope) -> Result<Bytes, SerializeError> {
+        let draft = self.serializer.draft(envelope)?;
+        self.serializer.finish(&draft, Recipients::None, true)
+    }
+
+    /// Hands each host its share.
     fn by_host(
         &self,
-        targets: Vec<Target>,
-        change: impl Fn(&Subscriptions, Vec<Target>) -> oneshot::Receiver<Result<(), SubscribeError>>,
+        subscriptions: Vec<Subscription>,
+        change: impl Fn(
+            &Subscriptions,
+            Vec<Subscription>,
+        ) -> oneshot::Receiver<Result<(), SubscribeError>>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let mut shares = vec![Vec::new(); self.hosts.len()];
-        for target in targets {
-            let index = shard(&self.keys.channel(&target), self.hosts.len());
+        for subscription in subscriptions {
+            let index = shard(&self.keys.subscribed(&subscription), self.hosts.len());
             if let Some(share) = shares.get_mut(index) {
-                share.push(target);
+                share.push(subscription);
             }
         }
         let answers: Answers = self
@@ -135,18 +168,38 @@ impl PubSubLayer {
 impl ChannelLayer for PubSubLayer {
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         let channel = self.keys.channel(&target);
-        match self.host(&channel) {
-            Some(host) => host.pipe.publish(channel, envelope.to_msgpack()),
-            None => Publish::Done(Err(PublishError::Down("no host is configured".into()))),
+        let Some(host) = self.host(&channel) else {
+            return Publish::Done(Err(PublishError::Down("no host is configured".into())));
+        };
+        let (channel, body) = match &target {
+            // On the host of the group: there it keeps its place behind the group's events.
+            Target::Group(group) if envelope.close.is_some() => {
+                let order = close_order(&envelope, group);
+                (self.keys.closes.clone(), self.body(&order))
+            }
+            _ => (channel, self.body(&envelope)),
+        };
+        match body {
+            Ok(body) => host.pipe.publish(Order { channel, body }),
+            Err(error) => {
+                self.metrics.failures.unserializable.inc();
+                Publish::Done(Err(error.into()))
+            }
         }
     }
 
-    fn subscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.by_host(targets, Subscriptions::add)
+    fn subscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.by_host(subscriptions, Subscriptions::add)
     }
 
-    fn unsubscribe(&self, targets: Vec<Target>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.by_host(targets, Subscriptions::remove)
+    fn unsubscribe(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
+        self.by_host(subscriptions, Subscriptions::remove)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {

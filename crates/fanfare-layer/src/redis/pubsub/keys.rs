@@ -2,6 +2,9 @@
 
 use fanfare_protocol::{GroupName, NameError, Naming, NodeId, Target};
 
+use crate::Subscription;
+use crate::redis::glob::escaped;
+
 /// The Redis channels of one node and one prefix.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -11,18 +14,22 @@ pub(super) struct Keys {
     pub(super) pattern: String,
     /// This node's own channel, which carries its probes.
     pub(super) node: String,
+    /// Orders to close the sessions of a group: what only nodes understand must not reach members
+    /// in Python.
+    pub(super) closes: String,
 }
 
 impl Keys {
     pub(super) fn new(prefix: &str, node: NodeId) -> Self {
         let naming = Naming::pubsub(prefix);
-        let pattern = format!("{}*", escape_glob(&naming.node_prefix(node)));
+        let pattern = format!("{}*", escaped(&naming.node_prefix(node)));
         Self {
             naming,
             group_prefix: format!("{prefix}__group__"),
             pattern,
             // Outside the layer's prefix: a flush of channels_redis deletes by prefix.
             node: format!("fanfare:{prefix}:node:{node}"),
+            closes: format!("fanfare:{prefix}:closes"),
         }
     }
 
@@ -39,6 +46,14 @@ impl Keys {
         }
     }
 
+    /// The Redis channel of a subscription. Here a member's group is subscribed for all members.
+    pub(super) fn subscribed(&self, subscription: &Subscription) -> String {
+        match subscription {
+            Subscription::Group(group) | Subscription::Member { group, .. } => self.group(group),
+            Subscription::Channel(channel) => channel.as_str().to_owned(),
+        }
+    }
+
     /// Whom a message on a Redis channel is for.
     pub(super) fn target(&self, channel: &str) -> Result<Target, NameError> {
         match channel.strip_prefix(&self.group_prefix) {
@@ -46,17 +61,6 @@ impl Keys {
             None => self.naming.channel(channel).map(Target::Channel),
         }
     }
-}
-
-fn escape_glob(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(letter);
-    }
-    escaped
 }
 
 #[cfg(test)]

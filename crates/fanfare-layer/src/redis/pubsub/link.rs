@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
@@ -12,12 +13,14 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, unconstrained};
 use tokio::time::{sleep_until, timeout};
 
-use super::inbox::Inbox;
 use super::keys::Keys;
-use super::pipe::{Batch, Pipe};
-use super::pulse::Pulse;
-use super::subscriptions::{Round, Subscriptions};
-use crate::LayerMetrics;
+use super::unpack::{Bodies, Source};
+use crate::redis::inbox::Inbox;
+use crate::redis::keeper::Backend;
+use crate::redis::pipe::{Batch, Pipe, Reply, Work};
+use crate::redis::pulse::Pulse;
+use crate::redis::subscriptions::{Round, Subscriptions};
+use crate::{LayerMetrics, PublishError};
 
 /// Batches of publishes that are written and unanswered at once.
 const FLYING: usize = 8;
@@ -27,8 +30,8 @@ const SUBSCRIBE_BATCH: usize = 500;
 /// What the links of one host have in common.
 pub(super) struct Parts {
     pub(super) keys: Arc<Keys>,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) pipe: Arc<Pipe>,
+    pub(super) inbox: Arc<Inbox<Bodies>>,
+    pub(super) pipe: Arc<Pipe<Order>>,
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) metrics: LayerMetrics,
     /// How often to probe, and how long an answer of any kind may take.
@@ -36,6 +39,18 @@ pub(super) struct Parts {
     /// The number of the latest probe. Counted over all links, so that a probe of an earlier one,
     /// which Redis may have read late, is not taken for one of this.
     pub(super) probes: Arc<AtomicU64>,
+}
+
+/// A PUBLISH.
+pub(super) struct Order {
+    pub(super) channel: String,
+    pub(super) body: Bytes,
+}
+
+impl Work for Order {
+    fn bytes(&self) -> usize {
+        self.body.len()
+    }
 }
 
 /// Open connections, with everything subscribed.
@@ -64,10 +79,48 @@ struct Echo {
     arrived: Instant,
 }
 
+impl Backend for Parts {
+    type Link = Link;
+
+    async fn open(
+        &self,
+        client: redis::Client,
+        connect_limit: Duration,
+    ) -> Result<(Link, Round), String> {
+        Link::open(self, &client, connect_limit).await
+    }
+
+    fn has_gap(&self, _: &Link) -> bool {
+        true
+    }
+
+    fn accept(&self) {
+        self.pipe.open();
+    }
+
+    fn refuse(&self, reason: PublishError) {
+        self.pipe.refuse(reason);
+    }
+
+    async fn serve(&self, link: &mut Link) -> String {
+        link.serve(self).await
+    }
+
+    async fn idle(&self) {
+        self.pipe.idle().await;
+    }
+
+    async fn leave(&self, link: &mut Link) -> Result<(), String> {
+        link.unsubscribe().await
+    }
+
+    async fn end(&self, link: Link) {
+        link.end().await;
+    }
+}
+
 impl Link {
-    /// Connects and subscribes to all that is wanted. The round comes back acknowledged by Redis;
-    /// whoever waits for it is told by the caller, when the host takes publishes too.
-    pub(super) async fn open(
+    async fn open(
         parts: &Parts,
         client: &redis::Client,
         connect_limit: Duration,
@@ -118,8 +171,7 @@ impl Link {
         Ok((link, round))
     }
 
-    /// Works until the connection is lost; says why.
-    pub(super) async fn serve(&mut self, parts: &Parts) -> String {
+    async fn serve(&mut self, parts: &Parts) -> String {
         let mut subscriber = self.subscriber.clone();
         tokio::select! {
             reason = write(&self.publisher, &self.pulses.publisher, parts) => reason,
@@ -129,8 +181,7 @@ impl Link {
         }
     }
 
-    /// Takes back every subscription and waits for the acknowledgement.
-    pub(super) async fn unsubscribe(&mut self) -> Result<(), String> {
+    async fn unsubscribe(&mut self) -> Result<(), String> {
         let nothing: &[&str] = &[];
         let subscriber = &mut self.subscriber;
         subscriber
@@ -143,9 +194,7 @@ impl Link {
             .map_err(|error| error.to_string())
     }
 
-    /// Ends the connections. When it returns, nothing of them comes into the inbox any more: the
-    /// next link could bring the same messages.
-    pub(super) async fn end(mut self) {
+    async fn end(mut self) {
         self.over.store(true, Ordering::Release);
         self.drain.abort();
         if !self.drain.is_finished() {
@@ -156,7 +205,8 @@ impl Link {
 
     async fn restore(&mut self, parts: &Parts) -> Result<Round, String> {
         let limited = timeout(parts.probe, async {
-            self.subscriber.subscribe(&parts.keys.node).await?;
+            let own = [&parts.keys.node, &parts.keys.closes];
+            self.subscriber.subscribe(&own).await?;
             self.subscriber.psubscribe(&parts.keys.pattern).await
         });
         answer(limited.await, parts.probe)?;
@@ -194,11 +244,11 @@ async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, parts: &Parts) 
 
 async fn send(
     mut publisher: MultiplexedConnection,
-    batch: Batch,
+    batch: Batch<Order>,
     pulse: &Pulse,
     limit: Duration,
 ) -> Result<(), String> {
-    let commands = batch.commands();
+    let commands = commands(&batch);
     // Unconstrained: with tokio's budget used up it would return before it has written anything,
     // and the next batch could overtake.
     let sent = unconstrained(publisher.send_packed_commands(&commands, 0, batch.len()));
@@ -206,9 +256,29 @@ async fn send(
     let Some(sent) = pulse.wait(limit, sent).await else {
         return Err(format!("publishes were not answered within {limit:?}"));
     };
-    batch.answered(sent.map_err(|error| error.to_string())?);
+    let replies = sent.map_err(|error| error.to_string())?;
+    batch.answered(replies.into_iter().map(reply));
     pulse.beat();
     Ok(())
+}
+
+fn commands(batch: &Batch<Order>) -> redis::Pipeline {
+    let mut commands = redis::Pipeline::with_capacity(batch.len());
+    for order in batch.works() {
+        commands
+            .cmd("PUBLISH")
+            .arg(&order.channel)
+            .arg(order.body.as_ref());
+    }
+    commands
+}
+
+/// PUBLISH answers with a number of receivers, which says nothing: other nodes may have none.
+fn reply(value: redis::Value) -> Reply {
+    match value {
+        redis::Value::ServerError(error) => Reply::Refused(error.to_string()),
+        _ => Reply::Taken,
+    }
 }
 
 /// Keeps what Redis sends equal to what the node wants.
@@ -223,15 +293,15 @@ async fn follow(subscriber: &mut PubSubSink, parts: &Parts) -> String {
 }
 
 async fn apply(subscriber: &mut PubSubSink, parts: &Parts, round: &Round) -> Result<(), String> {
-    for targets in round.unsubscribe.chunks(SUBSCRIBE_BATCH) {
-        let names: Vec<_> = targets.iter().map(|it| parts.keys.channel(it)).collect();
+    for some in round.unsubscribe.chunks(SUBSCRIBE_BATCH) {
+        let names: Vec<_> = some.iter().map(|it| parts.keys.subscribed(it)).collect();
         answer(
             timeout(parts.probe, subscriber.unsubscribe(names)).await,
             parts.probe,
         )?;
     }
-    for targets in round.subscribe.chunks(SUBSCRIBE_BATCH) {
-        let names: Vec<_> = targets.iter().map(|it| parts.keys.channel(it)).collect();
+    for some in round.subscribe.chunks(SUBSCRIBE_BATCH) {
+        let names: Vec<_> = some.iter().map(|it| parts.keys.subscribed(it)).collect();
         answer(
             timeout(parts.probe, subscriber.subscribe(names)).await,
             parts.probe,
@@ -285,7 +355,7 @@ async fn probe(
 /// Where the messages of a subscriber connection go.
 struct Intake {
     keys: Arc<Keys>,
-    inbox: Arc<Inbox>,
+    inbox: Arc<Inbox<Bodies>>,
     over: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     probes: Arc<AtomicU64>,
@@ -319,8 +389,16 @@ impl Intake {
             }
             return;
         }
+        if channel == self.keys.closes {
+            let body = Bytes::copy_from_slice(message.get_payload_bytes());
+            self.inbox.push(Source::Closes, body);
+            return;
+        }
         match self.keys.target(channel) {
-            Ok(target) => self.inbox.push(target, message.get_payload_bytes()),
+            Ok(target) => {
+                let body = Bytes::copy_from_slice(message.get_payload_bytes());
+                self.inbox.push(Source::Of(target), body);
+            }
             Err(error) => self.inbox.refuse(channel, &error.to_string()),
         }
     }

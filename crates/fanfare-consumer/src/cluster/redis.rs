@@ -1,0 +1,233 @@
+//! A layer over Redis: where it is, and what is spoken there.
+
+use std::fmt;
+use std::time::Duration;
+
+use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host};
+use fanfare_node::Members;
+use fanfare_protocol::Serializer;
+use fanfare_protocol::serializer::Notation;
+use tokio::runtime::Handle;
+
+use super::error::ClusterError;
+
+/// A layer over Redis servers. The fields have the names of channels_redis' options, and what they
+/// say is the same on all nodes and in Python.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use fanfare_consumer::{Cluster, ClusterOptions, CoreFormat, Layer, RedisFormat, RedisLayer};
+///
+/// # async fn connect(key: String) -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = RedisLayer {
+///     symmetric_encryption_keys: vec![key],
+///     format: RedisFormat::Core(CoreFormat {
+///         capacity: 1000,
+///         expiry: Duration::from_secs(10),
+///         ..CoreFormat::default()
+///     }),
+///     ..RedisLayer::new(["redis://localhost:6379"])?
+/// };
+/// let cluster = Cluster::new(ClusterOptions {
+///     layer: Layer::Redis(redis),
+///     ..ClusterOptions::default()
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedisLayer {
+    /// The servers, in the same order on every node; at least one.
+    pub hosts: Vec<Host>,
+    /// How events are written. channels_redis calls it `serializer_format`.
+    pub serializer: Notation,
+    /// Texts whose SHA-256 are the keys of Fernet: the first encrypts, all decrypt. None: nothing
+    /// is encrypted.
+    pub symmetric_encryption_keys: Vec<String>,
+    /// The wire format: which of channels_redis' layers the others use.
+    pub format: RedisFormat,
+}
+
+/// Which of channels_redis' layers is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RedisFormat {
+    /// `channels_redis.pubsub.RedisPubSubChannelLayer`: the fastest; who is away misses what is
+    /// published.
+    #[default]
+    PubSub,
+    /// `channels_redis.core.RedisChannelLayer`: messages wait in Redis, so a short absence loses
+    /// nothing, and processes share normal channels.
+    Core(CoreFormat),
+}
+
+/// What the core format has to be told. The defaults are those of channels_redis, where it has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreFormat {
+    /// How many messages may wait for one process, or in one normal channel, before senders
+    /// refuse; at least 1.
+    pub capacity: usize,
+    /// The same for channels whose full name matches a pattern as Python's `fnmatch` reads it; the
+    /// first that matches counts. At least 1 each.
+    pub channel_capacity: Vec<(String, usize)>,
+    /// How many messages may wait in one lane of a Fanfare node, where none of the patterns matches,
+    /// before senders of Fanfare refuse; at least 1. It is not channels_redis' 100, because a lane
+    /// has the messages of thousands of sessions.
+    pub node_capacity: usize,
+    /// How long a message may wait; whole seconds, at least one.
+    pub expiry: Duration,
+    /// How long a membership lasts that is not renewed; whole seconds, at least one. A node renews
+    /// its own. The sender's counts, for all members.
+    pub group_expiry: Duration,
+    /// Bytes of chance in front of every message.
+    pub random_prefix_length: u8,
+    /// Who is a member of a group in Redis: the node once for all its sessions, or every session
+    /// under its own name, so that Python can take it out.
+    pub members: Members,
+}
+
+/// A layer whose options are right.
+pub(super) struct Checked {
+    pub(super) hosts: Vec<Host>,
+    pub(super) format: Format,
+    pub(super) members: Members,
+}
+
+impl RedisLayer {
+    /// Pub/sub and msgpack without encryption on these servers, named by URLs as redis-py reads
+    /// them: `redis://:password@host:6379/0`, `rediss://` for TLS, `unix:///path`.
+    ///
+    /// # Errors
+    /// [`ClusterError::Host`] names the URL, its password masked; [`ClusterError::NoHosts`].
+    pub fn new<I>(hosts: I) -> Result<Self, ClusterError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let hosts = hosts.into_iter().map(|url| Host::parse(url.as_ref()));
+        let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+        if hosts.is_empty() {
+            return Err(ClusterError::NoHosts);
+        }
+        Ok(Self {
+            hosts,
+            serializer: Notation::Msgpack,
+            symmetric_encryption_keys: Vec::new(),
+            format: RedisFormat::PubSub,
+        })
+    }
+
+    /// The wire format as the layer itself takes it.
+    ///
+    /// # Errors
+    /// [`ClusterError::RedisOption`].
+    pub fn wire_format(&self) -> Result<Format, ClusterError> {
+        let keys = &self.symmetric_encryption_keys;
+        if let Some(index) = keys.iter().position(String::is_empty) {
+            let option = format!("symmetric_encryption_keys[{index}]");
+            return Err(refused(option, "is empty, so everyone would know it"));
+        }
+        match &self.format {
+            RedisFormat::PubSub => Ok(Format::PubSub(Serializer::pubsub(self.serializer, keys))),
+            RedisFormat::Core(core) => core.options(self.serializer, keys).map(Format::Core),
+        }
+    }
+
+    /// Everything that a node is made of.
+    pub(super) fn checked(self) -> Result<Checked, ClusterError> {
+        if self.hosts.is_empty() {
+            return Err(ClusterError::NoHosts);
+        }
+        let format = self.wire_format()?;
+        if Handle::try_current().is_err() {
+            return Err(ClusterError::NoRuntime);
+        }
+        Ok(Checked {
+            format,
+            members: match self.format {
+                RedisFormat::PubSub => Members::Node,
+                RedisFormat::Core(core) => core.members,
+            },
+            hosts: self.hosts,
+        })
+    }
+}
+
+impl fmt::Debug for RedisLayer {
+    /// Keys are secrets: only how many there are is shown.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("RedisLayer")
+            .field("hosts", &self.hosts)
+            .field("serializer", &self.serializer)
+            .field("keys", &self.symmetric_encryption_keys.len())
+            .field("format", &self.format)
+            .finish()
+    }
+}
+
+impl Default for CoreFormat {
+    fn default() -> Self {
+        Self {
+            capacity: 100,
+            channel_capacity: Vec::new(),
+            node_capacity: 10_000,
+            expiry: Duration::from_secs(60),
+            group_expiry: Duration::from_secs(86_400),
+            random_prefix_length: 12,
+            members: Members::Node,
+        }
+    }
+}
+
+impl CoreFormat {
+    fn options(&self, notation: Notation, keys: &[String]) -> Result<CoreOptions, ClusterError> {
+        whole_seconds("expiry", self.expiry)?;
+        whole_seconds("group_expiry", self.group_expiry)?;
+        let prefix = usize::from(self.random_prefix_length);
+        Ok(CoreOptions {
+            serializer: Serializer::core(notation, keys, prefix, self.expiry),
+            capacity: self.capacities()?,
+            expiry: self.expiry,
+            group_expiry: self.group_expiry,
+            per_session: self.members == Members::Session,
+        })
+    }
+
+    fn capacities(&self) -> Result<Capacities, ClusterError> {
+        const NONE: &str = "must be at least 1, or nothing could be sent";
+        if self.capacity == 0 {
+            return Err(refused("capacity", NONE));
+        }
+        if self.node_capacity == 0 {
+            return Err(refused("node_capacity", NONE));
+        }
+        let patterns = &self.channel_capacity;
+        if let Some(index) = patterns.iter().position(|(_, capacity)| *capacity == 0) {
+            return Err(refused(format!("channel_capacity[{index}]"), NONE));
+        }
+        let capacities = Capacities::new(self.capacity, patterns);
+        let capacities = capacities.map_err(|error| {
+            let place = (patterns.iter()).position(|(pattern, _)| *pattern == error.pattern);
+            let option = format!("channel_capacity[{}]", place.unwrap_or_default());
+            refused(
+                option,
+                format!("has a pattern that cannot be used: {error}"),
+            )
+        })?;
+        Ok(capacities.of_nodes(self.node_capacity))
+    }
+}
+
+/// Redis counts lifetimes in seconds.
+fn whole_seconds(option: &str, time: Duration) -> Result<(), ClusterError> {
+    if time.is_zero() || time.subsec_nanos() != 0 {
+        return Err(refused(option, "must be whole seconds, and at least one"));
+    }
+    Ok(())
+}
+
+fn refused(option: impl Into<String>, reason: impl Into<String>) -> ClusterError {
+    ClusterError::RedisOption {
+        option: option.into(),
+        reason: reason.into(),
+    }
+}

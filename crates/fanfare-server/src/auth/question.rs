@@ -1,0 +1,230 @@
+//! What the application gets to see of a handshake.
+
+use actix_web::HttpRequest;
+use actix_web::http::header as web;
+use fanfare_consumer::Client;
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    USER_AGENT,
+};
+use ring::hmac;
+
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The client's own headers that the application gets, besides its cookies.
+const PASSED: [HeaderName; 4] = [AUTHORIZATION, ORIGIN, USER_AGENT, ACCEPT_LANGUAGE];
+
+/// Stands for a question; cookies and tokens cannot be read from it.
+pub(super) type Key = [u8; 32];
+
+/// Fresh in every process, so that keys mean nothing elsewhere.
+pub(super) struct Secret(hmac::Key);
+
+/// The headers of a request to the application. All that an answer can depend on is in here, and
+/// so is all that tells two questions apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Question(HeaderMap);
+
+/// A path that has bytes which no header can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the path has a control character")]
+pub(crate) struct Unspeakable;
+
+impl Secret {
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+    }
+}
+
+impl Question {
+    /// The question that a client's request is.
+    ///
+    /// # Errors
+    /// [`Unspeakable`].
+    pub(crate) fn new(request: &HttpRequest, client: &Client) -> Result<Self, Unspeakable> {
+        let uri = request.uri().path_and_query();
+        let uri = uri.map_or(request.path(), |uri| uri.as_str());
+        let uri = HeaderValue::from_bytes(uri.as_bytes()).map_err(|_| Unspeakable)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ORIGINAL_URI, uri);
+        headers.insert(ORIGINAL_METHOD, HeaderValue::from_static("GET"));
+        if let Some(cookies) = cookies(request) {
+            headers.insert(COOKIE, cookies);
+        }
+        for name in PASSED {
+            for value in values(request, &name) {
+                headers.append(name.clone(), value);
+            }
+        }
+        forwarded(request, client, &mut headers);
+        Ok(Self(headers))
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.0
+    }
+
+    /// The path that the client asked for, for the log: without its query.
+    pub(super) fn path(&self) -> &str {
+        let uri = self.0.get(ORIGINAL_URI).and_then(|uri| uri.to_str().ok());
+        uri.and_then(|uri| uri.split('?').next())
+            .unwrap_or_default()
+    }
+
+    /// Equal for two handshakes that look the same to the application.
+    pub(super) fn key(&self, secret: &Secret) -> Key {
+        let mut context = hmac::Context::with_key(&secret.0);
+        for (name, value) in &self.0 {
+            // With their lengths in front, no two lists of parts are one text.
+            for part in [name.as_str().as_bytes(), value.as_bytes()] {
+                context.update(&part.len().to_be_bytes());
+                context.update(part);
+            }
+        }
+        let mut key = Key::default();
+        for (to, from) in key.iter_mut().zip(context.sign().as_ref()) {
+            *to = *from;
+        }
+        key
+    }
+}
+
+/// Where the client is, and what it believes that it talks to. Only a proxy that is trusted, or is
+/// a process of this machine on a Unix socket, says so for somebody else.
+fn forwarded(request: &HttpRequest, client: &Client, headers: &mut HeaderMap) {
+    if let Some(ip) = client.ip()
+        && let Ok(ip) = HeaderValue::from_str(&ip.to_string())
+    {
+        headers.insert(FORWARDED_FOR, ip);
+    }
+    let told = |name: &HeaderName| match client {
+        Client::Forwarded(_) | Client::Unix => values(request, name).next(),
+        Client::Peer(_) => None,
+    };
+    let host = || values(request, &http::header::HOST).next();
+    if let Some(host) = told(&FORWARDED_HOST).or_else(host) {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    let proto = told(&FORWARDED_PROTO).unwrap_or(HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_PROTO, proto);
+}
+
+/// All cookies in one header, as clients must send them (RFC 6265 §5.4).
+fn cookies(request: &HttpRequest) -> Option<HeaderValue> {
+    let values: Vec<_> = values(request, &COOKIE).collect();
+    let values: Vec<&[u8]> = values.iter().map(HeaderValue::as_bytes).collect();
+    if values.is_empty() {
+        return None;
+    }
+    HeaderValue::from_bytes(&values.join(&b"; "[..])).ok()
+}
+
+/// The values of a request's header; actix-web and hyper have a type of their own each.
+fn values(request: &HttpRequest, name: &HeaderName) -> impl Iterator<Item = HeaderValue> {
+    let name = web::HeaderName::from_bytes(name.as_str().as_bytes());
+    let values = name.map(|name| request.headers().get_all(name));
+    let values = values.into_iter().flatten();
+    let convert = |value: &web::HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    values.filter_map(convert).collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    const PEER: &str = "192.0.2.1:5";
+
+    fn request(headers: &[(&'static str, &'static str)]) -> HttpRequest {
+        let mut request = TestRequest::with_uri("/ws/chat/a/?x=1");
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        request.to_http_request()
+    }
+
+    fn text<'q>(question: &'q Question, name: &str) -> Option<&'q str> {
+        question.0.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    #[test]
+    fn the_application_sees_the_path_the_cookies_and_who_asks() {
+        let request = request(&[
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("authorization", "Bearer t"),
+            ("origin", "https://a.com"),
+            ("host", "a.com"),
+            ("x-original-uri", "/forged"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "forged"),
+            ("sec-websocket-key", "k"),
+        ]);
+        let client = Client::Peer(PEER.parse().unwrap());
+        let question = Question::new(&request, &client).unwrap();
+        let names: Vec<_> = question.0.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names.len(), 9, "{names:?}");
+        for (name, value) in [
+            ("accept", "application/json"),
+            ("x-original-uri", "/ws/chat/a/?x=1"),
+            ("x-original-method", "GET"),
+            ("cookie", "a=1; b=2"),
+            ("authorization", "Bearer t"),
+            ("origin", "https://a.com"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "a.com"),
+        ] {
+            assert_eq!(text(&question, name), Some(value), "{name}");
+        }
+        assert_eq!(question.path(), "/ws/chat/a/");
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_what_its_client_talks_to() {
+        let request = request(&[
+            ("host", "inner"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "a.com"),
+        ]);
+        let client = Client::Forwarded(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let question = Question::new(&request, &client).unwrap();
+        assert_eq!(text(&question, "x-forwarded-proto"), Some("https"));
+        assert_eq!(text(&question, "x-forwarded-host"), Some("a.com"));
+        assert_eq!(text(&question, "x-forwarded-for"), Some("127.0.0.1"));
+    }
+
+    #[test]
+    fn everything_that_the_application_sees_tells_questions_apart_and_nothing_else_does() {
+        let secret = Secret::random().unwrap();
+        let client = Client::Peer(PEER.parse().unwrap());
+        let key = |headers: &[(&'static str, &'static str)]| {
+            Question::new(&request(headers), &client)
+                .unwrap()
+                .key(&secret)
+        };
+        let plain = key(&[("cookie", "a=1")]);
+        assert_eq!(plain, key(&[("cookie", "a=1"), ("sec-websocket-key", "k")]));
+        assert_ne!(plain, key(&[("cookie", "a=2")]));
+        assert_ne!(plain, key(&[("cookie", "a=1"), ("authorization", "b")]));
+        assert_ne!(plain, key(&[("cookie", "a=1"), ("user-agent", "b")]));
+        let elsewhere = Client::Peer("192.0.2.2:5".parse().unwrap());
+        let other = Question::new(&request(&[("cookie", "a=1")]), &elsewhere).unwrap();
+        assert_ne!(plain, other.key(&secret));
+        let port = Client::Peer("192.0.2.1:6".parse().unwrap());
+        let same = Question::new(&request(&[("cookie", "a=1")]), &port).unwrap();
+        assert_eq!(plain, same.key(&secret));
+        assert_ne!(plain, same.key(&Secret::random().unwrap()));
+    }
+}

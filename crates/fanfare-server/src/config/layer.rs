@@ -1,0 +1,188 @@
+//! `[layer]`: which layer carries the events, and in which wire format.
+
+use std::time::Duration;
+
+use fanfare_consumer::{CoreFormat, Members, Notation, RedisFormat, RedisLayer};
+use fanfare_layer::redis::{Capacities, Host};
+
+use super::build::Reader;
+use super::hosts;
+use super::settings::{Backend, Layer};
+use super::tree::{Node, Value};
+
+const MOST_WAITING: i64 = 1_000_000_000;
+const LONGEST_PREFIX: i64 = 255;
+const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+/// What the core format alone has.
+const OF_CORE: [&str; 7] = [
+    "layer.core.capacity",
+    "layer.core.channel_capacity",
+    "layer.core.node_capacity",
+    "layer.core.expiry_ms",
+    "layer.core.group_expiry_ms",
+    "layer.core.random_prefix_length",
+    "layer.core.members",
+];
+
+/// What Redis alone has.
+const OF_REDIS: [&str; 3] = [
+    "layer.format",
+    "layer.serializer",
+    "layer.symmetric_encryption_keys",
+];
+
+/// The whole section.
+pub(super) fn read(reader: &mut Reader<'_>) -> Layer {
+    let (hosts, host_labels) = hosts::read(reader);
+    let backend = backend(reader);
+    if backend == Backend::Memory {
+        refuse_changed(
+            reader,
+            &OF_REDIS,
+            "has no meaning on the memory layer: it is for layer.redis.hosts",
+        );
+    }
+    Layer {
+        backend,
+        prefix: prefix(reader),
+        redis: redis(reader, hosts),
+        host_labels,
+        join: reader.milliseconds("layer.join_ms", 1),
+    }
+}
+
+/// A key that says what it says anyway, as in a printed configuration, harms nobody.
+fn refuse_changed(reader: &mut Reader<'_>, keys: &[&str], reason: &str) {
+    for key in keys {
+        if reader.is_changed(key) {
+            reader.refuse(key, reason);
+        }
+    }
+}
+
+fn backend(reader: &mut Reader<'_>) -> Backend {
+    let given = reader.entries("layer.redis.hosts").len();
+    let backend = match reader.choice("layer.backend", &["auto", "memory", "redis"]) {
+        "redis" => Backend::Redis,
+        "auto" if given > 0 => Backend::Redis,
+        _ => Backend::Memory,
+    };
+    match (reader.text("layer.backend"), given) {
+        ("redis", 0) => reader.refuse("layer.backend", "needs an entry in layer.redis.hosts"),
+        ("memory", 1..) => reader.refuse(
+            "layer.redis.hosts",
+            "is not used with layer.backend = \"memory\"",
+        ),
+        _ => {}
+    }
+    backend
+}
+
+fn prefix(reader: &mut Reader<'_>) -> String {
+    let prefix = reader.text("layer.prefix").to_owned();
+    if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.refuse("layer.prefix", "may only hold visible ASCII without spaces");
+    } else if prefix.starts_with("fanfare:") {
+        reader.refuse(
+            "layer.prefix",
+            "names that start with \"fanfare:\" are the server's own",
+        );
+    }
+    prefix
+}
+
+fn redis(reader: &mut Reader<'_>, hosts: Vec<Host>) -> RedisLayer {
+    RedisLayer {
+        hosts,
+        serializer: match reader.choice("layer.serializer", &["msgpack", "json"]) {
+            "json" => Notation::Json,
+            _ => Notation::Msgpack,
+        },
+        symmetric_encryption_keys: keys(reader),
+        format: match reader.choice("layer.format", &["pubsub", "core"]) {
+            "core" => RedisFormat::Core(core(reader)),
+            _ => {
+                refuse_changed(
+                    reader,
+                    &OF_CORE,
+                    "is used with layer.format = \"core\" only",
+                );
+                RedisFormat::PubSub
+            }
+        },
+    }
+}
+
+fn keys(reader: &mut Reader<'_>) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (key, node) in reader.entries("layer.symmetric_encryption_keys") {
+        match node.text() {
+            Some("") => reader
+                .problems
+                .push(&key, node, "is empty, so everyone would know it"),
+            Some(text) => keys.push(text.to_owned()),
+            None => {}
+        }
+    }
+    keys
+}
+
+fn core(reader: &mut Reader<'_>) -> CoreFormat {
+    let prefix = reader.number("layer.core.random_prefix_length", 0, LONGEST_PREFIX);
+    CoreFormat {
+        capacity: reader.number("layer.core.capacity", 1, MOST_WAITING),
+        channel_capacity: channel_capacity(reader),
+        node_capacity: reader.number("layer.core.node_capacity", 1, MOST_WAITING),
+        expiry: lifetime(reader, "layer.core.expiry_ms"),
+        group_expiry: lifetime(reader, "layer.core.group_expiry_ms"),
+        random_prefix_length: u8::try_from(prefix).unwrap_or(u8::MAX),
+        members: match reader.choice("layer.core.members", &["node", "session"]) {
+            "session" => Members::Session,
+            _ => Members::Node,
+        },
+    }
+}
+
+fn channel_capacity(reader: &mut Reader<'_>) -> Vec<(String, usize)> {
+    let mut capacities = Vec::new();
+    for (key, node) in reader.entries("layer.core.channel_capacity") {
+        match pair(node) {
+            Ok(pair) => capacities.push(pair),
+            Err(reason) => reader.problems.push(&key, node, reason),
+        }
+    }
+    capacities
+}
+
+/// `["specific.*", 1000]`.
+fn pair(node: &Node) -> Result<(String, usize), String> {
+    let [pattern, capacity] = node.items() else {
+        return Err("expected a pair such as [\"specific.*\", 1000]".to_owned());
+    };
+    let (Some(pattern), Value::Integer(capacity)) = (pattern.text(), &capacity.value) else {
+        return Err("expected a pattern and a number, such as [\"specific.*\", 1000]".to_owned());
+    };
+    if !(1..=MOST_WAITING).contains(capacity) {
+        return Err(format!("the number must be from 1 to {MOST_WAITING}"));
+    }
+    let pair = (
+        pattern.to_owned(),
+        usize::try_from(*capacity).unwrap_or(usize::MAX),
+    );
+    match Capacities::new(1, std::slice::from_ref(&pair)) {
+        Ok(_) => Ok(pair),
+        Err(error) => Err(format!("the pattern cannot be used: {}", error.reason)),
+    }
+}
+
+/// Redis counts lifetimes in seconds, as channels_redis does.
+fn lifetime(reader: &mut Reader<'_>, key: &str) -> Duration {
+    const SECOND_MS: u64 = 1000;
+    let longest = i64::try_from(YEAR_SECONDS * SECOND_MS).unwrap_or(i64::MAX);
+    let milliseconds = reader.number(key, 1000, longest) as u64;
+    if !milliseconds.is_multiple_of(SECOND_MS) {
+        reader.refuse(key, "must be whole seconds: Redis counts no less");
+    }
+    Duration::from_secs(milliseconds / SECOND_MS)
+}

@@ -1,0 +1,30 @@
+"""How this application publishes: what its sessions are called, and what reaches their pages."""
+
+import re
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+EVERYONE = "fanfare.all"
+LEGAL = re.compile(rb"[A-Za-z0-9_-]")
+
+
+def user_group(user_id):
+    """The group of all sessions of a user. An id may hold anything, a group's name may not."""
+    parts = (bytes([byte]) for byte in str(user_id).encode())
+    return "fanfare.user." + "".join(
+        part.decode() if LEGAL.match(part) else f".{part[0]:02x}" for part in parts
+    )
+
+
+def frame(**fields):
+    """An event that arrives in the browser as this JSON (see `deliver` in fanfare.toml)."""
+    return {"type": "client.frame", "frame": fields}
+
+
+def publish(group, event):
+    async_to_sync(get_channel_layer().group_send)(group, event)
+
+
+def send(channel, event):
+    async_to_sync(get_channel_layer().send)(channel, event)

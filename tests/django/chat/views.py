@@ -1,0 +1,90 @@
+from channels.exceptions import ChannelFull
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET, require_POST
+
+from . import fanfare
+from .models import Connection
+
+SENT = 204
+
+
+@require_GET
+def fanfare_auth(request):
+    """Fanfare asks here before it opens a socket, with the client's cookies and the path."""
+    user = request.user
+    if not user.is_authenticated:
+        return JsonResponse({"error": "log in first"}, status=403)
+    path = request.headers.get("X-Original-URI", "")
+    if path.startswith("/ws/chat/staff/") and not user.is_staff:
+        return JsonResponse({"error": "this room is for staff"}, status=403)
+    groups = ["staff"] if user.is_staff else []
+    return JsonResponse({"user": str(user.pk), "groups": groups})
+
+
+@login_required
+def room(request, room):
+    return render(request, "chat/room.html", {"room": room, "base": settings.FANFARE_WS})
+
+
+@login_required
+@require_POST
+def say(request, room):
+    """A message of the chat that goes through Django, which knows who says it."""
+    message = {"message": request.POST["text"], "user": request.user.username}
+    fanfare.publish(f"chat_{room}", {"type": "chat.message", **message})
+    return HttpResponse(status=SENT)
+
+
+@login_required
+@require_POST
+def connection(request):
+    """The page tells the channel that it was welcomed with; it is kept for direct messages."""
+    channel = {"channel": request.POST["channel"]}
+    Connection.objects.update_or_create(user=request.user, defaults=channel)
+    return HttpResponse(status=SENT)
+
+
+@login_required
+@require_POST
+def direct(request):
+    """One connection, by its channel from the database."""
+    there = get_object_or_404(Connection, user__username=request.POST["to"])
+    text = {"from": request.user.username, "text": request.POST["text"]}
+    try:
+        fanfare.send(there.channel, fanfare.frame(type="direct", **text))
+    except ChannelFull:
+        return JsonResponse({"error": "too much is on its way there"}, status=503)
+    return HttpResponse(status=SENT)
+
+
+@login_required
+@require_POST
+def notify(request):
+    """Every connection of one user."""
+    user = get_object_or_404(User, username=request.POST["to"])
+    text = request.POST["text"]
+    fanfare.publish(fanfare.user_group(user.pk), fanfare.frame(type="notification", text=text))
+    return HttpResponse(status=SENT)
+
+
+@login_required
+@require_POST
+def broadcast(request):
+    """Everyone who is connected, on every node."""
+    text = request.POST["text"]
+    fanfare.publish(fanfare.EVERYONE, fanfare.frame(type="broadcast", text=text))
+    return HttpResponse(status=SENT)
+
+
+@login_required
+@require_POST
+def work(request):
+    """A job for `manage.py runworker work`, which answers the user's latest connection."""
+    there = get_object_or_404(Connection, user=request.user)
+    job = {"type": "text.reverse", "text": request.POST["text"], "reply_to": there.channel}
+    fanfare.send("work", job)
+    return HttpResponse(status=SENT)
