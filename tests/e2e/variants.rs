@@ -252,3 +252,50 @@ async fn a_redis_cluster_is_refused_at_the_start_with_the_core_format() -> Resul
     assert!(answer.body.contains("Redis Cluster"), "{}", answer.body);
     Ok(())
 }
+
+/// What renewals and a reconnect need is among the documented rules too.
+#[tokio::test]
+async fn the_rules_of_core_suffice_where_every_session_is_a_member() -> Result<()> {
+    let redis = RedisServer::start()?;
+    add_user(&redis, "fanfare", &rules(PythonBackend::Core, "fanfare")?)?;
+    let cluster = ClusterOptions::new()
+        .redis(&redis.user_url("fanfare", "pw"))
+        .set("layer.format", "core")
+        .set("layer.core.members", "session")
+        .set("layer.core.group_expiry_ms", 4000)
+        .config(GROUP_ROUTE)
+        .start()
+        .await?;
+    let mut python = PythonLayer::with(&PythonOptions {
+        group_expiry: Some(4),
+        ..PythonOptions::core([redis.url()])
+    })
+    .await?;
+    let out = cluster[0].connect("/g/red").await?;
+    let mut kept = cluster[0].connect("/g/red").await?;
+    python.group_discard("red", out.channel()).await?;
+    let score = || -> Result<f64> {
+        let score = redis.cli(&["ZSCORE", "asgi:group:red", kept.channel()])?;
+        Ok(redis::from_redis_value(score)?)
+    };
+    let joined = score()?;
+    eventually(SOON, "a renewal", async || {
+        Ok((score()? > joined).then_some(()))
+    })
+    .await?;
+    redis.cli(&["CLIENT", "KILL", "USER", "fanfare"])?;
+    let reconnected = "fanfare_layer_reconnects_total";
+    eventually(SOON, "the reconnect", async || {
+        let back = cluster[0].metric(reconnected, &[]).await? >= 1.0;
+        let up = cluster[0].metric("fanfare_layer_up", &[]).await? == 1.0;
+        Ok((back && up).then_some(()))
+    })
+    .await?;
+    python.group_send("red", &say("to who is left")).await?;
+    assert_eq!(kept.text().await?, said("to who is left"));
+    let members = redis.cli(&["ZRANGE", "asgi:group:red", "0", "-1"])?;
+    let members: Vec<String> = redis::from_redis_value(members)?;
+    assert_eq!(members, [kept.channel()]);
+    assert_eq!(redis.denials()?, [""; 0]);
+    Ok(())
+}
