@@ -340,7 +340,7 @@ async fn what_expires_for_one_process_does_not_for_another() -> Result<()> {
     Ok(())
 }
 
-/// Python leaves this to the next sender ("TODO: message expiry?").
+/// Python leaves this to the next sender.
 #[tokio::test]
 async fn a_message_that_is_read_too_late_is_dropped_by_its_reader_too() -> Result<()> {
     let server = RedisServer::start()?;

@@ -1,6 +1,6 @@
 //! Redis, in the two wire formats of channels_redis.
 //!
-//! Each host is kept connected by a task of its own (`keeper`), through what its format does there
+//! Each host is kept connected by a task of its own (`keeper`, all of them `keepers`), through what its format does there
 //! (`pubsub`, `core`). Publishes go through a bounded `pipe`; what arrives from all hosts meets in
 //! one bounded `inbox`. The `subscriptions` of a host are a wanted state that survives its
 //! connections.
@@ -13,6 +13,7 @@ mod host_options;
 mod hosts;
 mod inbox;
 mod keeper;
+mod keepers;
 mod pipe;
 mod pubsub;
 mod pulse;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use fanfare_protocol::{ChannelName, Envelope, Target};
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::channels::Wants;
@@ -20,9 +20,8 @@ use super::send::{self, Order};
 use super::unpack::{Bodies, Listed};
 use super::{CoreOptions, Shared};
 use crate::redis::RedisOptions;
-use crate::redis::board::Board;
 use crate::redis::inbox::Inbox;
-use crate::redis::keeper::{Keeper, Running};
+use crate::redis::keepers::{Keepers, Post};
 use crate::redis::pipe::{Pipe, Room};
 use crate::redis::shard::shard;
 use crate::redis::subscriptions::Subscriptions;
@@ -42,12 +41,7 @@ type Answer = Result<(), SubscribeError>;
 pub(in crate::redis) struct CoreLayer {
     shared: Arc<Shared>,
     pipe: Arc<Pipe<Order>>,
-    /// One for each host.
-    subscriptions: Vec<Arc<Subscriptions>>,
-    board: Arc<Board>,
-    closing: watch::Sender<bool>,
-    /// How many keepers have not ended.
-    running: watch::Receiver<usize>,
+    keepers: Keepers,
     /// End with the layer.
     tasks: Vec<JoinHandle<()>>,
 }
@@ -66,47 +60,30 @@ impl CoreLayer {
             tokio::spawn(send::run(shared.clone(), pipe.clone())),
             tokio::spawn(Guests::new(shared.clone(), sink).run(guests)),
         ];
-        let hosts = options.hosts.len();
-        let board = Arc::new(Board::new(hosts, shared.metrics.clone()));
-        let (closing, closed) = watch::channel(false);
-        let (count, running) = watch::channel(hosts);
-        let count = Arc::new(count);
-        let mut subscriptions = Vec::with_capacity(hosts);
-        for (index, (host, line)) in options.hosts.into_iter().zip(&shared.lines).enumerate() {
-            let wanted = Arc::new(Subscriptions::new(shared.metrics.clone()));
-            let end = End {
+        let hosts = options.hosts.into_iter().zip(&shared.lines).enumerate();
+        let posts = hosts.map(|(index, (host, line))| {
+            let subscriptions = Arc::new(Subscriptions::new(shared.metrics.clone()));
+            let backend = End {
                 shared: shared.clone(),
                 line: line.clone(),
                 index,
-                subscriptions: wanted.clone(),
+                subscriptions: subscriptions.clone(),
                 roll: Roll::default(),
                 pipe: pipe.clone(),
             };
-            let last = shared.inbox.clone();
-            let keeper = Keeper {
-                backend: end,
+            Post {
                 host,
-                index,
-                subscriptions: wanted.clone(),
-                metrics: shared.metrics.clone(),
-                probe: shared.probe,
-                board: board.clone(),
-                closing: closed.clone(),
-                running: Running {
-                    tasks: count.clone(),
-                    last: Arc::new(move || last.close()),
-                },
-            };
-            tokio::spawn(keeper.run());
-            subscriptions.push(wanted);
-        }
+                backend,
+                subscriptions,
+            }
+        });
+        let posts = posts.collect();
+        let last = shared.inbox.clone();
+        let last = Arc::new(move || last.close());
         Self {
+            keepers: Keepers::start(posts, shared.probe, &shared.metrics, last),
             shared,
             pipe,
-            subscriptions,
-            board,
-            closing,
-            running,
             tasks,
         }
     }
@@ -127,36 +104,13 @@ impl CoreLayer {
         }
     }
 
-    /// Hands each host its share; the host of a membership is its group's.
-    fn by_host(
-        &self,
-        subscriptions: Vec<Subscription>,
-        change: impl Fn(&Subscriptions, Vec<Subscription>) -> oneshot::Receiver<Answer>,
-    ) -> BoxFuture<'static, Answer> {
-        let hosts = self.subscriptions.len();
-        let mut shares = vec![Vec::new(); hosts];
-        for subscription in subscriptions {
-            let name = match &subscription {
-                Subscription::Group(group) | Subscription::Member { group, .. } => group.as_str(),
-                Subscription::Channel(channel) => channel.as_str(),
-            };
-            if let Some(share) = shares.get_mut(shard(name, hosts)) {
-                share.push(subscription);
-            }
-        }
-        let shares = self.subscriptions.iter().zip(shares);
-        let answers: Vec<_> = shares
-            .filter(|(_, share)| !share.is_empty())
-            .map(|(host, share)| change(host, share))
-            .collect();
-        async move {
-            let gone = || SubscribeError("it is closed".into());
-            let answers = answers
-                .into_iter()
-                .map(|answer| async move { answer.await.unwrap_or_else(|_| Err(gone())) });
-            try_join_all(answers).await.map(|_| ())
-        }
-        .boxed()
+    /// The host that a subscription lives on; that of a membership is its group's.
+    fn place(&self, subscription: &Subscription) -> usize {
+        let name = match subscription {
+            Subscription::Group(group) | Subscription::Member { group, .. } => group.as_str(),
+            Subscription::Channel(channel) => channel.as_str(),
+        };
+        shard(name, self.shared.lines.len())
     }
 }
 
@@ -166,7 +120,7 @@ impl ChannelLayer for CoreLayer {
         // After a close the pipe says so.
         if let Err(reason) = self.check(&target)
             && reason != PublishError::Closed
-            && !*self.closing.borrow()
+            && !self.keepers.is_closing()
         {
             failures.down.inc();
             return Publish::Done(Err(reason));
@@ -181,7 +135,9 @@ impl ChannelLayer for CoreLayer {
     }
 
     fn subscribe(&self, subscriptions: Vec<Subscription>) -> BoxFuture<'static, Answer> {
-        self.by_host(subscriptions, Subscriptions::add)
+        let place = |it: &Subscription| self.place(it);
+        self.keepers
+            .change(subscriptions, place, Subscriptions::add)
     }
 
     fn unsubscribe(&self, subscriptions: Vec<Subscription>) -> BoxFuture<'static, Answer> {
@@ -190,7 +146,9 @@ impl ChannelLayer for CoreLayer {
                 self.shared.wants.forget(channel);
             }
         }
-        self.by_host(subscriptions, Subscriptions::remove)
+        let place = |it: &Subscription| self.place(it);
+        self.keepers
+            .change(subscriptions, place, Subscriptions::remove)
     }
 
     fn pull(&self, channel: &ChannelName) {
@@ -202,18 +160,16 @@ impl ChannelLayer for CoreLayer {
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        self.board.subscribe()
+        self.keepers.status()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
         self.pipe.close();
-        self.closing.send_replace(true);
-        let mut running = self.running.clone();
+        let ended = self.keepers.close();
         let tasks: Vec<_> = self.tasks.iter().map(JoinHandle::abort_handle).collect();
         let pipe = self.pipe.clone();
         async move {
-            // An error means that the keepers are gone, with their runtime.
-            let _ = running.wait_for(|running| *running == 0).await;
+            ended.await;
             tasks.iter().for_each(AbortHandle::abort);
             // Nobody sends what is left.
             pipe.refuse(PublishError::Closed);

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanfare_protocol::serializer::Recipients;
 use fanfare_protocol::{Envelope, SerializeError, Serializer, Target};
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::keys::Keys;
 use super::link::{Order, Parts};
 use super::unpack::{Bodies, close_order};
 use crate::redis::RedisOptions;
-use crate::redis::board::Board;
 use crate::redis::inbox::Inbox;
-use crate::redis::keeper::{Keeper, Running};
+use crate::redis::keepers::{Keepers, Post};
 use crate::redis::pipe::{Pipe, Room};
 use crate::redis::shard::shard;
 use crate::redis::subscriptions::Subscriptions;
@@ -28,25 +26,15 @@ use crate::{
 /// Bodies of publishes in flight, over all hosts.
 const IN_FLIGHT_BYTES: usize = 32 << 20;
 
-type Answers = Vec<oneshot::Receiver<Result<(), SubscribeError>>>;
-
 /// What callers touch; the rest is in the keepers' tasks.
 pub(in crate::redis) struct PubSubLayer {
     keys: Arc<Keys>,
     serializer: Serializer,
     metrics: LayerMetrics,
-    hosts: Vec<HostEnd>,
+    /// One for each host.
+    pipes: Vec<Arc<Pipe<Order>>>,
     inbox: Arc<Inbox<Bodies>>,
-    board: Arc<Board>,
-    closing: watch::Sender<bool>,
-    /// How many keepers have not ended.
-    running: watch::Receiver<usize>,
-}
-
-/// This side of one host.
-struct HostEnd {
-    pipe: Arc<Pipe<Order>>,
-    subscriptions: Arc<Subscriptions>,
+    keepers: Keepers,
 }
 
 impl PubSubLayer {
@@ -65,21 +53,17 @@ impl PubSubLayer {
             subscriptions: subscriptions.clone(),
         };
         let inbox = Arc::new(Inbox::new(bodies, options.inbox, metrics.clone()));
-        let board = Arc::new(Board::new(count, metrics.clone()));
-        let (closing, closed) = watch::channel(false);
-        let (tasks, running) = watch::channel(count);
-        let tasks = Arc::new(tasks);
         let share = options.publish_in_flight / count.max(1);
-        let mut hosts = Vec::with_capacity(count);
-        let hosts_in_order = options.hosts.into_iter().zip(subscriptions);
-        for (index, (host, subscriptions)) in hosts_in_order.enumerate() {
+        let mut pipes = Vec::with_capacity(count);
+        let mut posts = Vec::with_capacity(count);
+        for (host, subscriptions) in options.hosts.into_iter().zip(subscriptions) {
             let unheard = PublishError::Down(format!("{host} has not answered yet"));
             let room = Room {
                 publishes: share,
                 bytes: IN_FLIGHT_BYTES / count.max(1),
             };
             let pipe = Arc::new(Pipe::new(room, unheard, metrics.clone()));
-            let parts = Parts {
+            let backend = Parts {
                 keys: keys.clone(),
                 inbox: inbox.clone(),
                 pipe: pipe.clone(),
@@ -88,42 +72,28 @@ impl PubSubLayer {
                 probe: options.probe,
                 probes: Arc::default(),
             };
-            let last = inbox.clone();
-            let keeper = Keeper {
-                backend: parts,
+            pipes.push(pipe);
+            posts.push(Post {
                 host,
-                index,
-                subscriptions: subscriptions.clone(),
-                metrics: metrics.clone(),
-                probe: options.probe,
-                board: board.clone(),
-                closing: closed.clone(),
-                running: Running {
-                    tasks: tasks.clone(),
-                    last: Arc::new(move || last.close()),
-                },
-            };
-            tokio::spawn(keeper.run());
-            hosts.push(HostEnd {
-                pipe,
+                backend,
                 subscriptions,
             });
         }
+        let last = inbox.clone();
+        let last = Arc::new(move || last.close());
         Self {
             keys,
             serializer,
+            keepers: Keepers::start(posts, options.probe, &metrics, last),
             metrics,
-            hosts,
+            pipes,
             inbox,
-            board,
-            closing,
-            running,
         }
     }
 
     /// The host that a Redis channel lives on.
-    fn host(&self, channel: &str) -> Option<&HostEnd> {
-        self.hosts.get(shard(channel, self.hosts.len()))
+    fn host(&self, channel: &str) -> usize {
+        shard(channel, self.pipes.len())
     }
 
     fn body(&self, envelope: &Envelope) -> Result<Bytes, SerializeError> {
@@ -131,44 +101,16 @@ impl PubSubLayer {
         self.serializer.finish(&draft, Recipients::None, true)
     }
 
-    /// Hands each host its share.
-    fn by_host(
-        &self,
-        subscriptions: Vec<Subscription>,
-        change: impl Fn(
-            &Subscriptions,
-            Vec<Subscription>,
-        ) -> oneshot::Receiver<Result<(), SubscribeError>>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        let mut shares = vec![Vec::new(); self.hosts.len()];
-        for subscription in subscriptions {
-            let index = shard(&self.keys.subscribed(&subscription), self.hosts.len());
-            if let Some(share) = shares.get_mut(index) {
-                share.push(subscription);
-            }
-        }
-        let answers: Answers = self
-            .hosts
-            .iter()
-            .zip(shares)
-            .filter(|(_, share)| !share.is_empty())
-            .map(|(host, share)| change(&host.subscriptions, share))
-            .collect();
-        async move {
-            let gone = || SubscribeError("it is closed".into());
-            let answers = answers
-                .into_iter()
-                .map(|answer| async move { answer.await.unwrap_or_else(|_| Err(gone())) });
-            try_join_all(answers).await.map(|_| ())
-        }
-        .boxed()
+    /// The host that a subscription lives on.
+    fn place(&self, subscription: &Subscription) -> usize {
+        self.host(&self.keys.subscribed(subscription))
     }
 }
 
 impl ChannelLayer for PubSubLayer {
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         let channel = self.keys.channel(&target);
-        let Some(host) = self.host(&channel) else {
+        let Some(pipe) = self.pipes.get(self.host(&channel)) else {
             return Publish::Done(Err(PublishError::Down("no host is configured".into())));
         };
         let (channel, body) = match &target {
@@ -180,7 +122,7 @@ impl ChannelLayer for PubSubLayer {
             _ => (channel, self.body(&envelope)),
         };
         match body {
-            Ok(body) => host.pipe.publish(Order { channel, body }),
+            Ok(body) => pipe.publish(Order { channel, body }),
             Err(error) => {
                 self.metrics.failures.unserializable.inc();
                 Publish::Done(Err(error.into()))
@@ -192,14 +134,18 @@ impl ChannelLayer for PubSubLayer {
         &self,
         subscriptions: Vec<Subscription>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.by_host(subscriptions, Subscriptions::add)
+        let place = |it: &Subscription| self.place(it);
+        self.keepers
+            .change(subscriptions, place, Subscriptions::add)
     }
 
     fn unsubscribe(
         &self,
         subscriptions: Vec<Subscription>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.by_host(subscriptions, Subscriptions::remove)
+        let place = |it: &Subscription| self.place(it);
+        self.keepers
+            .change(subscriptions, place, Subscriptions::remove)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
@@ -207,19 +153,13 @@ impl ChannelLayer for PubSubLayer {
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        self.board.subscribe()
+        self.keepers.status()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        for host in &self.hosts {
-            host.pipe.close();
+        for pipe in &self.pipes {
+            pipe.close();
         }
-        self.closing.send_replace(true);
-        let mut running = self.running.clone();
-        async move {
-            // An error means that the keepers are gone, with their runtime.
-            let _ = running.wait_for(|running| *running == 0).await;
-        }
-        .boxed()
+        self.keepers.close()
     }
 }
