@@ -1,4 +1,4 @@
-//! The codecs of the hot path: what one frame, one event, one delivery plan costs.
+//! The codecs of the hot path: what one frame, one event, one delivery encoder costs.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use fanfare_protocol::envelope::Envelope;
 use fanfare_protocol::frame::{self, Decoder, FrameLimits, Opcode};
 use fanfare_protocol::serializer::{Notation, Recipients};
-use fanfare_protocol::{DeliverTable, Event, Plan as _, Serializer, json};
+use fanfare_protocol::{Encoder as _, Event, RouteEncoder, Serializer, json};
 
 const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
                     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -71,11 +71,11 @@ fn encode(criterion: &mut Criterion) {
         });
     });
     let event = chat();
-    let table = DeliverTable {
+    let table = RouteEncoder {
         send: [("chat.message".to_owned(), "message".to_owned())].into(),
         deliver_unknown: true,
     };
-    for (name, table) in [("field", table), ("json", DeliverTable::default())] {
+    for (name, table) in [("field", table), ("json", RouteEncoder::default())] {
         criterion.bench_function(&format!("deliver_table/{name}"), |bencher| {
             bencher.iter(|| {
                 out.clear();

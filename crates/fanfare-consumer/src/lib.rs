@@ -34,7 +34,7 @@ pub use cluster::{CoreFormat, RedisFormat, RedisLayer};
 pub use consumer::{Consumer, Frames, Unknown};
 pub use failure::{Failure, Outcome};
 #[cfg(feature = "redis")]
-pub use fanfare_node::Members;
+pub use fanfare_node::MembershipMode;
 pub use fanfare_protocol::CloseCode;
 #[cfg(feature = "redis")]
 pub use fanfare_protocol::serializer::Notation;

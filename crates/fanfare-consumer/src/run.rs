@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use fanfare_node::{Input, Mail, Program};
+use fanfare_node::{Input, Program, SharedEvent};
 use fanfare_protocol::{CloseCode, TypedError};
 use futures_util::FutureExt as _;
 
@@ -103,7 +103,7 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
         ControlFlow::Continue(())
     }
 
-    async fn mail(&mut self, mail: &Rc<Mail>) -> ControlFlow<()> {
+    async fn mail(&mut self, mail: &Rc<SharedEvent>) -> ControlFlow<()> {
         let Self {
             consumer,
             session,
@@ -188,7 +188,7 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
 async fn event<C: Consumer<M>, M: 'static>(
     consumer: &mut C,
     session: &mut Session<M>,
-    mail: &Rc<Mail>,
+    mail: &Rc<SharedEvent>,
     handled: &mut u32,
 ) -> Attended {
     let Ok(shared) = catch_unwind(AssertUnwindSafe(|| {

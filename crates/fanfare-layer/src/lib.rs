@@ -44,7 +44,7 @@ pub enum Subscription {
     Channel(ChannelName),
     /// The events of a group for one session, which is in the group under its own name. Only for
     /// a layer that keeps memberships where others can take them back.
-    Member {
+    SessionInGroup {
         /// The group.
         group: GroupName,
         /// The session.

@@ -30,7 +30,7 @@ fn session(node: &Node, number: usize) -> String {
 }
 
 fn member(node: &Node, group: &str, number: usize) -> Result<Subscription> {
-    Ok(Subscription::Member {
+    Ok(Subscription::SessionInGroup {
         group: GroupName::parse(group)?,
         channel: node.naming.channel(&session(node, number))?,
     })

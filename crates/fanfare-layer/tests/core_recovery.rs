@@ -104,7 +104,7 @@ async fn a_session_whose_membership_a_replica_had_not_got_is_added_again() -> Re
     let node = node(&server, true).await?;
     let session = |number| format!("specific.{}!000000000000000{number}", node.id);
     for number in 1..=2 {
-        let joined = node.layer.subscribe(vec![Subscription::Member {
+        let joined = node.layer.subscribe(vec![Subscription::SessionInGroup {
             group: GroupName::parse("room")?,
             channel: node.naming.channel(&session(number))?,
         }]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
-use fanfare_protocol::{ChannelName, CloseCode, GroupName, Plan, SessionId};
+use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName, SessionId};
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, OptionFuture, join, join_all};
 use smallvec::SmallVec;
@@ -13,20 +13,20 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::MAX_WORKERS;
-use crate::outlet::{Delivering, Outlet};
-use crate::port::{Port, Program};
+use crate::outlet::{DeliveryMode, EventSink};
+use crate::port::{Mailbox, Program};
 use crate::program::Running;
-use crate::session::{Handler, Inbound, Session, Terms};
-use crate::slots::{Member, Seat};
+use crate::session::{Handler, Inbound, Session, SessionOptions};
+use crate::slots::{Seat, SlotRef};
 use crate::socket::{Link, Socket};
-use crate::worker::Worker;
+use crate::worker::WorkerThread;
 
 /// What a session is to be.
 pub struct Admission {
     /// Its socket.
     pub link: Link,
-    /// How events become its frames; sessions that share the plan share the frames.
-    pub plan: Arc<dyn Plan>,
+    /// How events become its frames; sessions that share the encoder share the frames.
+    pub encoder: Arc<dyn Encoder>,
     /// Who handles its messages, and perhaps its events.
     pub handling: Handling,
     /// Its groups, besides everyone's. Duplicates count once.
@@ -42,7 +42,7 @@ pub enum Handling {
     /// An object that all sessions of a route share on their thread.
     Inbound(Rc<dyn Inbound>),
     /// A program of the session's own, given to [`Ticket::run`] before the session is opened.
-    Program(Delivering),
+    Program(DeliveryMode),
 }
 
 /// Why a session is not admitted; nothing of it is kept.
@@ -84,11 +84,11 @@ pub struct Ticket {
     channel: ChannelName,
     welcome: bool,
     access: Option<Box<str>>,
-    port: Option<Rc<Port>>,
+    port: Option<Rc<Mailbox>>,
     /// `None` until the program is given, and once the session is open.
     handler: Option<Handler>,
     /// `None` once the session is open.
-    place: Option<Place>,
+    place: Option<SeatGuard>,
 }
 
 /// What a session waits for before it is admitted.
@@ -100,18 +100,18 @@ struct Waiting<'a> {
 }
 
 /// A seat that is given up when this is dropped, however that comes about.
-pub(crate) struct Place {
-    pub(crate) worker: Rc<Worker>,
-    pub(crate) member: Member,
+pub(crate) struct SeatGuard {
+    pub(crate) worker: Rc<WorkerThread>,
+    pub(crate) member: SlotRef,
 }
 
-impl Drop for Place {
+impl Drop for SeatGuard {
     fn drop(&mut self) {
         self.worker.vacate(self.member);
     }
 }
 
-impl Worker {
+impl WorkerThread {
     /// Seats a session and joins its groups; resolves when the layer has acknowledged all of
     /// them, so that open means subscribed. What is delivered meanwhile waits in its outbox.
     ///
@@ -144,7 +144,7 @@ impl Worker {
     fn seat(self: &Rc<Self>, admission: Admission) -> Result<(Ticket, Waiting<'_>), AdmitError> {
         let Admission {
             link,
-            plan,
+            encoder,
             handling,
             mut groups,
             welcome,
@@ -153,18 +153,18 @@ impl Worker {
         let node = self.node();
         self.check_groups(groups.len())?;
         let delivering = match &handling {
-            Handling::Inbound(_) => Delivering::Frames,
+            Handling::Inbound(_) => DeliveryMode::Frames,
             Handling::Program(delivering) => *delivering,
         };
         node.reserve_session()?;
-        let seat = self.take(vacant(link.fd(), plan, delivering, Outlet::Socket));
+        let seat = self.take(vacant(link.fd(), encoder, delivering, EventSink::Socket));
         let member = seat.ok_or_else(|| {
             node.return_session();
             AdmitError::NodeFull {
                 limit: node.options.limits.sessions,
             }
         })?;
-        let place = Place {
+        let place = SeatGuard {
             worker: Rc::clone(self),
             member,
         };
@@ -173,7 +173,7 @@ impl Worker {
         let (handler, port) = match handling {
             Handling::Inbound(inbound) => (Some(Handler::Inbound(inbound, groups)), None),
             Handling::Program(_) => {
-                let port = Rc::new(Port::new(Rc::clone(self), member, groups));
+                let port = Rc::new(Mailbox::new(Rc::clone(self), member, groups));
                 self.give_port(member, &port);
                 (None, Some(port))
             }
@@ -190,7 +190,7 @@ impl Worker {
     }
 
     /// Puts a new session into its groups, whose names become those that the worker shares.
-    fn join_first(&self, member: Member, groups: &mut [GroupName]) -> Waiting<'_> {
+    fn join_first(&self, member: SlotRef, groups: &mut [GroupName]) -> Waiting<'_> {
         let everyone = self.join(member, &self.node().everyone);
         let mut waiting = Vec::from_iter(everyone.wait);
         let mut told = Vec::new();
@@ -198,13 +198,13 @@ impl Worker {
             let joined = self.join(member, group);
             *group = joined.group;
             waiting.extend(joined.wait);
-            if joined.new && self.is_told_each(group) {
+            if joined.new && self.tracks_members_individually(group) {
                 told.push(group.clone());
             }
         }
         Waiting {
             groups: waiting,
-            member: (!told.is_empty()).then(|| self.enter(member, told).boxed_local()),
+            member: (!told.is_empty()).then(|| self.subscribe_member(member, told).boxed_local()),
         }
     }
 
@@ -222,25 +222,25 @@ impl Worker {
         Ok(())
     }
 
-    fn give_port(&self, member: Member, port: &Rc<Port>) {
-        let mut hall = self.hall.borrow_mut();
-        if let Some(seat) = hall.slots.seat_mut(member) {
-            seat.outlet = Outlet::Port(Rc::clone(port));
+    fn give_port(&self, member: SlotRef, port: &Rc<Mailbox>) {
+        let mut fan_out = self.fan_out.borrow_mut();
+        if let Some(seat) = fan_out.slots.seat_mut(member) {
+            seat.outlet = EventSink::Mailbox(Rc::clone(port));
         }
     }
 
     /// Seats an actor that is to be a member without being a session.
-    pub(crate) fn seat_actor(&self, outlet: Outlet) -> Result<Member, AdmitError> {
+    pub(crate) fn seat_actor(&self, outlet: EventSink) -> Result<SlotRef, AdmitError> {
         self.check_groups(0)?;
-        let plan: Arc<dyn Plan> = Arc::clone(&self.node().actors_plan);
-        let member = self.take(vacant(-1, plan, Delivering::Mail, outlet));
+        let encoder: Arc<dyn Encoder> = Arc::clone(&self.node().actors_encoder);
+        let member = self.take(vacant(-1, encoder, DeliveryMode::Events, outlet));
         member.ok_or(AdmitError::NodeFull {
             limit: self.node().options.limits.sessions,
         })
     }
 
     /// The id of the session in a seat.
-    pub(crate) fn session_id(&self, member: Member) -> SessionId {
+    pub(crate) fn session_id(&self, member: SlotRef) -> SessionId {
         SessionId {
             worker: self.index(),
             slot: member.slot,
@@ -257,7 +257,7 @@ impl Ticket {
 
     /// The program's side of the session, for [`Handling::Program`]. It works from now on: what is
     /// sent before the session opens goes out behind the 101.
-    pub fn port(&self) -> Option<Rc<Port>> {
+    pub fn port(&self) -> Option<Rc<Mailbox>> {
         self.port.clone()
     }
 
@@ -293,7 +293,7 @@ impl Ticket {
             let text = format!(r#"{{"type":"welcome","channel":"{}"}}"#, self.channel);
             frame::push(&mut first, Opcode::Text, text.as_bytes());
         }
-        let terms = Terms {
+        let terms = SessionOptions {
             handler,
             access: self.access.take(),
         };
@@ -311,18 +311,18 @@ impl Drop for Ticket {
     }
 }
 
-fn vacant(fd: i32, plan: Arc<dyn Plan>, delivering: Delivering, outlet: Outlet) -> Seat {
+fn vacant(fd: i32, encoder: Arc<dyn Encoder>, delivering: DeliveryMode, outlet: EventSink) -> Seat {
     Seat {
         fd,
-        plan,
+        encoder,
         delivering,
         outlet,
         memberships: SmallVec::new(),
         outbox: None,
         waker: None,
-        condemned: None,
+        close_requested: None,
         closed: false,
-        settled: false,
+        flushed: false,
         timer_fired: false,
     }
 }

@@ -9,8 +9,8 @@ use fanfare_protocol::Close;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::mail::Mail;
-use crate::slots::{COPIED, Member, Slots};
+use crate::mail::SharedEvent;
+use crate::slots::{COPIED, SlotRef, Slots};
 
 /// A batch is sealed at this size, so that what a slow session pins stays small.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -22,7 +22,7 @@ pub(crate) const MAX_EVENTS: usize = 64;
 pub(crate) struct OpenBatch {
     pub(crate) frames: BytesMut,
     /// The events themselves, in a lane of programs and actors.
-    mail: Vec<Rc<Mail>>,
+    mail: Vec<Rc<SharedEvent>>,
     /// Where the frames of the last event end.
     end: usize,
     events: SmallVec<[Mark; 1]>,
@@ -54,7 +54,7 @@ pub(crate) struct Batch {
     skips: Option<Box<Skips>>,
     /// The next member to serve.
     pub(crate) cursor: u32,
-    /// Members beyond this index joined later and are not served.
+    /// MembershipMode beyond this index joined later and are not served.
     pub(crate) end: u32,
 }
 
@@ -63,9 +63,9 @@ pub(crate) enum Content {
     /// Encoded frames.
     Frames(Bytes),
     /// Events, decoded by who gets them, and about what they keep in memory, in bytes.
-    Mail(Rc<[Rc<Mail>]>, usize),
+    SharedEvent(Rc<[Rc<SharedEvent>]>, usize),
     /// The end of their session.
-    Close(Rc<Mail>, Rc<Close>),
+    Close(Rc<SharedEvent>, Rc<Close>),
 }
 
 /// What one member gets of a batch.
@@ -79,16 +79,16 @@ enum Share {
 }
 
 impl Content {
-    fn mail(mail: Vec<Rc<Mail>>) -> Self {
+    fn mail(mail: Vec<Rc<SharedEvent>>) -> Self {
         let bytes = mail.iter().map(|mail| mail.bytes()).sum();
-        Self::Mail(mail.into(), bytes)
+        Self::SharedEvent(mail.into(), bytes)
     }
 
     #[inline]
-    fn give(&self, slots: &mut Slots, member: Member, events: u32) {
+    fn give(&self, slots: &mut Slots, member: SlotRef, events: u32) {
         match self {
             Self::Frames(frames) => slots.send(member, frames, events),
-            Self::Mail(mail, bytes) => slots.post(member, mail, *bytes),
+            Self::SharedEvent(mail, bytes) => slots.post(member, mail, *bytes),
             Self::Close(mail, close) => slots.kick(member, mail, close),
         }
     }
@@ -108,7 +108,7 @@ impl OpenBatch {
     }
 
     /// Adds an event for programs and actors.
-    pub(crate) fn push(&mut self, mail: Rc<Mail>, arrived: Instant) {
+    pub(crate) fn push(&mut self, mail: Rc<SharedEvent>, arrived: Instant) {
         self.mail.push(mail);
         self.mark(0, arrived);
     }
@@ -120,13 +120,13 @@ impl OpenBatch {
         self.end = self.frames.len();
     }
 
-    /// Drops what a plan wrote of an event before it panicked.
+    /// Drops what a encoder wrote of an event before it panicked.
     pub(crate) fn cut(&mut self) {
         self.frames.truncate(self.end);
     }
 
     /// Keeps the last event from a session.
-    pub(crate) fn skip_last(&mut self, member: Member) {
+    pub(crate) fn skip_last(&mut self, member: SlotRef) {
         let Some(last) = self
             .events
             .len()
@@ -173,7 +173,7 @@ impl OpenBatch {
 impl Batch {
     /// Gives a member its share.
     #[inline]
-    pub(crate) fn serve(&self, slots: &mut Slots, member: Member) {
+    pub(crate) fn serve(&self, slots: &mut Slots, member: SlotRef) {
         match self.share(member) {
             Share::Whole => self.content.give(slots, member, self.events()),
             Share::Part(content, events) => content.give(slots, member, events),
@@ -210,14 +210,14 @@ impl Batch {
     }
 
     /// The member was served out of turn.
-    pub(crate) fn served(&mut self, member: Member) {
+    pub(crate) fn served(&mut self, member: SlotRef) {
         self.skips
             .get_or_insert_default()
             .insert((member.slot, member.word), Skip::Whole);
     }
 
     #[inline]
-    fn share(&self, member: Member) -> Share {
+    fn share(&self, member: SlotRef) -> Share {
         match &self.skips {
             None => Share::Whole,
             Some(skips) => match skips.get(&(member.slot, member.word)) {
@@ -238,7 +238,7 @@ impl Batch {
         }
         let content = match &self.content {
             Content::Frames(frames) => Content::Frames(self.frames_of(frames, &kept)),
-            Content::Mail(mail, _) => {
+            Content::SharedEvent(mail, _) => {
                 let kept = kept.iter().filter_map(|index| mail.get(*index).cloned());
                 Content::mail(kept.collect())
             }

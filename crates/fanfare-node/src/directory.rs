@@ -26,7 +26,7 @@ const STRIPES: usize = 64;
 pub(crate) struct Entry {
     /// Bit per worker that has members.
     pub(crate) workers: u64,
-    /// Members on this node.
+    /// MembershipMode on this node.
     pub(crate) members: usize,
     pub(crate) subscription: Subscription,
 }
@@ -88,7 +88,7 @@ impl Directory {
     }
 
     /// A session of `worker` has joined. Answers what to wait for until the layer has
-    /// acknowledged the group's subscription, if that is still to come; see [`Self::is_told_each`]
+    /// acknowledged the group's subscription, if that is still to come; see [`Self::tracks_members_individually`]
     /// for the groups that have none.
     pub(crate) fn join(&self, group: &GroupName, worker: u8) -> Option<oneshot::Receiver<()>> {
         let mut stripe = self.stripe(group);
@@ -128,12 +128,12 @@ impl Directory {
     }
 
     /// Whether the layer is told of each member of this group, and not of the group.
-    pub(crate) fn is_told_each(&self, group: &GroupName) -> bool {
+    pub(crate) fn tracks_members_individually(&self, group: &GroupName) -> bool {
         let changes = self.changes.as_ref();
         changes.is_some_and(|changes| changes.members.each_in(group))
     }
 
-    /// Members of a group on this node.
+    /// MembershipMode of a group on this node.
     pub(crate) fn members(&self, group: &GroupName) -> usize {
         self.stripe(group)
             .get(group)
@@ -165,15 +165,15 @@ impl Directory {
         self.inboxes.get(worker as usize)?.get()
     }
 
-    pub(crate) fn place(&self, channel: &ChannelName) -> Place {
+    pub(crate) fn place(&self, channel: &ChannelName) -> ChannelOwner {
         match self.naming.locate(channel.as_str()) {
             Some((node, session)) if node == self.node => match session.worker {
-                worker if usize::from(worker) < MAX_WORKERS => Place::Worker(worker),
-                LOCAL_CHANNELS => Place::Queue,
-                _ => Place::Nowhere,
+                worker if usize::from(worker) < MAX_WORKERS => ChannelOwner::Worker(worker),
+                LOCAL_CHANNELS => ChannelOwner::Queue,
+                _ => ChannelOwner::Nowhere,
             },
-            None if is_normal(channel) => Place::Queue,
-            _ => Place::Nowhere,
+            None if is_normal(channel) => ChannelOwner::Queue,
+            _ => ChannelOwner::Nowhere,
         }
     }
 
@@ -219,13 +219,13 @@ impl Sink for Directory {
             // A copy of an event of a group, for a member that is left out of it.
             Target::Channel(channel) if delivery.envelope.exclude.contains(channel) => Ok(()),
             Target::Channel(channel) => match self.place(channel) {
-                Place::Worker(worker) => self.deliver_to(1 << worker, delivery),
-                Place::Queue => self
+                ChannelOwner::Worker(worker) => self.deliver_to(1 << worker, delivery),
+                ChannelOwner::Queue => self
                     .queues
                     .queue
                     .put(channel, delivery.envelope, delivery.arrived)
                     .map_err(Undelivered::ChannelFull),
-                Place::Nowhere => {
+                ChannelOwner::Nowhere => {
                     self.metrics.dropped.no_session.inc();
                     Ok(())
                 }
@@ -239,7 +239,7 @@ impl Sink for Directory {
 }
 
 /// Where a channel leads on this node.
-pub(crate) enum Place {
+pub(crate) enum ChannelOwner {
     /// To the session of a worker.
     Worker(u8),
     /// To whoever receives from it.

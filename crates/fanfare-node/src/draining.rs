@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::slots::{Condemned, Slots};
-use crate::worker::Worker;
+use crate::slots::{CloseRequest, Slots};
+use crate::worker::WorkerThread;
 
 /// Progress of a drain through the slots.
 #[derive(Clone, Copy)]
@@ -13,7 +13,7 @@ pub(crate) struct Draining {
     until: Instant,
 }
 
-impl Worker {
+impl WorkerThread {
     /// Closes a part of the sessions each tick, so that they are spread over the window.
     pub(crate) fn drain(&self, slots: &mut Slots) {
         let window = match self.node().drain.load(Ordering::Acquire) {
@@ -38,7 +38,7 @@ impl Worker {
             .filter(|member| !slots.is_closing(*member))
             .collect::<Vec<_>>()
         {
-            slots.condemn(member, Condemned::Drain);
+            slots.request_close(member, CloseRequest::Drain);
         }
         // Once the window is over every slot is looked at again: handshakes that were under way
         // have taken seats before the cursor.

@@ -1,6 +1,6 @@
 //! Faults that tests inject: an actor that gets a [`Crash`] panics in its handler.
 
-use crate::{Node, Worker};
+use crate::{Node, WorkerThread};
 
 /// Makes the actor that handles it panic.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ impl actix::Message for Crash {
 }
 
 /// Makes this thread's registry panic; whether it was there to be told.
-pub fn crash_registry(worker: &Worker) -> bool {
+pub fn crash_registry(worker: &WorkerThread) -> bool {
     worker
         .registry
         .borrow()

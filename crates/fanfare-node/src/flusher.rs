@@ -10,8 +10,8 @@ use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
-use crate::port::Port;
-use crate::worker::Worker;
+use crate::port::Mailbox;
+use crate::worker::WorkerThread;
 
 /// Sessions whose output is written in a row.
 const ROW: usize = 32;
@@ -19,14 +19,14 @@ const ROW: usize = 32;
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Flusher {
-    ports: RefCell<Vec<Rc<Port>>>,
+    ports: RefCell<Vec<Rc<Mailbox>>>,
     /// Of the task that writes what is left when all programs have had their turn.
     task: RefCell<Option<Waker>>,
 }
 
 impl Flusher {
     /// Writes the port's output soon: when the row is full, or behind the tasks that are ready now.
-    pub(crate) fn defer(&self, port: Rc<Port>) {
+    pub(crate) fn defer(&self, port: Rc<Mailbox>) {
         let mut ports = self.ports.borrow_mut();
         ports.push(port);
         match ports.len() {
@@ -60,7 +60,7 @@ impl Flusher {
     }
 
     /// The task of a worker's thread.
-    pub(crate) async fn run(worker: Weak<Worker>) {
+    pub(crate) async fn run(worker: Weak<WorkerThread>) {
         poll_fn(|context| {
             let Some(worker) = worker.upgrade() else {
                 return Poll::Ready(());

@@ -14,10 +14,10 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::worker::Worker;
+use crate::worker::WorkerThread;
 
 /// What another thread wants to know of a worker; answered between two turns of its fan-out.
-pub(crate) type Question = Box<dyn FnOnce(&Worker) + Send>;
+pub(crate) type Question = Box<dyn FnOnce(&WorkerThread) + Send>;
 
 /// See the module.
 pub(crate) struct Inbox {

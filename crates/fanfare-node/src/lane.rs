@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use fanfare_layer::Delivery;
-use fanfare_protocol::{Close, Plan, Undeliverable};
+use fanfare_protocol::{Close, Encoder, Undeliverable};
 
 use crate::batch::{Batch, OpenBatch};
-use crate::mail::Mail;
-use crate::outlet::Delivering;
-use crate::slots::{Member, Slots};
+use crate::mail::SharedEvent;
+use crate::outlet::DeliveryMode;
+use crate::slots::{SlotRef, Slots};
 
 /// The entry of a member that left: no slot has this index.
-const GONE: Member = Member {
+const GONE: SlotRef = SlotRef {
     fd: -1,
     slot: u32::MAX,
     word: 1,
@@ -22,10 +22,10 @@ const GONE: Member = Member {
 
 /// See the module.
 pub(crate) struct Lane {
-    plan: Arc<dyn Plan>,
-    delivering: Delivering,
-    /// Members by index; [`GONE`] where somebody left while batches were on their way.
-    members: Vec<Member>,
+    encoder: Arc<dyn Encoder>,
+    delivering: DeliveryMode,
+    /// MembershipMode by index; [`GONE`] where somebody left while batches were on their way.
+    members: Vec<SlotRef>,
     holes: usize,
     pub(crate) open: OpenBatch,
     queue: VecDeque<Batch>,
@@ -33,14 +33,14 @@ pub(crate) struct Lane {
 
 /// A member that another's leaving has moved to a new index.
 pub(crate) struct Moved {
-    pub(crate) member: Member,
+    pub(crate) member: SlotRef,
     pub(crate) index: u32,
 }
 
 impl Lane {
-    pub(crate) fn new(plan: Arc<dyn Plan>, delivering: Delivering) -> Self {
+    pub(crate) fn new(encoder: Arc<dyn Encoder>, delivering: DeliveryMode) -> Self {
         Self {
-            plan,
+            encoder,
             delivering,
             members: Vec::new(),
             holes: 0,
@@ -49,9 +49,9 @@ impl Lane {
         }
     }
 
-    /// Whether events of this plan, delivered this way, are this lane's.
-    pub(crate) fn is_for(&self, plan: &Arc<dyn Plan>, delivering: Delivering) -> bool {
-        self.delivering == delivering && Arc::ptr_eq(&self.plan, plan)
+    /// Whether events of this encoder, delivered this way, are this lane's.
+    pub(crate) fn is_for(&self, encoder: &Arc<dyn Encoder>, delivering: DeliveryMode) -> bool {
+        self.delivering == delivering && Arc::ptr_eq(&self.encoder, encoder)
     }
 
     /// Puts an event into the open batch, for all but those who are excluded. `spare` is memory
@@ -59,21 +59,21 @@ impl Lane {
     pub(crate) fn append(
         &mut self,
         delivery: &Delivery,
-        excluded: &[Member],
+        excluded: &[SlotRef],
         spare: &mut BytesMut,
     ) -> Result<(), Undeliverable> {
         match self.delivering {
-            Delivering::Frames => {
+            DeliveryMode::Frames => {
                 let frames = &mut self.open.frames;
                 if frames.capacity() == 0 {
                     *frames = std::mem::take(spare);
                 }
                 let start = frames.len();
-                self.plan.encode(&delivery.envelope.event, frames)?;
+                self.encoder.encode(&delivery.envelope.event, frames)?;
                 self.open.mark(start, delivery.arrived);
             }
-            Delivering::Mail => {
-                let mail = Mail::new(Arc::clone(&delivery.envelope));
+            DeliveryMode::Events => {
+                let mail = SharedEvent::new(Arc::clone(&delivery.envelope));
                 self.open.push(Rc::new(mail), delivery.arrived);
             }
         }
@@ -91,10 +91,10 @@ impl Lane {
         &mut self,
         delivery: &Delivery,
         close: &Rc<Close>,
-        excluded: &[Member],
+        excluded: &[SlotRef],
     ) {
         self.seal();
-        let mail = Mail::new(Arc::clone(&delivery.envelope));
+        let mail = SharedEvent::new(Arc::clone(&delivery.envelope));
         self.open.push(Rc::new(mail), delivery.arrived);
         for member in excluded {
             self.open.skip_last(*member);
@@ -123,7 +123,7 @@ impl Lane {
         self.open.is_empty() && self.queue.is_empty()
     }
 
-    pub(crate) fn member_at(&self, index: u32) -> Option<Member> {
+    pub(crate) fn member_at(&self, index: u32) -> Option<SlotRef> {
         self.members
             .get(index as usize)
             .copied()
@@ -131,7 +131,7 @@ impl Lane {
     }
 
     /// Adds a member behind everything that is on its way; answers its index.
-    pub(crate) fn join(&mut self, member: Member) -> u32 {
+    pub(crate) fn join(&mut self, member: SlotRef) -> u32 {
         self.seal();
         self.members.push(member);
         u32::try_from(self.members.len() - 1).unwrap_or(u32::MAX)
@@ -193,7 +193,7 @@ impl Lane {
     }
 
     /// Sends a member now what is on its way to it, so that something may follow in order.
-    pub(crate) fn settle(&mut self, slots: &mut Slots, member: Member, index: u32) {
+    pub(crate) fn flush_in_flight(&mut self, slots: &mut Slots, member: SlotRef, index: u32) {
         self.seal();
         for batch in &mut self.queue {
             if !batch.is_ahead(index) {
@@ -210,7 +210,7 @@ impl Lane {
         if self.holes == 0 || (self.holes * 2 < self.members.len() && !self.is_idle()) {
             return false;
         }
-        let before = |members: &[Member], index: u32| {
+        let before = |members: &[SlotRef], index: u32| {
             let taken = members
                 .iter()
                 .take(index as usize)
@@ -228,14 +228,14 @@ impl Lane {
     }
 
     /// All members with their indexes.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (u32, Member)> + '_ {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (u32, SlotRef)> + '_ {
         (0u32..)
             .zip(self.members.iter().copied())
             .filter(|(_, member)| *member != GONE)
     }
 
     /// Empties the entries that `keep` refuses.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u32, Member) -> bool) {
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u32, SlotRef) -> bool) {
         for (index, entry) in (0u32..).zip(&mut self.members) {
             if *entry != GONE && !keep(index, *entry) {
                 *entry = GONE;

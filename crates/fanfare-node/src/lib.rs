@@ -5,7 +5,7 @@
 //! layer -> directory -> inbox of every worker with members -> registry -> sockets
 //! ```
 //!
-//! What a layer that subscribes is told of a group is a matter of [`Members`]: that the node has
+//! What a layer that subscribes is told of a group is a matter of [`MembershipMode`]: that the node has
 //! members, or each of them, whose events then come to their own channels.
 //!
 //! Sessions are pinned to the worker thread that accepted them. A worker owns a slot table, a
@@ -47,12 +47,12 @@ mod wheel;
 mod worker;
 
 pub use admission::{Admission, AdmitError, Handling, Ticket};
-pub use mail::Mail;
+pub use mail::SharedEvent;
 pub use member::{Arrived, Enrolled, JoinError};
-pub use members::Members;
+pub use members::MembershipMode;
 pub use node::{Limits, Node, NodeOptions, PingOptions};
-pub use outlet::Delivering;
-pub use port::{Input, Port, Program};
+pub use outlet::DeliveryMode;
+pub use port::{Input, Mailbox, Program};
 pub use session::{Inbound, SessionContext, Step};
 pub use socket::{Link, Socket};
-pub use worker::Worker;
+pub use worker::WorkerThread;

@@ -5,20 +5,20 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::{Envelope, Event, Plan, Undeliverable, Value};
+use fanfare_protocol::{Encoder, Envelope, Event, Undeliverable, Value};
 
 /// What a value costs beside its text and bytes, for the bound of a mailbox.
 const VALUE_BYTES: usize = 64;
 
 /// An event as the members of one lane see it: decoded once and encoded once for all of them.
-pub struct Mail {
+pub struct SharedEvent {
     envelope: Arc<Envelope>,
     bytes: usize,
     decoded: OnceCell<Box<dyn Any>>,
     frames: OnceCell<Result<Bytes, Undeliverable>>,
 }
 
-impl Mail {
+impl SharedEvent {
     pub(crate) fn new(envelope: Arc<Envelope>) -> Self {
         let fields = envelope.event.fields().iter();
         let bytes = fields.map(|(key, value)| key.len() + weight(value)).sum();
@@ -49,14 +49,14 @@ impl Mail {
         decoded.downcast_ref()
     }
 
-    /// The event as frames: `plan` runs for the first member only.
+    /// The event as frames: `encoder` runs for the first member only.
     ///
     /// # Errors
-    /// [`Undeliverable`] when the plan has nothing to send for it.
-    pub fn frames(&self, plan: &dyn Plan) -> Result<&Bytes, Undeliverable> {
+    /// [`Undeliverable`] when the encoder has nothing to send for it.
+    pub fn frames(&self, encoder: &dyn Encoder) -> Result<&Bytes, Undeliverable> {
         let frames = self.frames.get_or_init(|| {
             let mut frames = BytesMut::new();
-            plan.encode(&self.envelope.event, &mut frames)?;
+            encoder.encode(&self.envelope.event, &mut frames)?;
             Ok(frames.freeze())
         });
         frames.as_ref().map_err(|why| *why)

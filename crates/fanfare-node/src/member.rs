@@ -8,10 +8,10 @@ use fanfare_protocol::{ChannelName, Close, Envelope, Event, GroupName, TypedErro
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use crate::admission::{AdmitError, Place};
-use crate::outlet::Outlet;
-use crate::slots::Member;
-use crate::worker::{Hall, Joined, Worker};
+use crate::admission::{AdmitError, SeatGuard};
+use crate::outlet::EventSink;
+use crate::slots::SlotRef;
+use crate::worker::{FanOut, Joined, WorkerThread};
 
 /// Why a group was not joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,18 +61,18 @@ impl Arrived {
 /// An actor that is a member like a session: it has a channel name and joins groups. Dropping this
 /// takes it out of all of them.
 pub struct Enrolled {
-    place: Place,
+    place: SeatGuard,
 }
 
-impl Worker {
+impl WorkerThread {
     /// Seats an actor. It gets an [`Arrived`] for every event of its groups, of everyone's group
     /// and of its channel; what does not fit its mailbox is dropped and counted.
     ///
     /// # Errors
     /// [`AdmitError::TooManyWorkers`], [`AdmitError::NodeFull`].
     pub fn enrol(self: &Rc<Self>, recipient: Recipient<Arrived>) -> Result<Enrolled, AdmitError> {
-        let member = self.seat_actor(Outlet::Actor(recipient))?;
-        let place = Place {
+        let member = self.seat_actor(EventSink::Actor(recipient))?;
+        let place = SeatGuard {
             worker: Rc::clone(self),
             member,
         };
@@ -84,7 +84,7 @@ impl Worker {
     /// Puts a session into a group; resolves when the layer has acknowledged it.
     pub(crate) async fn join_later(
         &self,
-        member: Member,
+        member: SlotRef,
         group: &GroupName,
     ) -> Result<(), JoinError> {
         let node = self.node();
@@ -94,7 +94,7 @@ impl Worker {
         }
         self.check_room(member, group)?;
         let Joined { group, new, wait } = self.join(member, group);
-        let told = self.is_told_each(&group);
+        let told = self.tracks_members_individually(&group);
         if wait.is_none() && !told {
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl Worker {
         let acknowledged = async {
             match wait {
                 Some(wait) => wait.await.is_ok(),
-                None => self.enter(member, vec![group.clone()]).await,
+                None => self.subscribe_member(member, vec![group.clone()]).await,
             }
         };
         match timeout_at(deadline, acknowledged).await {
@@ -119,33 +119,35 @@ impl Worker {
         }
     }
 
-    fn check_room(&self, member: Member, group: &GroupName) -> Result<(), JoinError> {
-        let hall = &*self.hall.borrow();
-        let seat = hall.slots.seat(member).ok_or(JoinError::Ended)?;
+    fn check_room(&self, member: SlotRef, group: &GroupName) -> Result<(), JoinError> {
+        let fan_out = &*self.fan_out.borrow();
+        let seat = fan_out.slots.seat(member).ok_or(JoinError::Ended)?;
         let limit = self.node().options.limits.groups_per_session;
         // Everyone's group is not counted.
-        if seat.memberships.len() > limit && !hall.roster.is_member(&hall.slots, member, group) {
+        if seat.memberships.len() > limit
+            && !fan_out.roster.is_member(&fan_out.slots, member, group)
+        {
             return Err(JoinError::TooManyGroups { limit });
         }
         Ok(())
     }
 
     /// Takes a member out of a group; whether it was in it.
-    pub(crate) fn leave(&self, member: Member, group: &GroupName) -> bool {
+    pub(crate) fn leave(&self, member: SlotRef, group: &GroupName) -> bool {
         if *group == self.node().everyone {
             return false;
         }
-        let mut hall = self.hall.borrow_mut();
-        let Hall { slots, roster } = &mut *hall;
+        let mut fan_out = self.fan_out.borrow_mut();
+        let FanOut { slots, roster } = &mut *fan_out;
         let alive = slots.is_alive(member);
         let left = roster.part(slots, member, group);
         if let Some((name, last)) = &left {
             self.node().directory.leave(name, self.index(), *last);
         }
-        drop(hall);
+        drop(fan_out);
         // Also a group that somebody else has put it into, of which this node knows nothing.
-        if alive && self.is_told_each(group) {
-            self.exit(member, std::slice::from_ref(group));
+        if alive && self.tracks_members_individually(group) {
+            self.unsubscribe_member(member, std::slice::from_ref(group));
         }
         left.is_some()
     }
@@ -153,8 +155,8 @@ impl Worker {
 
 /// A membership that the layer has not acknowledged: dropping this takes it back.
 struct Joining<'a> {
-    worker: &'a Worker,
-    member: Member,
+    worker: &'a WorkerThread,
+    member: SlotRef,
     group: &'a GroupName,
 }
 

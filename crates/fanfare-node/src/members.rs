@@ -8,48 +8,48 @@ use fanfare_layer::{SubscribeError, Subscription};
 use fanfare_protocol::GroupName;
 use futures_util::future::BoxFuture;
 
-use crate::slots::Member;
-use crate::worker::Worker;
+use crate::slots::SlotRef;
+use crate::worker::WorkerThread;
 
 /// How long a member waits before it asks a layer again that has refused it.
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// What a layer that subscribes is told of a group's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Members {
+pub enum MembershipMode {
     /// That there are some: the node subscribes the group while it has members, and
     /// [`NodeOptions::linger`](crate::NodeOptions::linger) longer. One subscription, however many
     /// members; what the layer brings for the group reaches all of them.
     #[default]
-    Node,
+    PerNode,
     /// Every one of them, under its own channel name, so that others can take a single session out
     /// of a group. A join is acknowledged by the answer to the member's own subscription, which
     /// every join asks for, also one of a member that is in the group already; each leave, also by
     /// the session's end, takes it back at once. The layer brings what is for the group to the
     /// members' channels.
     ///
-    /// Groups whose name starts with `fanfare.`, such as everyone's, are as in [`Members::Node`].
-    Session,
+    /// Groups whose name starts with `fanfare.`, such as everyone's, are as in [`MembershipMode::PerNode`].
+    PerSession,
 }
 
-impl Members {
+impl MembershipMode {
     /// Whether the members of this group are told one by one.
     pub(crate) fn each_in(self, group: &GroupName) -> bool {
-        self == Self::Session && !group.as_str().starts_with("fanfare.")
+        self == Self::PerSession && !group.as_str().starts_with("fanfare.")
     }
 }
 
-impl Worker {
+impl WorkerThread {
     /// Whether the layer is told of each member of this group.
-    pub(crate) fn is_told_each(&self, group: &GroupName) -> bool {
-        self.node().directory.is_told_each(group)
+    pub(crate) fn tracks_members_individually(&self, group: &GroupName) -> bool {
+        self.node().directory.tracks_members_individually(group)
     }
 
     /// Tells the layer that a member is in these groups: now, and again whenever it refuses, for
     /// as long as the member is in all of them. Resolves to whether the layer has acknowledged it.
-    pub(crate) fn enter(
+    pub(crate) fn subscribe_member(
         &self,
-        member: Member,
+        member: SlotRef,
         groups: Vec<GroupName>,
     ) -> impl Future<Output = bool> {
         let mut asked = self.subscribe(member, &groups);
@@ -68,7 +68,7 @@ impl Worker {
 
     /// Tells the layer that a member has left these groups. The layer notes it at the call, so
     /// nobody has to wait: ten thousand sessions may end at once.
-    pub(crate) fn exit(&self, member: Member, groups: &[GroupName]) {
+    pub(crate) fn unsubscribe_member(&self, member: SlotRef, groups: &[GroupName]) {
         if !groups.is_empty() {
             let left = self.subscriptions(member, groups);
             drop(self.node().layer.unsubscribe(left));
@@ -77,25 +77,25 @@ impl Worker {
 
     fn subscribe(
         &self,
-        member: Member,
+        member: SlotRef,
         groups: &[GroupName],
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let subscriptions = self.subscriptions(member, groups);
         self.node().layer.subscribe(subscriptions)
     }
 
-    fn subscriptions(&self, member: Member, groups: &[GroupName]) -> Vec<Subscription> {
+    fn subscriptions(&self, member: SlotRef, groups: &[GroupName]) -> Vec<Subscription> {
         let channel = self.channel(member);
-        let of = |group: &GroupName| Subscription::Member {
+        let of = |group: &GroupName| Subscription::SessionInGroup {
             group: group.clone(),
             channel: channel.clone(),
         };
         groups.iter().map(of).collect()
     }
 
-    fn is_in_all(&self, member: Member, groups: &[GroupName]) -> bool {
-        let hall = &*self.hall.borrow();
+    fn is_in_all(&self, member: SlotRef, groups: &[GroupName]) -> bool {
+        let fan_out = &*self.fan_out.borrow();
         let mut groups = groups.iter();
-        groups.all(|group| hall.roster.is_member(&hall.slots, member, group))
+        groups.all(|group| fan_out.roster.is_member(&fan_out.slots, member, group))
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fanfare_layer::{ChannelLayer, Publish, QueueOptions, Sink, State, Status};
 use fanfare_protocol::frame::FrameLimits;
 use fanfare_protocol::{
-    ChannelName, DeliverTable, Envelope, GroupName, Naming, NodeId, Plan, Target,
+    ChannelName, Encoder, Envelope, GroupName, Naming, NodeId, RouteEncoder, Target,
 };
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
@@ -17,11 +17,11 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::admission::AdmitError;
 use crate::bridge::Bridge;
 use crate::directory::Directory;
-use crate::members::Members;
+use crate::members::MembershipMode;
 use crate::metrics::NodeMetrics;
 use crate::subscriptions::Changes;
 use crate::supervise::supervise;
-use crate::worker::Worker;
+use crate::worker::WorkerThread;
 
 /// Bounds of a node, as in the configuration's `limits`.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ pub struct NodeOptions {
     /// Whether the layer must be told which groups have members: false for the memory layer.
     pub subscribes: bool,
     /// What the layer is told of a group's members, if it is told at all.
-    pub members: Members,
+    pub members: MembershipMode,
 }
 
 /// A cheap handle on a node, usable from any thread.
@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: NodeMetrics,
     pub(crate) everyone: GroupName,
     /// How events would become frames for actors, which take none.
-    pub(crate) actors_plan: Arc<dyn Plan>,
+    pub(crate) actors_encoder: Arc<dyn Encoder>,
     sessions: AtomicUsize,
     /// Programs that run after their session's end.
     pub(crate) programs: AtomicUsize,
@@ -109,7 +109,7 @@ pub(crate) struct Shared {
 
 thread_local! {
     /// The workers of this thread, one per node: several nodes share a thread only in tests.
-    static WORKERS: RefCell<Vec<(NodeId, Rc<Worker>)>> = const { RefCell::new(Vec::new()) };
+    static WORKERS: RefCell<Vec<(NodeId, Rc<WorkerThread>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Limits {
@@ -162,7 +162,7 @@ impl Node {
             layer,
             metrics,
             everyone: GroupName::everyone(),
-            actors_plan: Arc::new(DeliverTable::default()),
+            actors_encoder: Arc::new(RouteEncoder::default()),
             sessions: AtomicUsize::new(0),
             programs: AtomicUsize::new(0),
             emptied: Notify::new(),
@@ -216,14 +216,14 @@ impl Node {
     /// the thread's registry, and the node's bridge unless another thread has it. A node has at
     /// most 64 workers in its life, those counted that were started for one that died; the next
     /// ones admit nobody.
-    pub fn worker(&self) -> Rc<Worker> {
+    pub fn worker(&self) -> Rc<WorkerThread> {
         let found = WORKERS.with_borrow(|workers| {
             let own = workers.iter().find(|(node, _)| *node == self.id());
             own.map(|(_, worker)| Rc::clone(worker))
         });
         found.unwrap_or_else(|| {
             let index = self.shared.next_worker();
-            let worker = Worker::start(Arc::clone(&self.shared), index);
+            let worker = WorkerThread::start(Arc::clone(&self.shared), index);
             WORKERS.with_borrow_mut(|workers| workers.push((self.id(), Rc::clone(&worker))));
             if self.shared.options.subscribes {
                 supervise_bridge(&self.shared);
@@ -238,7 +238,7 @@ impl Node {
     }
 
     /// Whether a session would be seated now: for what is to be spared when there is no room. A
-    /// refusal is counted as that of [`Worker::admit`] is.
+    /// refusal is counted as that of [`WorkerThread::admit`] is.
     ///
     /// # Errors
     /// [`AdmitError::Draining`] or [`AdmitError::NodeFull`].
@@ -251,7 +251,7 @@ impl Node {
         self.shared.directory.groups()
     }
 
-    /// Members of a group on this node.
+    /// MembershipMode of a group on this node.
     pub fn members(&self, group: &GroupName) -> usize {
         self.shared.directory.members(group)
     }

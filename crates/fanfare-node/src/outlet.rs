@@ -5,31 +5,31 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use crate::mail::Mail;
+use crate::mail::SharedEvent;
 use crate::member::Arrived;
-use crate::port::Port;
+use crate::port::Mailbox;
 
 /// How events reach a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivering {
-    /// As frames, encoded once per plan and written by the fan-out.
+pub enum DeliveryMode {
+    /// As frames, encoded once per encoder and written by the fan-out.
     Frames,
     /// As events, to the session's program or to an actor.
-    Mail,
+    Events,
 }
 
 /// Where a member takes its events.
-pub(crate) enum Outlet {
+pub(crate) enum EventSink {
     /// Nowhere: its frames go to its socket.
     Socket,
     /// A session's program.
-    Port(Rc<Port>),
+    Mailbox(Rc<Mailbox>),
     /// Any actor.
     Actor(Recipient<Arrived>),
 }
 
 /// Answers how many an actor's mailbox had no room for.
-pub(crate) fn tell(recipient: &Recipient<Arrived>, mail: &[Rc<Mail>]) -> u64 {
+pub(crate) fn post_to_actor(recipient: &Recipient<Arrived>, mail: &[Rc<SharedEvent>]) -> u64 {
     let told = mail.iter().map(|mail| {
         recipient.try_send(Arrived {
             envelope: Arc::clone(mail.envelope()),

@@ -19,11 +19,11 @@ use fanfare_layer::Publish;
 use fanfare_protocol::frame::{self, Opcode};
 use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
 
-use crate::mail::Mail;
+use crate::mail::SharedEvent;
 use crate::member::JoinError;
 use crate::node::Node;
-use crate::slots::{Bounds, COPIED, Member};
-use crate::worker::Worker;
+use crate::slots::{Bounds, COPIED, SlotRef};
+use crate::worker::WorkerThread;
 use queue::Queue;
 
 /// What one session does: ends after [`Input::Ended`].
@@ -36,7 +36,7 @@ pub enum Input {
     /// A binary message of the client.
     Binary(Bytes),
     /// An event of the layer.
-    Event(Rc<Mail>),
+    Event(Rc<SharedEvent>),
     /// The session is over and has left its groups. The close code is the peer's, or what was sent
     /// to it; 1005 when the peer gave none and 1006 when the connection was lost.
     Ended(CloseCode),
@@ -48,9 +48,9 @@ const FRAME_HEADER: usize = 10;
 const FLUSH_BYTES: usize = 64 * 1024;
 
 /// See the module.
-pub struct Port {
-    worker: Rc<Worker>,
-    member: Member,
+pub struct Mailbox {
+    worker: Rc<WorkerThread>,
+    member: SlotRef,
     groups: Box<[GroupName]>,
     queue: RefCell<Queue>,
     /// What was taken last is still in work: nothing more has been asked for.
@@ -90,8 +90,8 @@ pub(crate) struct Closing {
     pub(crate) failed: bool,
 }
 
-impl Port {
-    pub(crate) fn new(worker: Rc<Worker>, member: Member, groups: Box<[GroupName]>) -> Self {
+impl Mailbox {
+    pub(crate) fn new(worker: Rc<WorkerThread>, member: SlotRef, groups: Box<[GroupName]>) -> Self {
         Self {
             worker,
             member,
@@ -170,7 +170,7 @@ impl Port {
     }
 
     /// The next input, if it is an event: the same as [`Self::try_next`] for those who expect many.
-    pub fn try_mail(&self) -> Option<Rc<Mail>> {
+    pub fn try_mail(&self) -> Option<Rc<SharedEvent>> {
         if self.life.get() != Life::Open || self.closing.borrow().is_some() {
             return None;
         }
@@ -313,7 +313,7 @@ impl Port {
         (!frames.is_empty()).then(|| (frames.freeze(), self.events.take()))
     }
 
-    pub(crate) fn worker(&self) -> &Rc<Worker> {
+    pub(crate) fn worker(&self) -> &Rc<WorkerThread> {
         &self.worker
     }
 
@@ -359,7 +359,7 @@ impl Port {
     }
 
     /// Events of the layer, which keep about `bytes` in memory; whether the program must be woken.
-    pub(crate) fn post(&self, events: &Rc<[Rc<Mail>]>, bytes: usize) -> bool {
+    pub(crate) fn post(&self, events: &Rc<[Rc<SharedEvent>]>, bytes: usize) -> bool {
         let mut queue = self.queue.borrow_mut();
         let first = queue.is_empty();
         queue.push_events(events, bytes);

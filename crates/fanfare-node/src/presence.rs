@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
-use crate::directory::{Directory, Place};
-use crate::worker::Worker;
+use crate::directory::{ChannelOwner, Directory};
+use crate::worker::WorkerThread;
 
 type Pair = (GroupName, ChannelName);
 
@@ -27,14 +27,16 @@ impl Directory {
         let mut by_worker: FxHashMap<u8, Asked> = FxHashMap::default();
         for ((place, pair), answer) in pairs.into_iter().enumerate().zip(&mut presence) {
             match self.place(&pair.1) {
-                Place::Worker(worker) => {
+                ChannelOwner::Worker(worker) => {
                     let asked = by_worker.entry(worker).or_default();
                     asked.pairs.push(pair);
                     asked.places.push(place);
                 }
                 // No session, and it takes what is sent to it all the same.
-                Place::Queue if self.queues.queue.is_received(&pair.1) => *answer = Presence::Guest,
-                Place::Queue | Place::Nowhere => {}
+                ChannelOwner::Queue if self.queues.queue.is_received(&pair.1) => {
+                    *answer = Presence::Guest
+                }
+                ChannelOwner::Queue | ChannelOwner::Nowhere => {}
             }
         }
         let waiting: Vec<_> = by_worker
@@ -64,13 +66,15 @@ impl Directory {
     }
 }
 
-impl Worker {
+impl WorkerThread {
     /// How sessions of this worker stand to groups.
     fn presence(&self, pairs: &[Pair]) -> Vec<Presence> {
-        let hall = &*self.hall.borrow();
-        let stand = |(group, channel): &Pair| match self.member(&hall.slots, channel) {
+        let fan_out = &*self.fan_out.borrow();
+        let stand = |(group, channel): &Pair| match self.member(&fan_out.slots, channel) {
             None => Presence::Gone,
-            Some(member) if hall.roster.is_member(&hall.slots, member, group) => Presence::Member,
+            Some(member) if fan_out.roster.is_member(&fan_out.slots, member, group) => {
+                Presence::Member
+            }
             Some(_) => Presence::Guest,
         };
         pairs.iter().map(stand).collect()

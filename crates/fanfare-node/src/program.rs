@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use fanfare_protocol::CloseCode;
 
 use crate::node::Shared;
-use crate::port::{Port, Program};
+use crate::port::{Mailbox, Program};
 
 /// A program and the port that it speaks through.
 pub(crate) struct Running {
     program: Program,
-    port: Rc<Port>,
+    port: Rc<Mailbox>,
     counted: Counted,
 }
 
@@ -35,7 +35,7 @@ impl Drop for Counted {
 }
 
 impl Running {
-    pub(crate) fn new(program: Program, port: Rc<Port>) -> Self {
+    pub(crate) fn new(program: Program, port: Rc<Mailbox>) -> Self {
         Self {
             program,
             counted: Counted::new(port.worker().node()),
@@ -43,7 +43,7 @@ impl Running {
         }
     }
 
-    pub(crate) fn port(&self) -> &Rc<Port> {
+    pub(crate) fn port(&self) -> &Rc<Mailbox> {
         &self.port
     }
 

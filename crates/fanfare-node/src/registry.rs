@@ -13,16 +13,16 @@ use actix::{Actor, AsyncContext as _, Context, StreamHandler};
 use futures_util::Stream;
 
 use crate::supervise::Lifeline;
-use crate::worker::Worker;
+use crate::worker::WorkerThread;
 
 /// See the module.
 pub(crate) struct Registry {
-    worker: Rc<Worker>,
+    worker: Rc<WorkerThread>,
     _lifeline: Lifeline,
 }
 
 impl Registry {
-    pub(crate) fn new(worker: Rc<Worker>, lifeline: Lifeline) -> Self {
+    pub(crate) fn new(worker: Rc<WorkerThread>, lifeline: Lifeline) -> Self {
         Self {
             worker,
             _lifeline: lifeline,
@@ -53,7 +53,7 @@ impl StreamHandler<Turn> for Registry {
 /// One item for every turn there is something to do; between two turns of a fan-out that takes
 /// longer than a slice the thread looks at its sockets.
 struct Turns {
-    worker: Rc<Worker>,
+    worker: Rc<WorkerThread>,
     pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 

@@ -18,9 +18,9 @@ use rustc_hash::FxHashMap;
 
 use crate::batch::Batch;
 use crate::lane::{Lane, Moved};
-use crate::mail::Mail;
-use crate::outlet::Delivering;
-use crate::slots::{Member, Membership, Slots};
+use crate::mail::SharedEvent;
+use crate::outlet::DeliveryMode;
+use crate::slots::{Membership, SlotRef, Slots};
 use group::{Group, relocate};
 
 /// Sends of a group's turn, and between two questions whether the slice has been long enough.
@@ -64,7 +64,7 @@ impl Roster {
     pub(crate) fn join(
         &mut self,
         slots: &mut Slots,
-        member: Member,
+        member: SlotRef,
         name: &GroupName,
     ) -> Option<(GroupName, bool)> {
         let index = self.group_index(name)?;
@@ -78,7 +78,7 @@ impl Roster {
         {
             return Some((shared, false));
         }
-        let lane = group.lane_of(&seat.plan, seat.delivering);
+        let lane = group.lane_of(&seat.encoder, seat.delivering);
         let place = group.lanes.get_mut(lane as usize)?.join(member);
         group.members += 1;
         seat.memberships.push(Membership {
@@ -130,7 +130,7 @@ impl Roster {
     pub(crate) fn part(
         &mut self,
         slots: &mut Slots,
-        member: Member,
+        member: SlotRef,
         name: &GroupName,
     ) -> Option<(GroupName, bool)> {
         let index = *self.by_name.get(name)?;
@@ -141,7 +141,7 @@ impl Roster {
     }
 
     /// Whether a member is in a group.
-    pub(crate) fn is_member(&self, slots: &Slots, member: Member, name: &GroupName) -> bool {
+    pub(crate) fn is_member(&self, slots: &Slots, member: SlotRef, name: &GroupName) -> bool {
         let index = self.by_name.get(name);
         let memberships = slots.seat(member).map(|seat| &seat.memberships);
         index.zip(memberships).is_some_and(|(index, memberships)| {
@@ -150,7 +150,7 @@ impl Roster {
     }
 
     /// The members of a group.
-    pub(crate) fn members(&self, name: &GroupName) -> Vec<Member> {
+    pub(crate) fn members(&self, name: &GroupName) -> Vec<SlotRef> {
         let index = self.by_name.get(name).copied().unwrap_or(u32::MAX);
         let group = self.groups.get(index as usize).and_then(Option::as_deref);
         let lanes = group.map(|group| &*group.lanes).unwrap_or_default();
@@ -158,12 +158,12 @@ impl Roster {
         members.map(|(_, member)| member).collect()
     }
 
-    /// Encodes an event once per plan and puts it on its way to the members of a group.
+    /// Encodes an event once per encoder and puts it on its way to the members of a group.
     pub(crate) fn append(
         &mut self,
         name: &GroupName,
         delivery: &Delivery,
-        excluded: &[Member],
+        excluded: &[SlotRef],
     ) -> Dropped {
         let mut dropped = Dropped::default();
         let Some(&index) = self.by_name.get(name) else {
@@ -244,7 +244,7 @@ impl Roster {
     }
 
     /// Sends a session everything that is on its way to it, so that something may follow in order.
-    pub(crate) fn settle(&mut self, slots: &mut Slots, member: Member) {
+    pub(crate) fn flush_in_flight(&mut self, slots: &mut Slots, member: SlotRef) {
         if !self.is_busy() {
             return;
         }
@@ -259,36 +259,36 @@ impl Roster {
                 .and_then(Option::as_deref_mut)
                 && let Some(lane) = group.lanes.get_mut(lane as usize)
             {
-                lane.settle(slots, member, index);
+                lane.flush_in_flight(slots, member, index);
             }
         }
     }
 
     /// Sends one session an event that is for it alone, behind what is on its way to it.
-    pub(crate) fn direct(
+    pub(crate) fn send_to_one(
         &mut self,
         slots: &mut Slots,
-        member: Member,
+        member: SlotRef,
         delivery: &Delivery,
     ) -> Result<(), Undeliverable> {
         let Some(seat) = slots.seat(member) else {
             return Ok(());
         };
-        let mail = || Rc::new(Mail::new(Arc::clone(&delivery.envelope)));
+        let mail = || Rc::new(SharedEvent::new(Arc::clone(&delivery.envelope)));
         if let Some(close) = &delivery.envelope.close {
-            self.settle(slots, member);
+            self.flush_in_flight(slots, member);
             slots.kick(member, &mail(), &Rc::new(close.clone()));
             return Ok(());
         }
         match seat.delivering {
-            Delivering::Frames => {
+            DeliveryMode::Frames => {
                 let mut frames = BytesMut::new();
-                seat.plan.encode(&delivery.envelope.event, &mut frames)?;
-                self.settle(slots, member);
+                seat.encoder.encode(&delivery.envelope.event, &mut frames)?;
+                self.flush_in_flight(slots, member);
                 slots.send(member, &frames.freeze(), 1);
             }
-            Delivering::Mail => {
-                self.settle(slots, member);
+            DeliveryMode::Events => {
+                self.flush_in_flight(slots, member);
                 let mail = mail();
                 let bytes = mail.bytes();
                 slots.post(member, &Rc::from([mail]), bytes);

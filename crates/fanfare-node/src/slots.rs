@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use fanfare_protocol::{Close, Plan};
+use fanfare_protocol::{Close, Encoder};
 use smallvec::SmallVec;
 
 use crate::fd;
-use crate::mail::Mail;
+use crate::mail::SharedEvent;
 use crate::outbox::Outbox;
-use crate::outlet::{Delivering, Outlet, tell};
+use crate::outlet::{DeliveryMode, EventSink, post_to_actor};
 use crate::tally::Tally;
 
 /// The session cannot be written to directly: what is for it goes to its outbox.
@@ -32,14 +32,14 @@ const LAST_GENERATION: u32 = (u32::MAX >> 1) - 1;
 
 /// A session's entry in a group: all that a fan-out touches when the socket takes the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(crate) struct SlotRef {
     pub(crate) fd: RawFd,
     pub(crate) slot: u32,
     /// The slot's word while this session is alive and not blocked.
     pub(crate) word: u32,
 }
 
-impl Member {
+impl SlotRef {
     pub(crate) fn generation(self) -> u32 {
         self.word >> 1
     }
@@ -56,7 +56,7 @@ pub(crate) struct Membership {
 
 /// Why a session is to end, as asked by somebody else than its peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Condemned {
+pub(crate) enum CloseRequest {
     /// Its outbox is over the bound.
     Slow,
     /// Its socket answered an error.
@@ -70,37 +70,41 @@ pub(crate) enum Condemned {
 /// What a worker knows of one session; the session actor owns the rest.
 pub(crate) struct Seat {
     pub(crate) fd: RawFd,
-    pub(crate) plan: Arc<dyn Plan>,
-    pub(crate) delivering: Delivering,
-    pub(crate) outlet: Outlet,
+    pub(crate) encoder: Arc<dyn Encoder>,
+    pub(crate) delivering: DeliveryMode,
+    pub(crate) outlet: EventSink,
     pub(crate) memberships: SmallVec<[Membership; 2]>,
     pub(crate) outbox: Option<Box<Outbox>>,
     /// Wakes the session's actor.
     pub(crate) waker: Option<Waker>,
-    pub(crate) condemned: Option<Condemned>,
+    pub(crate) close_requested: Option<CloseRequest>,
     /// The close frame is on its way: nothing may follow it.
     pub(crate) closed: bool,
     /// The session is to be closed and has got what came before that: its program gets no more.
-    pub(crate) settled: bool,
+    pub(crate) flushed: bool,
     /// The session's timer has fired since the session last looked.
     pub(crate) timer_fired: bool,
 }
 
 impl Seat {
     fn refuses_frames(&self) -> bool {
-        self.closed || matches!(self.condemned, Some(Condemned::Slow | Condemned::Lost))
+        self.closed
+            || matches!(
+                self.close_requested,
+                Some(CloseRequest::Slow | CloseRequest::Lost)
+            )
     }
 
     /// A program that is given time before a close must not be given more meanwhile.
     fn refuses_mail(&self) -> bool {
-        self.settled || self.refuses_frames()
+        self.flushed || self.refuses_frames()
     }
 
     /// What the session's program has sent and nobody has written: only before the session opens.
     fn unwritten(&self) -> Option<(Bytes, u32)> {
         match &self.outlet {
-            Outlet::Port(port) => port.take_output(),
-            Outlet::Socket | Outlet::Actor(_) => None,
+            EventSink::Mailbox(port) => port.take_output(),
+            EventSink::Socket | EventSink::Actor(_) => None,
         }
     }
 }
@@ -133,7 +137,7 @@ impl Slots {
     }
 
     /// Seats a session, blocked; `None` when the table is full (2^24 slots).
-    pub(crate) fn take(&mut self, seat: Seat) -> Option<Member> {
+    pub(crate) fn take(&mut self, seat: Seat) -> Option<SlotRef> {
         let fd = seat.fd;
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -147,7 +151,7 @@ impl Slots {
         *self.seats.get_mut(slot as usize)? = Some(Box::new(seat));
         let word = self.words.get_mut(slot as usize)?;
         *word |= BLOCKED;
-        Some(Member {
+        Some(SlotRef {
             fd,
             slot,
             word: *word & !BLOCKED,
@@ -155,7 +159,7 @@ impl Slots {
     }
 
     /// Gives a seat up: from here on every entry that names it is dead.
-    pub(crate) fn release(&mut self, member: Member) -> Option<Box<Seat>> {
+    pub(crate) fn release(&mut self, member: SlotRef) -> Option<Box<Seat>> {
         if !self.is_alive(member) {
             return None;
         }
@@ -171,7 +175,7 @@ impl Slots {
     }
 
     #[inline]
-    pub(crate) fn is_alive(&self, member: Member) -> bool {
+    pub(crate) fn is_alive(&self, member: SlotRef) -> bool {
         self.words
             .get(member.slot as usize)
             .is_some_and(|word| word & !BLOCKED == member.word)
@@ -182,9 +186,9 @@ impl Slots {
     }
 
     /// The entry of the session in a slot, when it is of this generation.
-    pub(crate) fn find(&self, slot: u32, generation: u32) -> Option<Member> {
+    pub(crate) fn find(&self, slot: u32, generation: u32) -> Option<SlotRef> {
         let seat = self.seats.get(slot as usize)?.as_ref()?;
-        let member = Member {
+        let member = SlotRef {
             fd: seat.fd,
             slot,
             word: generation << 1,
@@ -192,13 +196,13 @@ impl Slots {
         self.is_alive(member).then_some(member)
     }
 
-    pub(crate) fn seat(&self, member: Member) -> Option<&Seat> {
+    pub(crate) fn seat(&self, member: SlotRef) -> Option<&Seat> {
         self.is_alive(member)
             .then(|| self.seats.get(member.slot as usize)?.as_deref())
             .flatten()
     }
 
-    pub(crate) fn seat_mut(&mut self, member: Member) -> Option<&mut Seat> {
+    pub(crate) fn seat_mut(&mut self, member: SlotRef) -> Option<&mut Seat> {
         if !self.is_alive(member) {
             return None;
         }
@@ -211,10 +215,10 @@ impl Slots {
     }
 
     /// Whoever sits in a slot now.
-    pub(crate) fn occupant(&self, slot: u32) -> Option<Member> {
+    pub(crate) fn occupant(&self, slot: u32) -> Option<SlotRef> {
         let seat = self.seats.get(slot as usize)?.as_ref()?;
         let word = *self.words.get(slot as usize)? & !BLOCKED;
-        Some(Member {
+        Some(SlotRef {
             fd: seat.fd,
             slot,
             word,
@@ -222,36 +226,38 @@ impl Slots {
     }
 
     /// Whether the session is on its way to its end. An actor is no session: its owner ends it.
-    pub(crate) fn is_closing(&self, member: Member) -> bool {
+    pub(crate) fn is_closing(&self, member: SlotRef) -> bool {
         self.seat(member).is_none_or(|seat| {
-            seat.closed || seat.condemned.is_some() || matches!(seat.outlet, Outlet::Actor(_))
+            seat.closed
+                || seat.close_requested.is_some()
+                || matches!(seat.outlet, EventSink::Actor(_))
         })
     }
 
     /// Ends the session for a reason that its actor then acts on.
-    pub(crate) fn condemn(&mut self, member: Member, why: Condemned) {
+    pub(crate) fn request_close(&mut self, member: SlotRef, why: CloseRequest) {
         let Some(seat) = self.seat_mut(member) else {
             return;
         };
         // What ends it at once goes before what waits: a bound holds for those too.
-        let at_once = matches!(why, Condemned::Slow | Condemned::Lost);
-        if seat.condemned.is_none() || (at_once && !seat.refuses_frames()) {
-            let slow = why == Condemned::Slow;
-            seat.condemned = Some(why);
+        let at_once = matches!(why, CloseRequest::Slow | CloseRequest::Lost);
+        if seat.close_requested.is_none() || (at_once && !seat.refuses_frames()) {
+            let slow = why == CloseRequest::Slow;
+            seat.close_requested = Some(why);
             self.tally.slow += u64::from(slow);
         }
         self.block(member);
         self.wake(member);
     }
 
-    pub(crate) fn block(&mut self, member: Member) {
+    pub(crate) fn block(&mut self, member: SlotRef) {
         if let Some(word) = self.words.get_mut(member.slot as usize) {
             *word |= BLOCKED;
         }
     }
 
     /// Lets the fan-out write directly again; the outbox must be empty.
-    pub(crate) fn unblock(&mut self, member: Member) {
+    pub(crate) fn unblock(&mut self, member: SlotRef) {
         if self.is_alive(member)
             && let Some(word) = self.words.get_mut(member.slot as usize)
         {
@@ -259,7 +265,7 @@ impl Slots {
         }
     }
 
-    pub(crate) fn wake(&mut self, member: Member) {
+    pub(crate) fn wake(&mut self, member: SlotRef) {
         if let Some(waker) = self.seat(member).and_then(|seat| seat.waker.as_ref()) {
             waker.wake_by_ref();
         }
@@ -268,7 +274,7 @@ impl Slots {
     /// Sends frames to a session that may be blocked or gone. Everything that writes to a socket
     /// on this thread comes through here, or from here through the outbox.
     #[inline]
-    pub(crate) fn send(&mut self, member: Member, frames: &Bytes, count: u32) {
+    pub(crate) fn send(&mut self, member: SlotRef, frames: &Bytes, count: u32) {
         match self.words.get(member.slot as usize) {
             Some(word) if *word == member.word => self.send_now(member, frames, count),
             Some(word) if *word == member.word | BLOCKED => {
@@ -283,7 +289,7 @@ impl Slots {
 
     /// Hands events, which keep about `bytes` in memory, to a member's program or actor, whether
     /// its socket is blocked or not.
-    pub(crate) fn post(&mut self, member: Member, mail: &Rc<[Rc<Mail>]>, bytes: usize) {
+    pub(crate) fn post(&mut self, member: SlotRef, mail: &Rc<[Rc<SharedEvent>]>, bytes: usize) {
         let bounds = self.bounds;
         let count = mail.len() as u64;
         match self.words.get(member.slot as usize) {
@@ -298,18 +304,18 @@ impl Slots {
             return;
         }
         match &seat.outlet {
-            Outlet::Socket => {}
-            Outlet::Port(port) => {
+            EventSink::Socket => {}
+            EventSink::Mailbox(port) => {
                 self.tally.posted += count;
                 let first = port.post(mail, bytes);
                 if port.is_over(bounds) {
-                    self.condemn(member, Condemned::Slow);
+                    self.request_close(member, CloseRequest::Slow);
                 } else if first && let Some(waker) = &seat.waker {
                     waker.wake_by_ref();
                 }
             }
-            Outlet::Actor(recipient) => {
-                let full = tell(recipient, mail);
+            EventSink::Actor(recipient) => {
+                let full = post_to_actor(recipient, mail);
                 self.tally.posted += count - full;
                 self.tally.mailbox_full += full;
             }
@@ -317,18 +323,18 @@ impl Slots {
     }
 
     /// Closes a member: a session ends behind what is on its way to it, an actor is told.
-    pub(crate) fn kick(&mut self, member: Member, mail: &Rc<Mail>, close: &Rc<Close>) {
-        let is_actor = |seat: &Seat| matches!(seat.outlet, Outlet::Actor(_));
+    pub(crate) fn kick(&mut self, member: SlotRef, mail: &Rc<SharedEvent>, close: &Rc<Close>) {
+        let is_actor = |seat: &Seat| matches!(seat.outlet, EventSink::Actor(_));
         if self.seat(member).is_some_and(is_actor) {
             self.post(member, &Rc::from([Rc::clone(mail)]), mail.bytes());
         } else {
-            self.condemn(member, Condemned::Kick(Rc::clone(close)));
+            self.request_close(member, CloseRequest::Kick(Rc::clone(close)));
         }
     }
 
     /// The word has been compared: alive, not blocked, nothing waits in front.
     #[inline]
-    fn send_now(&mut self, member: Member, frames: &Bytes, count: u32) {
+    fn send_now(&mut self, member: SlotRef, frames: &Bytes, count: u32) {
         self.tally.sends += 1;
         match fd::send(member.fd, frames) {
             Ok(sent) if sent == frames.len() => {
@@ -345,13 +351,13 @@ impl Slots {
             }
             Err(_) => {
                 self.tally.refused += u64::from(count);
-                self.condemn(member, Condemned::Lost);
+                self.request_close(member, CloseRequest::Lost);
             }
         }
     }
 
     #[cold]
-    fn enqueue(&mut self, member: Member, frames: &Bytes, sent: usize, count: u32) {
+    fn enqueue(&mut self, member: SlotRef, frames: &Bytes, sent: usize, count: u32) {
         let bounds = self.bounds;
         let Some(seat) = self.seat_mut(member) else {
             return;
@@ -378,7 +384,7 @@ impl Slots {
         self.tally.delivered += u64::from(count);
         self.tally.bytes += bytes as u64;
         if over {
-            self.condemn(member, Condemned::Slow);
+            self.request_close(member, CloseRequest::Slow);
         } else if first {
             self.wake(member);
         }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::directory::Directory;
-use crate::members::Members;
+use crate::members::MembershipMode;
 use crate::metrics::NodeMetrics;
 
 /// Where the subscription of a group stands.
@@ -33,11 +33,11 @@ pub(crate) struct Changes {
     emptied: Mutex<VecDeque<(Instant, GroupName)>>,
     pub(crate) bridge: AtomicWaker,
     linger: Duration,
-    pub(crate) members: Members,
+    pub(crate) members: MembershipMode,
 }
 
 impl Changes {
-    pub(crate) fn new(linger: Duration, members: Members) -> Self {
+    pub(crate) fn new(linger: Duration, members: MembershipMode) -> Self {
         Self {
             wanted: Mutex::default(),
             emptied: Mutex::default(),
@@ -229,7 +229,7 @@ mod tests {
     fn directory() -> Directory {
         let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
         let id = NodeId::random().expect("randomness");
-        let changes = Changes::new(Duration::ZERO, Members::Node);
+        let changes = Changes::new(Duration::ZERO, MembershipMode::PerNode);
         let queue = fanfare_layer::QueueOptions::default();
         Directory::new(id, Naming::plain("asgi"), Some(changes), queue, metrics)
     }

@@ -9,9 +9,9 @@ pub(crate) struct Tally {
     pub(crate) delivered: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,
-    /// Frames for sessions that were already condemned.
+    /// Frames for sessions that were already close_requested.
     pub(crate) refused: u64,
-    /// Sessions condemned for reading too slowly.
+    /// Sessions close_requested for reading too slowly.
     pub(crate) slow: u64,
     /// Events handed to programs and actors.
     pub(crate) posted: u64,

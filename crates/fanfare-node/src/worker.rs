@@ -16,10 +16,10 @@ use crate::draining::Draining;
 use crate::flusher::Flusher;
 use crate::inbox::Inbox;
 use crate::node::Shared;
-use crate::outlet::Outlet;
+use crate::outlet::EventSink;
 use crate::registry::Registry;
 use crate::roster::Roster;
-use crate::slots::{Bounds, Member, Seat, Slots};
+use crate::slots::{Bounds, Seat, SlotRef, Slots};
 use crate::supervise::supervise;
 use crate::tally::Tally;
 use crate::wheel::Wheel;
@@ -33,7 +33,7 @@ const TURN: usize = 512;
 const SLICE: Duration = Duration::from_micros(500);
 
 /// What the fan-out works on; one borrow for a whole slice.
-pub(crate) struct Hall {
+pub(crate) struct FanOut {
     pub(crate) slots: Slots,
     pub(crate) roster: Roster,
 }
@@ -49,11 +49,11 @@ pub(crate) struct Joined {
 }
 
 /// The thread's part of a node. Lives as long as the thread has sessions of it.
-pub struct Worker {
+pub struct WorkerThread {
     index: u8,
     node: Arc<Shared>,
     inbox: Arc<Inbox>,
-    pub(crate) hall: RefCell<Hall>,
+    pub(crate) fan_out: RefCell<FanOut>,
     pub(crate) wheel: RefCell<Wheel>,
     /// One buffer for all reads of the thread: a session keeps bytes only while a message is
     /// incomplete.
@@ -66,7 +66,7 @@ pub struct Worker {
     pub(crate) registry: RefCell<Option<actix::Addr<Registry>>>,
 }
 
-impl Worker {
+impl WorkerThread {
     /// Starts the thread's registry and timer. Runs on an actix arbiter.
     pub(crate) fn start(node: Arc<Shared>, index: u8) -> Rc<Self> {
         let limits = &node.options.limits;
@@ -80,7 +80,7 @@ impl Worker {
         let worker = Rc::new(Self {
             index,
             inbox,
-            hall: RefCell::new(Hall {
+            fan_out: RefCell::new(FanOut {
                 slots: Slots::new(bounds),
                 roster: Roster::default(),
             }),
@@ -132,19 +132,19 @@ impl Worker {
     }
 
     pub(crate) fn is_fanning_out(&self) -> bool {
-        self.hall.borrow().roster.is_busy()
+        self.fan_out.borrow().roster.is_busy()
     }
 
     /// The channel name of a member.
-    pub(crate) fn channel(&self, member: Member) -> ChannelName {
+    pub(crate) fn channel(&self, member: SlotRef) -> ChannelName {
         let options = &self.node.options;
         options.naming.session(options.id, self.session_id(member))
     }
 
     /// Bytes that wait for a session's socket.
-    pub(crate) fn outbox_bytes(&self, member: Member) -> usize {
-        let hall = &*self.hall.borrow();
-        let outbox = hall
+    pub(crate) fn outbox_bytes(&self, member: SlotRef) -> usize {
+        let fan_out = &*self.fan_out.borrow();
+        let outbox = fan_out
             .slots
             .seat(member)
             .and_then(|seat| seat.outbox.as_ref());
@@ -152,29 +152,32 @@ impl Worker {
     }
 
     /// Whether this is the waker of the session's own task.
-    pub(crate) fn is_awaited_by(&self, member: Member, waker: &Waker) -> bool {
-        let hall = &*self.hall.borrow();
-        let own = hall.slots.seat(member).and_then(|seat| seat.waker.as_ref());
+    pub(crate) fn is_awaited_by(&self, member: SlotRef, waker: &Waker) -> bool {
+        let fan_out = &*self.fan_out.borrow();
+        let own = fan_out
+            .slots
+            .seat(member)
+            .and_then(|seat| seat.waker.as_ref());
         own.is_some_and(|own| own.will_wake(waker))
     }
 
     /// The channels of a group's members on this worker.
     pub(crate) fn channels(&self, group: &GroupName) -> Vec<ChannelName> {
-        let members = self.hall.borrow().roster.members(group);
+        let members = self.fan_out.borrow().roster.members(group);
         members
             .into_iter()
             .map(|member| self.channel(member))
             .collect()
     }
 
-    pub(crate) fn take(&self, seat: Seat) -> Option<Member> {
-        self.hall.borrow_mut().slots.take(seat)
+    pub(crate) fn take(&self, seat: Seat) -> Option<SlotRef> {
+        self.fan_out.borrow_mut().slots.take(seat)
     }
 
     /// Puts a session into a group.
-    pub(crate) fn join(&self, member: Member, group: &GroupName) -> Joined {
-        let hall = &mut *self.hall.borrow_mut();
-        match hall.roster.join(&mut hall.slots, member, group) {
+    pub(crate) fn join(&self, member: SlotRef, group: &GroupName) -> Joined {
+        let fan_out = &mut *self.fan_out.borrow_mut();
+        match fan_out.roster.join(&mut fan_out.slots, member, group) {
             Some((group, true)) => {
                 let wait = self.node.directory.join(&group, self.index);
                 let new = true;
@@ -189,9 +192,9 @@ impl Worker {
     }
 
     /// A session gives its seat up: from here on it is in no group and nothing is sent to it.
-    pub(crate) fn vacate(&self, member: Member) {
-        let mut hall = self.hall.borrow_mut();
-        let Hall { slots, roster } = &mut *hall;
+    pub(crate) fn vacate(&self, member: SlotRef) {
+        let mut fan_out = self.fan_out.borrow_mut();
+        let FanOut { slots, roster } = &mut *fan_out;
         let Some(seat) = slots.release(member) else {
             return;
         };
@@ -201,15 +204,15 @@ impl Worker {
         for membership in seat.memberships {
             if let Some((group, last)) = roster.leave(slots, membership) {
                 self.node.directory.leave(&group, self.index, last);
-                if self.is_told_each(&group) {
+                if self.tracks_members_individually(&group) {
                     told.push(group);
                 }
             }
         }
-        drop(hall);
+        drop(fan_out);
         // Before the session is counted out: a drain that sees the last one go closes the layer.
-        self.exit(member, &told);
-        if !matches!(seat.outlet, Outlet::Actor(_)) {
+        self.unsubscribe_member(member, &told);
+        if !matches!(seat.outlet, EventSink::Actor(_)) {
             self.node.return_session();
         }
     }
@@ -219,18 +222,18 @@ impl Worker {
         for question in self.inbox.questions() {
             question(self);
         }
-        let hall = &mut *self.hall.borrow_mut();
+        let fan_out = &mut *self.fan_out.borrow_mut();
         for _ in 0..TURN {
-            if hall.roster.waiting() >= self.node.options.limits.inbox_frames {
+            if fan_out.roster.waiting() >= self.node.options.limits.inbox_frames {
                 // The fan-out lags: what it has not sent stays bounded, and publishers wait.
                 break;
             }
             let Some(delivery) = self.inbox.pop() else {
                 break;
             };
-            self.dispatch(hall, &delivery);
+            self.dispatch(fan_out, &delivery);
         }
-        let Hall { slots, roster } = hall;
+        let FanOut { slots, roster } = fan_out;
         let started = Instant::now();
         roster.slice(
             slots,
@@ -246,12 +249,12 @@ impl Worker {
         self.count(std::mem::take(&mut slots.tally));
     }
 
-    fn dispatch(&self, hall: &mut Hall, delivery: &Delivery) {
+    fn dispatch(&self, fan_out: &mut FanOut, delivery: &Delivery) {
         let dropped = &self.node.metrics.dropped;
         match &delivery.target {
             Target::Group(group) => {
-                let excluded = self.members_here(&hall.slots, &delivery.envelope.exclude);
-                let lost = hall.roster.append(group, delivery, &excluded);
+                let excluded = self.members_here(&fan_out.slots, &delivery.envelope.exclude);
+                let lost = fan_out.roster.append(group, delivery, &excluded);
                 if lost != Default::default() {
                     dropped.no_members.inc_by(lost.no_members);
                     dropped.field_missing.inc_by(lost.field_missing);
@@ -259,11 +262,14 @@ impl Worker {
                 }
             }
             Target::Channel(channel) => {
-                let Some(member) = self.member(&hall.slots, channel) else {
+                let Some(member) = self.member(&fan_out.slots, channel) else {
                     dropped.no_session.inc();
                     return;
                 };
-                match hall.roster.direct(&mut hall.slots, member, delivery) {
+                match fan_out
+                    .roster
+                    .send_to_one(&mut fan_out.slots, member, delivery)
+                {
                     Ok(()) => {
                         let took = delivery.arrived.elapsed().as_secs_f64();
                         self.node.metrics.fan_out.observe(took);
@@ -277,7 +283,7 @@ impl Worker {
         }
     }
 
-    fn members_here(&self, slots: &Slots, channels: &[ChannelName]) -> SmallVec<[Member; 1]> {
+    fn members_here(&self, slots: &Slots, channels: &[ChannelName]) -> SmallVec<[SlotRef; 1]> {
         channels
             .iter()
             .filter_map(|channel| self.member(slots, channel))
@@ -285,7 +291,7 @@ impl Worker {
     }
 
     /// The session of this worker behind a channel name.
-    pub(crate) fn member(&self, slots: &Slots, channel: &ChannelName) -> Option<Member> {
+    pub(crate) fn member(&self, slots: &Slots, channel: &ChannelName) -> Option<SlotRef> {
         let (node, session) = self.node.options.naming.locate(channel.as_str())?;
         if node != self.node.options.id || session.worker != self.index {
             return None;
@@ -314,39 +320,39 @@ impl Worker {
     }
 
     /// Sends one session frames of its own: a reply or a pong, or `events` that its program sends.
-    pub(crate) fn send(&self, member: Member, frames: &Bytes, events: u32) {
-        let hall = &mut *self.hall.borrow_mut();
-        hall.slots.send(member, frames, events);
-        self.count(std::mem::take(&mut hall.slots.tally));
+    pub(crate) fn send(&self, member: SlotRef, frames: &Bytes, events: u32) {
+        let fan_out = &mut *self.fan_out.borrow_mut();
+        fan_out.slots.send(member, frames, events);
+        self.count(std::mem::take(&mut fan_out.slots.tally));
     }
 
     /// Sends one session its close frame, behind what is on its way to it from its groups; nothing
     /// follows it.
-    pub(crate) fn send_last(&self, member: Member, frames: &Bytes) {
-        let hall = &mut *self.hall.borrow_mut();
-        hall.roster.settle(&mut hall.slots, member);
-        hall.slots.send(member, frames, 0);
-        hall.slots.block(member);
-        if let Some(seat) = hall.slots.seat_mut(member) {
+    pub(crate) fn send_last(&self, member: SlotRef, frames: &Bytes) {
+        let fan_out = &mut *self.fan_out.borrow_mut();
+        fan_out.roster.flush_in_flight(&mut fan_out.slots, member);
+        fan_out.slots.send(member, frames, 0);
+        fan_out.slots.block(member);
+        if let Some(seat) = fan_out.slots.seat_mut(member) {
             seat.closed = true;
         }
-        self.count(std::mem::take(&mut hall.slots.tally));
+        self.count(std::mem::take(&mut fan_out.slots.tally));
     }
 
     /// Gives a session that is to be closed what is on its way to it from its groups; its program
     /// gets nothing more.
-    pub(crate) fn settle(&self, member: Member) {
-        let hall = &mut *self.hall.borrow_mut();
-        hall.roster.settle(&mut hall.slots, member);
-        if let Some(seat) = hall.slots.seat_mut(member) {
-            seat.settled = true;
+    pub(crate) fn flush_in_flight(&self, member: SlotRef) {
+        let fan_out = &mut *self.fan_out.borrow_mut();
+        fan_out.roster.flush_in_flight(&mut fan_out.slots, member);
+        if let Some(seat) = fan_out.slots.seat_mut(member) {
+            seat.flushed = true;
         }
-        self.count(std::mem::take(&mut hall.slots.tally));
+        self.count(std::mem::take(&mut fan_out.slots.tally));
     }
 
     fn reconcile(&self, poisoned: bool) {
-        let hall = &mut *self.hall.borrow_mut();
-        let (mended, lost) = hall.roster.reconcile(&mut hall.slots, poisoned);
+        let fan_out = &mut *self.fan_out.borrow_mut();
+        let (mended, lost) = fan_out.roster.reconcile(&mut fan_out.slots, poisoned);
         self.node.metrics.dropped.registry_panic.inc_by(lost);
         tracing::info!(worker = self.index, mended, lost, "the registry is rebuilt");
     }
@@ -354,7 +360,7 @@ impl Worker {
     fn tick(&self) {
         self.ticks.set(self.ticks.get() + 1);
         let due = self.wheel.borrow_mut().advance();
-        let slots = &mut self.hall.borrow_mut().slots;
+        let slots = &mut self.fan_out.borrow_mut().slots;
         for (slot, generation) in due {
             if let Some(member) = slots.find(slot, generation) {
                 if let Some(seat) = slots.seat_mut(member) {
@@ -367,7 +373,7 @@ impl Worker {
     }
 }
 
-async fn tick(worker: Rc<Worker>) {
+async fn tick(worker: Rc<WorkerThread>) {
     let mut interval = tokio::time::interval(worker.wheel.borrow().tick_length());
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -12,10 +12,11 @@
 //! - [`envelope`]: an event with the metadata that nodes exchange about it.
 //! - [`frame`]: what travels on a socket.
 //! - [`serializer`]: what an event is in Redis, with its encryption.
-//! - [`plan`]: how an event becomes frames for the sessions of one route.
+//! - [`encoder`]: how an event becomes frames for the sessions of one route.
 //! - [`close`]: every close code a client can see.
 
 pub mod close;
+pub mod encoder;
 pub mod envelope;
 pub mod event;
 pub mod event_rules;
@@ -24,14 +25,13 @@ pub mod frame;
 pub mod json;
 pub mod msgpack;
 pub mod name;
-pub mod plan;
 pub mod serializer;
 pub mod typed;
 
 pub use close::CloseCode;
+pub use encoder::{Encoder, RouteEncoder, Undeliverable};
 pub use envelope::{Close, CloseError, Envelope};
 pub use event::{Event, Value};
 pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, SessionId, Target};
-pub use plan::{DeliverTable, Plan, Undeliverable};
 pub use serializer::{SerializeError, Serializer};
 pub use typed::TypedError;

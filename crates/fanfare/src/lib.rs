@@ -81,7 +81,7 @@ pub use fanfare_gateway::{
 #[doc(inline)]
 pub use fanfare_layer::PublishError;
 #[doc(inline)]
-pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, Members, PingOptions};
+pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, MembershipMode, PingOptions};
 #[doc(inline)]
 pub use fanfare_protocol::{
     ChannelName, Close, CloseCode, CloseError, Event, GroupName, NameError, TypedError, Value,

@@ -9,7 +9,7 @@ use actix_web::dev::ServiceFactory;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use fanfare::handshake::Handshake;
 use fanfare::node::{Admission, Handling, Inbound, SessionContext, Step};
-use fanfare::protocol::DeliverTable;
+use fanfare::protocol::RouteEncoder;
 use fanfare::testing::{self, Answer, Application, LiveServer, Message};
 use fanfare::{Cluster, GroupName};
 use futures_util::FutureExt as _;
@@ -39,7 +39,7 @@ async fn echo(request: HttpRequest, cluster: Cluster) -> actix_web::Result<HttpR
     }
     let admission = Admission {
         link: handshake.link(),
-        plan: Arc::new(DeliverTable {
+        encoder: Arc::new(RouteEncoder {
             send: [("chat".to_owned(), "text".to_owned())].into(),
             deliver_unknown: true,
         }),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, QueueOptions, Sink};
-use fanfare_node::{Limits, Members, Node, NodeOptions, PingOptions};
+use fanfare_node::{Limits, MembershipMode, Node, NodeOptions, PingOptions};
 use fanfare_protocol::{Naming, NodeId};
 use prometheus::Registry;
 
@@ -170,9 +170,9 @@ impl Carrier {
         }
     }
 
-    fn members(&self) -> Members {
+    fn members(&self) -> MembershipMode {
         match self {
-            Self::Memory => Members::Node,
+            Self::Memory => MembershipMode::PerNode,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.members,
         }

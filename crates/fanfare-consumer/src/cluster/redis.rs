@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host};
-use fanfare_node::Members;
+use fanfare_node::MembershipMode;
 use fanfare_protocol::Serializer;
 use fanfare_protocol::serializer::Notation;
 use tokio::runtime::Handle;
@@ -83,14 +83,14 @@ pub struct CoreFormat {
     pub random_prefix_length: u8,
     /// Who is a member of a group in Redis: the node once for all its sessions, or every session
     /// under its own name, so that Python can take it out.
-    pub members: Members,
+    pub members: MembershipMode,
 }
 
 /// A layer whose options are right.
 pub(super) struct Checked {
     pub(super) hosts: Vec<Host>,
     pub(super) format: Format,
-    pub(super) members: Members,
+    pub(super) members: MembershipMode,
 }
 
 impl RedisLayer {
@@ -144,7 +144,7 @@ impl RedisLayer {
         Ok(Checked {
             format,
             members: match self.format {
-                RedisFormat::PubSub => Members::Node,
+                RedisFormat::PubSub => MembershipMode::PerNode,
                 RedisFormat::Core(core) => core.members,
             },
             hosts: self.hosts,
@@ -173,7 +173,7 @@ impl Default for CoreFormat {
             expiry: Duration::from_secs(60),
             group_expiry: Duration::from_secs(86_400),
             random_prefix_length: 12,
-            members: Members::Node,
+            members: MembershipMode::PerNode,
         }
     }
 }
@@ -188,7 +188,7 @@ impl CoreFormat {
             capacity: self.capacities()?,
             expiry: self.expiry,
             group_expiry: self.group_expiry,
-            per_session: self.members == Members::Session,
+            per_session: self.members == MembershipMode::PerSession,
         })
     }
 

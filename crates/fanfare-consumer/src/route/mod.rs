@@ -1,9 +1,9 @@
 //! Routes: consumers at paths of an actix-web App.
 
+mod encoders;
 mod groups;
 mod open;
 mod path;
-mod plans;
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::{HttpRequest, web};
-use fanfare_node::Delivering;
-use fanfare_protocol::Plan;
+use fanfare_node::DeliveryMode;
+use fanfare_protocol::Encoder;
 
 use crate::answer::Reject;
 use crate::consumer::Consumer;
@@ -114,8 +114,8 @@ where
     Service {
         route: Route {
             name: path.template().into(),
-            plan: plans::plan_of::<C::Event>(C::DELIVER),
-            delivering: plans::delivering::<C::Event>(),
+            encoder: encoders::encoder_of::<C::Event>(C::DELIVER),
+            delivering: encoders::delivering::<C::Event>(),
             groups,
         },
         path,
@@ -128,8 +128,8 @@ where
 pub(crate) struct Route {
     /// The path's template, for the log.
     name: Arc<str>,
-    plan: Arc<dyn Plan>,
-    delivering: Delivering,
+    encoder: Arc<dyn Encoder>,
+    delivering: DeliveryMode,
     groups: GroupTemplates,
 }
 

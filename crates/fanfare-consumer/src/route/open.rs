@@ -113,7 +113,7 @@ impl Route {
         groups.extend(user.map(|user| user.group().clone()));
         Ok(Admission {
             link: handshake.link(),
-            plan: Arc::clone(&self.plan),
+            encoder: Arc::clone(&self.encoder),
             handling: Handling::Program(self.delivering),
             groups,
             welcome: false,
@@ -129,7 +129,7 @@ impl Route {
     ) -> Result<Session<M>, Reject> {
         let port = ticket.port();
         let port = port.ok_or_else(|| Reject::internal("the session has no port"))?;
-        Ok(Session::new(port, Arc::clone(&self.plan), cluster, kept))
+        Ok(Session::new(port, Arc::clone(&self.encoder), cluster, kept))
     }
 }
 

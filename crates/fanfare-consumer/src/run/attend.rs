@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use fanfare_node::Port;
+use fanfare_node::Mailbox;
 use fanfare_protocol::CloseCode;
 use futures_util::FutureExt as _;
 use tokio::time::{Sleep, sleep};
@@ -37,7 +37,7 @@ impl Trouble {
 
 /// Runs a handler. When its session ends meanwhile it may go on for half of the time that the node
 /// gives a program after that: the other half is for `disconnect`.
-pub(super) async fn attend(port: &Port, handler: impl Future<Output = Outcome>) -> Attended {
+pub(super) async fn attend(port: &Mailbox, handler: impl Future<Output = Outcome>) -> Attended {
     let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
     let mut after = After::default();
     let fault = poll_fn(|cx| {
@@ -80,7 +80,7 @@ struct After {
 
 impl After {
     /// Ready when the handler has had its time.
-    fn poll_impatience(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_impatience(&mut self, port: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
         if self.patience.is_none()
             && let Some(code) = port.take_end()
         {

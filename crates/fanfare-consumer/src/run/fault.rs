@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fanfare_node::Port;
+use fanfare_node::Mailbox;
 
 use crate::failure::{Cause, Failure};
 use crate::metrics::Failures;
@@ -32,7 +32,7 @@ pub(super) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    pub(super) fn report(&self, hook: Hook, fault: &Fault, port: &Port) {
+    pub(super) fn report(&self, hook: Hook, fault: &Fault, port: &Mailbox) {
         let route = self.route;
         match fault {
             Fault::Failure(failure) => match failure.cause() {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fanfare_node::{Input, Mail, Port};
-use fanfare_protocol::{ChannelName, CloseCode, GroupName, Plan};
+use fanfare_node::{Input, Mailbox, SharedEvent};
+use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName};
 
 use crate::cluster::Cluster;
 
@@ -60,8 +60,8 @@ pub use send::Unsent;
 /// }
 /// ```
 pub struct Session<M: 'static = ()> {
-    port: Rc<Port>,
-    plan: Arc<dyn Plan>,
+    port: Rc<Mailbox>,
+    encoder: Arc<dyn Encoder>,
     cluster: Cluster,
     kept: Kept,
     /// Timers, futures and handles, of a session that has any.
@@ -79,7 +79,7 @@ pub(crate) struct Kept {
 
 /// An event of the layer, and where it lies as the consumer sees it.
 struct Current {
-    mail: Rc<Mail>,
+    mail: Rc<SharedEvent>,
     kind: TypeId,
     address: usize,
 }
@@ -95,10 +95,15 @@ pub(crate) enum Wake<M> {
 }
 
 impl<M: 'static> Session<M> {
-    pub(crate) fn new(port: Rc<Port>, plan: Arc<dyn Plan>, cluster: Cluster, kept: Kept) -> Self {
+    pub(crate) fn new(
+        port: Rc<Mailbox>,
+        encoder: Arc<dyn Encoder>,
+        cluster: Cluster,
+        kept: Kept,
+    ) -> Self {
         Self {
             port,
-            plan,
+            encoder,
             cluster,
             kept,
             extras: None,
@@ -194,12 +199,12 @@ impl<M: 'static> Session<M> {
 
 /// For the program.
 impl<M: 'static> Session<M> {
-    pub(crate) fn port(&self) -> &Rc<Port> {
+    pub(crate) fn port(&self) -> &Rc<Mailbox> {
         &self.port
     }
 
     /// The next event, if it is what comes next and nothing else wants a turn.
-    pub(crate) fn next_mail(&self) -> Option<Rc<Mail>> {
+    pub(crate) fn next_mail(&self) -> Option<Rc<SharedEvent>> {
         if self.extras.is_none() {
             self.port.try_mail()
         } else {
@@ -242,7 +247,7 @@ impl<M: 'static> Session<M> {
     }
 
     /// From here on `event` is what `mail` says.
-    pub(crate) fn begin_event<E: 'static>(&mut self, mail: &Rc<Mail>, event: &E) {
+    pub(crate) fn begin_event<E: 'static>(&mut self, mail: &Rc<SharedEvent>, event: &E) {
         self.current = Some(Current {
             mail: Rc::clone(mail),
             kind: TypeId::of::<E>(),
@@ -255,7 +260,7 @@ impl<M: 'static> Session<M> {
     }
 
     /// The mail behind an event that is being handled; none for any other value.
-    fn mail_of<E: 'static>(&self, event: &E) -> Option<&Mail> {
+    fn mail_of<E: 'static>(&self, event: &E) -> Option<&SharedEvent> {
         let current = self.current.as_ref()?;
         let same = current.kind == TypeId::of::<E>() && current.address == address(event);
         same.then_some(&*current.mail)
@@ -263,7 +268,7 @@ impl<M: 'static> Session<M> {
 }
 
 /// See [`Session::close`].
-pub(crate) fn close(port: &Port, code: CloseCode, reason: &str) {
+pub(crate) fn close(port: &Mailbox, code: CloseCode, reason: &str) {
     let code = if code.may_be_received() {
         code
     } else {

@@ -94,13 +94,17 @@ impl<M: 'static> Session<M> {
     /// [`Unsent::Closed`], and [`Unsent::Event`] for a value that is no event.
     pub async fn forward<E: Serialize + 'static>(&self, event: &E) -> Result<(), Unsent> {
         let sent = match self.mail_of(event) {
-            Some(mail) => match mail.frames(&*self.plan) {
+            Some(mail) => match mail.frames(&*self.encoder) {
                 Ok(frames) => self.port.send_frames(frames, 1),
                 Err(_why) => return self.undeliverable(),
             },
             None => {
                 let mut frames = BytesMut::new();
-                if self.plan.encode(&Event::of(event)?, &mut frames).is_err() {
+                if self
+                    .encoder
+                    .encode(&Event::of(event)?, &mut frames)
+                    .is_err()
+                {
                     return self.undeliverable();
                 }
                 self.port.send_frames(&frames.freeze(), 1)

@@ -13,14 +13,14 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError, web};
 use fanfare_consumer::middleware::{Authenticate, Origins, RateLimit};
 use fanfare_consumer::{Handshake, HandshakeError, node_of};
 use fanfare_node::{Admission, AdmitError, Handling, Inbound, Node, SessionContext, Step};
-use fanfare_protocol::{GroupName, Plan};
+use fanfare_protocol::{Encoder, GroupName};
 use tokio::sync::Semaphore;
 
 /// What the App shares with its test.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) node: Node,
-    pub(crate) plan: Arc<dyn Plan>,
+    pub(crate) encoder: Arc<dyn Encoder>,
     /// A permit per session that was admitted on `/hold`.
     pub(crate) admitted: Arc<Semaphore>,
     /// A permit per 101 that `/hold` may answer.
@@ -79,7 +79,7 @@ async fn socket(
     let handshake = Handshake::check(&request).map_err(Refused::Handshake)?;
     let admission = Admission {
         link: handshake.link(),
-        plan: Arc::clone(&shared.plan),
+        encoder: Arc::clone(&shared.encoder),
         handling: Handling::Inbound(Rc::new(Echo)),
         groups: vec![GroupName::parse(&group).unwrap()],
         welcome: request.path().starts_with("/hold/"),

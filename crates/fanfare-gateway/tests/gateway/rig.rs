@@ -8,7 +8,7 @@ use fanfare_consumer::Cluster;
 use fanfare_gateway::{Bind, BindError, Server, ServerHandle};
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
 use fanfare_node::{Limits, Node, NodeOptions, PingOptions};
-use fanfare_protocol::{DeliverTable, Envelope, Event, GroupName, Naming, NodeId, Target};
+use fanfare_protocol::{Envelope, Event, GroupName, Naming, NodeId, RouteEncoder, Target};
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 
@@ -70,7 +70,7 @@ fn options() -> NodeOptions {
         linger: Duration::from_millis(10),
         queue: fanfare_layer::QueueOptions::default(),
         subscribes: false,
-        members: fanfare_node::Members::Node,
+        members: fanfare_node::MembershipMode::PerNode,
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn shared_over(
     });
     Shared {
         node: node.unwrap(),
-        plan: Arc::new(DeliverTable {
+        encoder: Arc::new(RouteEncoder {
             send: [("chat.message".to_owned(), "message".to_owned())].into(),
             deliver_unknown: true,
         }),

@@ -209,7 +209,7 @@ impl State {
         for subscription in mem::take(&mut self.touched) {
             let wanted = self.wanted.contains(&subscription);
             // Others put members into groups and take them out: what was acknowledged says little.
-            let moot = !matches!(subscription, Subscription::Member { .. })
+            let moot = !matches!(subscription, Subscription::SessionInGroup { .. })
                 && wanted == self.acknowledged.contains(&subscription);
             match wanted {
                 _ if moot => {}
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_membership_is_written_again_because_others_may_have_taken_it_back() {
         let subscriptions = subscriptions();
-        let member = Subscription::Member {
+        let member = Subscription::SessionInGroup {
             group: GroupName::parse("a").unwrap(),
             channel: fanfare_protocol::Naming::plain("asgi")
                 .channel("x!y")

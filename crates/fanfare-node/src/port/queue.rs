@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Input;
-use crate::mail::Mail;
+use crate::mail::SharedEvent;
 use crate::slots::Bounds;
 
 /// Messages of the client that may wait before its session stops reading.
@@ -32,7 +32,7 @@ enum Entry {
     Binary(Bytes),
     /// The events of one batch, which all members of a lane share, from an index on: so a batch
     /// costs a port one entry.
-    Events(Rc<[Rc<Mail>]>, u32),
+    Events(Rc<[Rc<SharedEvent>]>, u32),
 }
 
 impl Queue {
@@ -49,7 +49,7 @@ impl Queue {
     }
 
     /// Appends the events of a batch, which is not empty; `bytes` is what they keep in memory.
-    pub(super) fn push_events(&mut self, events: &Rc<[Rc<Mail>]>, bytes: usize) {
+    pub(super) fn push_events(&mut self, events: &Rc<[Rc<SharedEvent>]>, bytes: usize) {
         self.events += events.len();
         self.event_bytes += bytes;
         self.entries.push_back(Entry::Events(Rc::clone(events), 0));
@@ -77,7 +77,7 @@ impl Queue {
     }
 
     /// Takes what is in front, if it is an event.
-    pub(super) fn take_event(&mut self) -> Option<Rc<Mail>> {
+    pub(super) fn take_event(&mut self) -> Option<Rc<SharedEvent>> {
         let Some(Entry::Events(batch, next)) = self.entries.front_mut() else {
             return None;
         };

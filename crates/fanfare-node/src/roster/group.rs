@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{GroupName, Plan};
+use fanfare_protocol::{Encoder, GroupName};
 use smallvec::SmallVec;
 
 use crate::batch::Batch;
 use crate::lane::Lane;
-use crate::outlet::Delivering;
-use crate::slots::{Member, Membership, Slots};
+use crate::outlet::DeliveryMode;
+use crate::slots::{Membership, SlotRef, Slots};
 
 pub(super) struct Group {
     pub(super) name: GroupName,
@@ -28,17 +28,17 @@ impl Group {
         }
     }
 
-    /// The lane for events of this plan, delivered this way; made if there is none.
-    pub(super) fn lane_of(&mut self, plan: &Arc<dyn Plan>, delivering: Delivering) -> u32 {
-        let own = |lane: &Lane| lane.is_for(plan, delivering);
+    /// The lane for events of this encoder, delivered this way; made if there is none.
+    pub(super) fn lane_of(&mut self, encoder: &Arc<dyn Encoder>, delivering: DeliveryMode) -> u32 {
+        let own = |lane: &Lane| lane.is_for(encoder, delivering);
         let index = self.lanes.iter().position(own).unwrap_or_else(|| {
             let unused = self.lanes.iter_mut().enumerate();
             let mut unused = unused.filter(|(_, lane)| lane.is_unused());
             if let Some((index, lane)) = unused.next() {
-                *lane = Lane::new(Arc::clone(plan), delivering);
+                *lane = Lane::new(Arc::clone(encoder), delivering);
                 return index;
             }
-            self.lanes.push(Lane::new(Arc::clone(plan), delivering));
+            self.lanes.push(Lane::new(Arc::clone(encoder), delivering));
             self.lanes.len() - 1
         });
         u32::try_from(index).unwrap_or(u32::MAX)
@@ -89,7 +89,7 @@ impl Group {
 }
 
 /// Tells a member that it stands at another index now.
-pub(super) fn relocate(slots: &mut Slots, member: Member, group: u32, index: u32) {
+pub(super) fn relocate(slots: &mut Slots, member: SlotRef, group: u32, index: u32) {
     if let Some(seat) = slots.seat_mut(member)
         && let Some(membership) = seat
             .memberships

@@ -2,7 +2,7 @@
 
 use super::Roster;
 use crate::lane::Lane;
-use crate::slots::{Member, Slots};
+use crate::slots::{SlotRef, Slots};
 
 impl Roster {
     /// Makes groups and sessions agree after a panic: entries without a live session that claims
@@ -47,7 +47,7 @@ impl Roster {
     }
 
     /// Gives a session the entries back that it remembers and the groups do not.
-    fn restore(&mut self, slots: &mut Slots, member: Member) -> u64 {
+    fn restore(&mut self, slots: &mut Slots, member: SlotRef) -> u64 {
         let mut mended = 0;
         let Some(seat) = slots.seat_mut(member) else {
             return 0;

@@ -3,23 +3,23 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use fanfare_protocol::{DeliverTable, Envelope, Event, Plan, Target};
+use fanfare_protocol::{Encoder, Envelope, Event, RouteEncoder, Target};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 
 use super::*;
-use crate::outlet::Outlet;
+use crate::outlet::EventSink;
 use crate::slots::{Bounds, Seat};
 
-/// A hall with real sockets: what a session is sent can be read at the other end.
-struct Hall {
+/// A fan_out with real sockets: what a session is sent can be read at the other end.
+struct FanOut {
     slots: Slots,
     roster: Roster,
-    plans: [Arc<dyn Plan>; 2],
+    encoders: [Arc<dyn Encoder>; 2],
 }
 
 struct Client {
-    member: Member,
+    member: SlotRef,
     /// Held open: a member's descriptor is only used while its socket lives.
     _socket: UnixStream,
     peer: UnixStream,
@@ -30,38 +30,38 @@ fn group(index: usize) -> GroupName {
     GroupName::parse(&format!("group_{index}")).expect("a legal name")
 }
 
-impl Hall {
+impl FanOut {
     fn new() -> Self {
         let bounds = Bounds {
             bytes: 1 << 20,
             frames: 1 << 10,
         };
-        let table = DeliverTable {
+        let table = RouteEncoder {
             send: [("n".to_owned(), "n".to_owned())].into(),
             deliver_unknown: true,
         };
         Self {
             slots: Slots::new(bounds),
             roster: Roster::default(),
-            plans: [Arc::new(table.clone()), Arc::new(table)],
+            encoders: [Arc::new(table.clone()), Arc::new(table)],
         }
     }
 
-    fn open(&mut self, plan: usize) -> Client {
+    fn open(&mut self, encoder: usize) -> Client {
         let (socket, peer) = UnixStream::pair().expect("a socket pair");
         socket.set_nonblocking(true).expect("nonblocking");
         peer.set_nonblocking(true).expect("nonblocking");
         let seat = Seat {
             fd: socket.as_raw_fd(),
-            plan: Arc::clone(&self.plans[plan]),
-            delivering: Delivering::Frames,
-            outlet: Outlet::Socket,
+            encoder: Arc::clone(&self.encoders[encoder]),
+            delivering: DeliveryMode::Frames,
+            outlet: EventSink::Socket,
             memberships: SmallVec::new(),
             outbox: None,
             waker: None,
-            condemned: None,
+            close_requested: None,
             closed: false,
-            settled: false,
+            flushed: false,
             timer_fired: false,
         };
         let member = self.slots.take(seat).expect("a free slot");
@@ -81,7 +81,7 @@ impl Hall {
         }
     }
 
-    fn publish(&mut self, to: usize, text: &str, excluded: &[Member]) {
+    fn publish(&mut self, to: usize, text: &str, excluded: &[SlotRef]) {
         let event = Event::new("n").with("n", text);
         let delivery = Delivery {
             target: Target::Group(group(to)),
@@ -138,16 +138,18 @@ impl Client {
 
 #[test]
 fn an_excluded_session_gets_the_other_events_of_the_batch() {
-    let mut hall = Hall::new();
-    let mut clients: Vec<Client> = (0..3).map(|_| hall.open(0)).collect();
+    let mut fan_out = FanOut::new();
+    let mut clients: Vec<Client> = (0..3).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        hall.roster.join(&mut hall.slots, client.member, &group(0));
+        fan_out
+            .roster
+            .join(&mut fan_out.slots, client.member, &group(0));
     }
     let out = [clients[1].member];
-    hall.publish(0, "a", &[]);
-    hall.publish(0, "b", &out);
-    hall.publish(0, "c", &[]);
-    hall.run();
+    fan_out.publish(0, "a", &[]);
+    fan_out.publish(0, "b", &out);
+    fan_out.publish(0, "c", &[]);
+    fan_out.run();
     assert_eq!(clients[0].received(), ["a", "b", "c"]);
     assert_eq!(clients[1].received(), ["a", "c"]);
     assert_eq!(clients[2].received(), ["a", "b", "c"]);
@@ -155,14 +157,19 @@ fn an_excluded_session_gets_the_other_events_of_the_batch() {
 
 #[test]
 fn a_direct_event_follows_what_is_on_its_way_and_nothing_comes_twice() {
-    let mut hall = Hall::new();
-    let mut clients: Vec<Client> = (0..600).map(|_| hall.open(0)).collect();
+    let mut fan_out = FanOut::new();
+    let mut clients: Vec<Client> = (0..600).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        hall.roster.join(&mut hall.slots, client.member, &group(0));
+        fan_out
+            .roster
+            .join(&mut fan_out.slots, client.member, &group(0));
     }
-    hall.publish(0, "first", &[]);
-    hall.roster.slice(&mut hall.slots, || true, |_| {});
-    assert!(hall.roster.is_busy(), "600 members take more than a slice");
+    fan_out.publish(0, "first", &[]);
+    fan_out.roster.slice(&mut fan_out.slots, || true, |_| {});
+    assert!(
+        fan_out.roster.is_busy(),
+        "600 members take more than a slice"
+    );
     let last = clients[599].member;
     let delivery = Delivery {
         target: Target::Group(group(0)),
@@ -170,51 +177,59 @@ fn a_direct_event_follows_what_is_on_its_way_and_nothing_comes_twice() {
         arrived: Instant::now(),
     };
     assert_eq!(clients[599].received(), [""; 0]);
-    hall.roster
-        .direct(&mut hall.slots, last, &delivery)
+    fan_out
+        .roster
+        .send_to_one(&mut fan_out.slots, last, &delivery)
         .expect("deliverable");
-    hall.run();
+    fan_out.run();
     assert_eq!(clients[599].received(), ["first", "direct"]);
     assert_eq!(clients[598].received(), ["first"]);
 }
 
 #[test]
 fn a_session_that_joins_during_a_fan_out_gets_only_what_is_published_later() {
-    let mut hall = Hall::new();
-    let clients: Vec<Client> = (0..300).map(|_| hall.open(0)).collect();
+    let mut fan_out = FanOut::new();
+    let clients: Vec<Client> = (0..300).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        hall.roster.join(&mut hall.slots, client.member, &group(0));
+        fan_out
+            .roster
+            .join(&mut fan_out.slots, client.member, &group(0));
     }
-    hall.publish(0, "before", &[]);
-    hall.roster.slice(&mut hall.slots, || true, |_| {});
-    let mut late = hall.open(0);
-    hall.roster.join(&mut hall.slots, late.member, &group(0));
-    hall.publish(0, "after", &[]);
-    hall.run();
+    fan_out.publish(0, "before", &[]);
+    fan_out.roster.slice(&mut fan_out.slots, || true, |_| {});
+    let mut late = fan_out.open(0);
+    fan_out
+        .roster
+        .join(&mut fan_out.slots, late.member, &group(0));
+    fan_out.publish(0, "after", &[]);
+    fan_out.run();
     assert_eq!(late.received(), ["after"]);
 }
 
 #[test]
 fn reconcile_gives_back_what_a_panic_has_torn_apart() {
-    let mut hall = Hall::new();
-    let mut clients: Vec<Client> = (0..5).map(|_| hall.open(0)).collect();
+    let mut fan_out = FanOut::new();
+    let mut clients: Vec<Client> = (0..5).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        hall.roster.join(&mut hall.slots, client.member, &group(0));
+        fan_out
+            .roster
+            .join(&mut fan_out.slots, client.member, &group(0));
     }
     // As if the panic had come between the two sides of a join and of a leave.
     let torn = clients[2].member;
-    hall.slots.seat_mut(torn).expect("seated").memberships[0].index = 4;
-    hall.slots
+    fan_out.slots.seat_mut(torn).expect("seated").memberships[0].index = 4;
+    fan_out
+        .slots
         .seat_mut(clients[4].member)
         .expect("seated")
         .memberships
         .clear();
-    let (mended, lost) = hall.roster.reconcile(&mut hall.slots, false);
+    let (mended, lost) = fan_out.roster.reconcile(&mut fan_out.slots, false);
     assert!(mended > 0);
     assert_eq!(lost, 0);
-    hall.assert_consistent();
-    hall.publish(0, "x", &[]);
-    hall.run();
+    fan_out.assert_consistent();
+    fan_out.publish(0, "x", &[]);
+    fan_out.run();
     for client in &mut clients[..4] {
         assert_eq!(client.received(), ["x"]);
     }
@@ -245,37 +260,37 @@ proptest! {
     fn members_get_every_event_once_in_order_whoever_comes_and_goes(
         acts in prop::collection::vec(act(), 1..120),
     ) {
-        let mut hall = Hall::new();
+        let mut fan_out = FanOut::new();
         let mut clients: Vec<(Client, Vec<String>, [bool; 3])> = Vec::new();
         for (number, act) in acts.into_iter().enumerate() {
             match act {
-                Act::Open(plan) => clients.push((hall.open(plan), Vec::new(), [false; 3])),
+                Act::Open(encoder) => clients.push((fan_out.open(encoder), Vec::new(), [false; 3])),
                 Act::Close(at) if !clients.is_empty() => {
                     let (client, ..) = clients.swap_remove(at % clients.len());
-                    hall.close(&client);
+                    fan_out.close(&client);
                 }
                 Act::Join(at, to) if !clients.is_empty() => {
                     let at = at % clients.len();
                     let (client, _, groups) = &mut clients[at];
-                    hall.roster.join(&mut hall.slots, client.member, &group(to));
+                    fan_out.roster.join(&mut fan_out.slots, client.member, &group(to));
                     groups[to] = true;
                 }
                 Act::Publish(to) => {
                     let text = format!("{to}:{number}");
-                    hall.publish(to, &text, &[]);
+                    fan_out.publish(to, &text, &[]);
                     for (_, expected, groups) in &mut clients {
                         if groups[to] {
                             expected.push(text.clone());
                         }
                     }
                 }
-                Act::Slice => hall.roster.slice(&mut hall.slots, || true, |_| {}),
+                Act::Slice => fan_out.roster.slice(&mut fan_out.slots, || true, |_| {}),
                 Act::Close(_) | Act::Join(..) => {}
             }
-            hall.assert_consistent();
+            fan_out.assert_consistent();
         }
-        hall.run();
-        hall.assert_consistent();
+        fan_out.run();
+        fan_out.assert_consistent();
         for (client, expected, _) in &mut clients {
             let received = client.received();
             for to in 0..3 {
@@ -291,7 +306,7 @@ proptest! {
 /// Writes half a frame and panics, at every event of type `trap`.
 struct Trap;
 
-impl Plan for Trap {
+impl Encoder for Trap {
     fn encode(&self, event: &Event, frames: &mut BytesMut) -> Result<(), Undeliverable> {
         frames.extend_from_slice(&[0x81, 3]);
         assert_ne!(event.kind(), "trap", "asked for");
@@ -302,10 +317,12 @@ impl Plan for Trap {
 
 #[test]
 fn what_a_plan_wrote_before_it_panicked_is_never_sent() {
-    let mut hall = Hall::new();
-    hall.plans[0] = Arc::new(Trap);
-    let mut client = hall.open(0);
-    hall.roster.join(&mut hall.slots, client.member, &group(0));
+    let mut fan_out = FanOut::new();
+    fan_out.encoders[0] = Arc::new(Trap);
+    let mut client = fan_out.open(0);
+    fan_out
+        .roster
+        .join(&mut fan_out.slots, client.member, &group(0));
     for kind in ["one", "trap", "two"] {
         let delivery = Delivery {
             target: Target::Group(group(0)),
@@ -313,29 +330,33 @@ fn what_a_plan_wrote_before_it_panicked_is_never_sent() {
             arrived: Instant::now(),
         };
         let appended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            hall.roster.append(&group(0), &delivery, &[])
+            fan_out.roster.append(&group(0), &delivery, &[])
         }));
         if appended.is_err() {
-            hall.roster.reconcile(&mut hall.slots, false);
+            fan_out.roster.reconcile(&mut fan_out.slots, false);
         }
     }
-    hall.run();
+    fan_out.run();
     assert_eq!(client.received(), ["one", "two"]);
 }
 
 #[test]
 fn plans_that_come_and_go_leave_no_lanes_behind() {
-    let mut hall = Hall::new();
-    let stays = hall.open(0);
-    hall.roster.join(&mut hall.slots, stays.member, &group(0));
+    let mut fan_out = FanOut::new();
+    let stays = fan_out.open(0);
+    fan_out
+        .roster
+        .join(&mut fan_out.slots, stays.member, &group(0));
     for _ in 0..100 {
-        hall.plans[1] = Arc::new(Trap);
-        let passes = hall.open(1);
-        hall.roster.join(&mut hall.slots, passes.member, &group(0));
-        hall.close(&passes);
-        hall.assert_consistent();
+        fan_out.encoders[1] = Arc::new(Trap);
+        let passes = fan_out.open(1);
+        fan_out
+            .roster
+            .join(&mut fan_out.slots, passes.member, &group(0));
+        fan_out.close(&passes);
+        fan_out.assert_consistent();
     }
-    let lanes = hall
+    let lanes = fan_out
         .roster
         .groups
         .iter()
@@ -346,16 +367,19 @@ fn plans_that_come_and_go_leave_no_lanes_behind() {
 
 #[test]
 fn a_control_frame_behind_one_large_message_does_not_cut_its_session() {
-    let mut hall = Hall::new();
-    let client = hall.open(0);
+    let mut fan_out = FanOut::new();
+    let client = fan_out.open(0);
     let large = bytes::Bytes::from(vec![0; 2 << 20]);
     let ping = bytes::Bytes::from_static(&[0x89, 0]);
-    hall.slots.send(client.member, &large, 1);
-    let waits = |hall: &Hall| hall.slots.seat(client.member).unwrap().outbox.is_some();
-    assert!(waits(&hall), "more than a socket takes at once");
-    hall.slots.send(client.member, &ping, 0);
-    assert_eq!(hall.slots.seat(client.member).unwrap().condemned, None);
-    hall.slots.send(client.member, &large, 1);
-    let condemned = &hall.slots.seat(client.member).unwrap().condemned;
-    assert_eq!(*condemned, Some(crate::slots::Condemned::Slow));
+    fan_out.slots.send(client.member, &large, 1);
+    let waits = |fan_out: &FanOut| fan_out.slots.seat(client.member).unwrap().outbox.is_some();
+    assert!(waits(&fan_out), "more than a socket takes at once");
+    fan_out.slots.send(client.member, &ping, 0);
+    assert_eq!(
+        fan_out.slots.seat(client.member).unwrap().close_requested,
+        None
+    );
+    fan_out.slots.send(client.member, &large, 1);
+    let close_requested = &fan_out.slots.seat(client.member).unwrap().close_requested;
+    assert_eq!(*close_requested, Some(crate::slots::CloseRequest::Slow));
 }

@@ -7,7 +7,7 @@ use fanfare_layer::Publish;
 use fanfare_protocol::frame::{self, Opcode};
 use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
 
-use crate::admission::Place;
+use crate::admission::SeatGuard;
 
 /// What a route does with what its clients send. One object serves every session of the route on
 /// its thread. A handler that panics ends its own session with 1011 and no other.
@@ -31,7 +31,7 @@ pub enum Step {
 
 /// A session while it handles one message.
 pub struct SessionContext<'a> {
-    pub(super) place: &'a Place,
+    pub(super) place: &'a SeatGuard,
     pub(super) groups: &'a [GroupName],
 }
 

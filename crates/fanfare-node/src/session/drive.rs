@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
 use super::{Session, Step};
-use crate::slots::Condemned;
+use crate::slots::CloseRequest;
 use crate::worker::READ_BYTES;
 
 /// Polls the session inside its actor's task; takes no memory of its own.
@@ -38,7 +38,7 @@ impl ActorFuture<Session> for Drive {
 /// What the seat has to say when the session looks.
 struct Glance {
     timer_fired: bool,
-    condemned: Option<Condemned>,
+    close_requested: Option<CloseRequest>,
     has_output: bool,
 }
 
@@ -59,9 +59,9 @@ impl Session {
         {
             return Poll::Ready(ending);
         }
-        match &glance.condemned {
-            Some(Condemned::Slow) => return Poll::Ready(Ending::Slow),
-            Some(Condemned::Lost) => return Poll::Ready(Ending::Lost),
+        match &glance.close_requested {
+            Some(CloseRequest::Slow) => return Poll::Ready(Ending::Slow),
+            Some(CloseRequest::Lost) => return Poll::Ready(Ending::Lost),
             Some(why) if self.phase == Phase::Open => self.obey(task, why),
             _ => {}
         }
@@ -86,11 +86,11 @@ impl Session {
     }
 
     fn glance(&mut self, task: &TaskContext<'_>) -> Glance {
-        let mut hall = self.place.worker.hall.borrow_mut();
-        let Some(seat) = hall.slots.seat_mut(self.place.member) else {
+        let mut fan_out = self.place.worker.fan_out.borrow_mut();
+        let Some(seat) = fan_out.slots.seat_mut(self.place.member) else {
             return Glance {
                 timer_fired: false,
-                condemned: Some(Condemned::Lost),
+                close_requested: Some(CloseRequest::Lost),
                 has_output: false,
             };
         };
@@ -100,7 +100,7 @@ impl Session {
         }
         Glance {
             timer_fired: std::mem::take(&mut seat.timer_fired),
-            condemned: seat.condemned.clone(),
+            close_requested: seat.close_requested.clone(),
             has_output: seat
                 .outbox
                 .as_ref()
@@ -112,14 +112,14 @@ impl Session {
     fn poll_output(&mut self, task: &mut TaskContext<'_>, has_output: bool) -> Poll<Ending> {
         if has_output {
             let worker = Rc::clone(&self.place.worker);
-            let hall = &mut *worker.hall.borrow_mut();
-            let Some(seat) = hall.slots.seat_mut(self.place.member) else {
+            let fan_out = &mut *worker.fan_out.borrow_mut();
+            let Some(seat) = fan_out.slots.seat_mut(self.place.member) else {
                 return Poll::Ready(Ending::Lost);
             };
             if let Some(mut outbox) = seat.outbox.take() {
                 match self.socket.poll_drain(task, &mut outbox) {
                     Poll::Ready(Ok(_)) if seat.closed => {}
-                    Poll::Ready(Ok(_)) => hall.slots.unblock(self.place.member),
+                    Poll::Ready(Ok(_)) => fan_out.slots.unblock(self.place.member),
                     unfinished => {
                         // Kept after an error too: what is in it is counted as lost.
                         seat.outbox = Some(outbox);

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 
 pub use context::{Inbound, SessionContext, Step};
 
-use crate::admission::Place;
+use crate::admission::SeatGuard;
 use crate::program::Running;
 use crate::socket::Socket;
 use drive::Drive;
@@ -25,10 +25,10 @@ use ending::{Ending, Phase};
 /// The actor. Its fields are dropped in this order: the seat is given up before the socket, so
 /// that no entry names a descriptor that is closed.
 pub(crate) struct Session {
-    place: Place,
+    place: SeatGuard,
     socket: Socket,
     decoder: Decoder,
-    terms: Terms,
+    terms: SessionOptions,
     phase: Phase,
     /// Input that waits for a publish to find room.
     backlog: Option<Box<BytesMut>>,
@@ -48,7 +48,7 @@ pub(crate) struct Session {
 }
 
 /// What a session was admitted with and keeps.
-pub(crate) struct Terms {
+pub(crate) struct SessionOptions {
     pub(crate) handler: Handler,
     /// For the access lines.
     pub(crate) access: Option<Box<str>>,
@@ -67,9 +67,15 @@ pub(crate) enum Handler {
 impl Session {
     /// Starts the actor on this thread. `head` goes out before everything else; `received` came in
     /// behind the handshake.
-    pub(crate) fn start(place: Place, socket: Socket, terms: Terms, head: Bytes, received: Bytes) {
+    pub(crate) fn start(
+        place: SeatGuard,
+        socket: Socket,
+        terms: SessionOptions,
+        head: Bytes,
+        received: Bytes,
+    ) {
         let worker = Rc::clone(&place.worker);
-        if let Some(seat) = worker.hall.borrow_mut().slots.seat_mut(place.member) {
+        if let Some(seat) = worker.fan_out.borrow_mut().slots.seat_mut(place.member) {
             seat.outbox.get_or_insert_default().push_front(head);
         }
         worker.node().metrics.opened.inc();

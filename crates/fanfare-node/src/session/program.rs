@@ -7,8 +7,8 @@ use fanfare_protocol::CloseCode;
 
 use super::ending::{Ending, Phase};
 use super::{Handler, Session, SessionContext, Step};
-use crate::admission::Place;
-use crate::slots::Condemned;
+use crate::admission::SeatGuard;
+use crate::slots::CloseRequest;
 
 impl Session {
     /// Lets the program take what has come, and sends what it has to say.
@@ -68,9 +68,9 @@ impl Session {
 
     /// Somebody else than the peer wants the session closed; what has been posted to its program
     /// before comes first, what it is working on included, within the time that a close may take.
-    pub(super) fn obey(&mut self, task: &mut TaskContext<'_>, why: &Condemned) {
+    pub(super) fn obey(&mut self, task: &mut TaskContext<'_>, why: &CloseRequest) {
         if self.patience.is_none() {
-            self.place.worker.settle(self.place.member);
+            self.place.worker.flush_in_flight(self.place.member);
         }
         self.run_program(task);
         if self.phase != Phase::Open {
@@ -88,7 +88,7 @@ impl Session {
             }
         }
         match why {
-            Condemned::Kick(close) => self.close(close.code, &close.reason, Ending::Kicked),
+            CloseRequest::Kick(close) => self.close(close.code, &close.reason, Ending::Kicked),
             _ => self.close(
                 CloseCode::GOING_AWAY,
                 "node is shutting down",
@@ -108,7 +108,7 @@ impl Session {
 
 impl Handler {
     /// A text message has come.
-    pub(super) fn text(&self, place: &Place, text: &str) -> Step {
+    pub(super) fn text(&self, place: &SeatGuard, text: &str) -> Step {
         match self {
             Self::Inbound(inbound, groups) => {
                 inbound.text(&mut SessionContext { place, groups }, text)
@@ -122,7 +122,7 @@ impl Handler {
     }
 
     /// A binary message has come.
-    pub(super) fn binary(&self, place: &Place, bytes: &[u8]) -> Step {
+    pub(super) fn binary(&self, place: &SeatGuard, bytes: &[u8]) -> Step {
         match self {
             Self::Inbound(inbound, groups) => {
                 inbound.binary(&mut SessionContext { place, groups }, bytes)

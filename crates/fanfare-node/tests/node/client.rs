@@ -10,7 +10,7 @@ use fanfare_node::{
     Admission, AdmitError, Handling, Inbound, Limits, Link, Node, NodeOptions, PingOptions,
     SessionContext, Socket, Step, Ticket,
 };
-use fanfare_protocol::{DeliverTable, Envelope, Event, GroupName, Naming, NodeId, Plan, Target};
+use fanfare_protocol::{Encoder, Envelope, Event, GroupName, Naming, NodeId, RouteEncoder, Target};
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -23,7 +23,7 @@ pub(crate) struct Rig {
     pub(crate) registry: Registry,
     /// What the layer was given.
     pub(crate) sink: Arc<dyn Sink>,
-    plan: Arc<dyn Plan>,
+    encoder: Arc<dyn Encoder>,
 }
 
 pub(crate) fn options() -> NodeOptions {
@@ -48,7 +48,7 @@ pub(crate) fn options() -> NodeOptions {
         linger: Duration::from_millis(10),
         queue: fanfare_layer::QueueOptions::default(),
         subscribes: false,
-        members: fanfare_node::Members::Node,
+        members: fanfare_node::MembershipMode::PerNode,
     }
 }
 
@@ -97,7 +97,7 @@ impl Rig {
         })
         .unwrap();
         let send = [("chat.message".to_owned(), "message".to_owned())].into();
-        let plan = Arc::new(DeliverTable {
+        let encoder = Arc::new(RouteEncoder {
             send,
             deliver_unknown: true,
         });
@@ -105,7 +105,7 @@ impl Rig {
             node,
             registry,
             sink: given.unwrap(),
-            plan,
+            encoder,
         }
     }
 
@@ -153,7 +153,7 @@ impl Rig {
     ) -> Result<Ticket, AdmitError> {
         let admission = Admission {
             link: Link::of(socket),
-            plan: Arc::clone(&self.plan),
+            encoder: Arc::clone(&self.encoder),
             handling,
             groups: groups.iter().map(|name| group(name)).collect(),
             welcome: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fanfare_layer::{
     ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
 };
-use fanfare_node::{Arrived, Enrolled, Members, NodeOptions};
+use fanfare_node::{Arrived, Enrolled, MembershipMode, NodeOptions};
 use fanfare_protocol::{ChannelName, Envelope, GroupName, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -47,7 +47,7 @@ impl ChannelLayer for Notebook {
         &self,
         wanted: Vec<Subscription>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        let of_member = |one: &Subscription| matches!(one, Subscription::Member { .. });
+        let of_member = |one: &Subscription| matches!(one, Subscription::SessionInGroup { .. });
         let answered = wanted.iter().any(of_member);
         self.told
             .lock()
@@ -103,7 +103,7 @@ impl Each {
     pub(crate) fn with(options: NodeOptions) -> Self {
         let options = NodeOptions {
             subscribes: true,
-            members: Members::Session,
+            members: MembershipMode::PerSession,
             ..options
         };
         let told = Arc::<Mutex<Vec<Told>>>::default();
@@ -156,7 +156,7 @@ impl Each {
 }
 
 fn own(name: &str, channel: &ChannelName) -> Subscription {
-    Subscription::Member {
+    Subscription::SessionInGroup {
         group: group(name),
         channel: channel.clone(),
     }

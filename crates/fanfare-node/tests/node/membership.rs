@@ -1,4 +1,4 @@
-//! Members that a layer is told of one by one.
+//! MembershipMode that a layer is told of one by one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,7 +160,8 @@ async fn a_session_whose_membership_is_not_acknowledged_in_time_is_refused() {
         each.answer.send_replace(answer);
         let refused = each.rig.open(&["a"]).await.err();
         assert_eq!(refused, Some(AdmitError::LayerTimeout));
-        let Some(Told::Wanted(Subscription::Member { channel, .. })) = each.told().first().cloned()
+        let Some(Told::Wanted(Subscription::SessionInGroup { channel, .. })) =
+            each.told().first().cloned()
         else {
             panic!("{:?}", each.told());
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_node::{Delivering, Handling, Input, Port, Program, Socket};
+use fanfare_node::{DeliveryMode, Handling, Input, Mailbox, Program, Socket};
 use fanfare_protocol::frame::Opcode;
 use fanfare_protocol::{CloseCode, Envelope, Event, Target, Value};
 use tokio::net::UnixStream;
@@ -52,7 +52,7 @@ fn message(event: &Event) -> &str {
 }
 
 /// Says back what comes; obeys some words.
-async fn attend(port: Rc<Port>, diary: Diary, mut gate: Option<oneshot::Receiver<()>>) {
+async fn attend(port: Rc<Mailbox>, diary: Diary, mut gate: Option<oneshot::Receiver<()>>) {
     loop {
         match poll_fn(|context| port.poll_next(context)).await {
             Input::Text(text) if text == "wait" => {
@@ -91,14 +91,14 @@ async fn attend(port: Rc<Port>, diary: Diary, mut gate: Option<oneshot::Receiver
     }
 }
 
-async fn open(rig: &Rig, groups: &[&str], delivering: Delivering, diary: &Diary) -> Client {
+async fn open(rig: &Rig, groups: &[&str], delivering: DeliveryMode, diary: &Diary) -> Client {
     open_gated(rig, groups, delivering, diary, None).await
 }
 
 async fn open_gated(
     rig: &Rig,
     groups: &[&str],
-    delivering: Delivering,
+    delivering: DeliveryMode,
     diary: &Diary,
     gate: Option<oneshot::Receiver<()>>,
 ) -> Client {
@@ -114,7 +114,7 @@ async fn open_gated(
 async fn a_program_gets_messages_and_events_in_order_and_its_end() {
     let rig = Rig::new(options());
     let diary = Diary::default();
-    let mut client = open(&rig, &["a"], Delivering::Mail, &diary).await;
+    let mut client = open(&rig, &["a"], DeliveryMode::Events, &diary).await;
     client.text("one").await;
     client.expect_text("one").await;
     client.send(2, b"two").await;
@@ -139,8 +139,8 @@ async fn a_program_gets_messages_and_events_in_order_and_its_end() {
 async fn an_event_is_decoded_once_for_all_members_of_a_thread() {
     let rig = Rig::new(options());
     let diary = Diary::default();
-    let mut one = open(&rig, &["a"], Delivering::Mail, &diary).await;
-    let mut two = open(&rig, &["a"], Delivering::Mail, &diary).await;
+    let mut one = open(&rig, &["a"], DeliveryMode::Events, &diary).await;
+    let mut two = open(&rig, &["a"], DeliveryMode::Events, &diary).await;
     rig.publish(Target::Group(group("a")), "hello").await;
     one.expect_text("hello").await;
     two.expect_text("hello").await;
@@ -152,8 +152,8 @@ async fn frames_and_events_reach_the_members_of_one_group_side_by_side() {
     let rig = Rig::new(options());
     let diary = Diary::default();
     let mut route = rig.open(&["a"]).await.unwrap();
-    let mut fast = open(&rig, &["a"], Delivering::Frames, &diary).await;
-    let mut program = open(&rig, &["a"], Delivering::Mail, &diary).await;
+    let mut fast = open(&rig, &["a"], DeliveryMode::Frames, &diary).await;
+    let mut program = open(&rig, &["a"], DeliveryMode::Events, &diary).await;
     let without = rig.node.naming().channel(&program.channel).unwrap();
     let mut excluding = Envelope::clone(&envelope("not for all"));
     excluding.exclude.push(without);
@@ -173,7 +173,7 @@ async fn frames_and_events_reach_the_members_of_one_group_side_by_side() {
 async fn a_program_closes_with_its_code_behind_what_it_sent() {
     let rig = Rig::new(options());
     let diary = Diary::default();
-    let mut client = open(&rig, &["a"], Delivering::Mail, &diary).await;
+    let mut client = open(&rig, &["a"], DeliveryMode::Events, &diary).await;
     client.text("first").await;
     client.text("close").await;
     client.text("never").await;
@@ -181,7 +181,7 @@ async fn a_program_closes_with_its_code_behind_what_it_sent() {
     assert_eq!(client.frame().await, Frame::Close(4001));
     drop(client);
     diary.until("ended 4001").await;
-    let mut client = open(&rig, &["a"], Delivering::Mail, &diary).await;
+    let mut client = open(&rig, &["a"], DeliveryMode::Events, &diary).await;
     client.text("fail").await;
     assert_eq!(client.frame().await, Frame::Close(1011));
     drop(client);
@@ -195,7 +195,7 @@ async fn a_program_hears_of_a_lost_peer_also_in_the_middle_of_its_work() {
     let rig = Rig::new(options());
     let diary = Diary::default();
     let (open_gate, gate) = oneshot::channel();
-    let mut client = open_gated(&rig, &["a"], Delivering::Mail, &diary, Some(gate)).await;
+    let mut client = open_gated(&rig, &["a"], DeliveryMode::Events, &diary, Some(gate)).await;
     client.text("wait").await;
     diary.until("waiting").await;
     drop(client);
@@ -213,7 +213,7 @@ async fn a_program_that_does_not_end_is_given_up_and_counted() {
     let rig = Rig::new(options);
     let diary = Diary::default();
     let (_open_gate, gate) = oneshot::channel();
-    let mut client = open_gated(&rig, &["a"], Delivering::Mail, &diary, Some(gate)).await;
+    let mut client = open_gated(&rig, &["a"], DeliveryMode::Events, &diary, Some(gate)).await;
     client.text("wait").await;
     diary.until("waiting").await;
     drop(client);
@@ -226,7 +226,7 @@ async fn a_session_that_never_opens_still_ends_its_program() {
     let rig = Rig::new(options());
     let diary = Diary::default();
     let (server, _client) = UnixStream::pair().unwrap();
-    let handling = Handling::Program(Delivering::Mail);
+    let handling = Handling::Program(DeliveryMode::Events);
     let mut ticket = rig.admit_as(&server, &["a"], handling).await.unwrap();
     let port = ticket.port().unwrap();
     ticket.run(Box::pin(attend(port, diary.clone(), None)));
@@ -241,7 +241,7 @@ async fn what_is_sent_before_the_handshake_is_answered_follows_it() {
     let rig = Rig::new(options());
     let diary = Diary::default();
     let (server, client) = UnixStream::pair().unwrap();
-    let handling = Handling::Program(Delivering::Mail);
+    let handling = Handling::Program(DeliveryMode::Events);
     let mut ticket = rig.admit_as(&server, &["a"], handling).await.unwrap();
     let port = ticket.port().unwrap();
     port.join(&group("b")).await.unwrap();
@@ -265,7 +265,7 @@ async fn groups_are_joined_and_left_while_the_session_is_open() {
     let mut options = options();
     options.limits.groups_per_session = 2;
     let rig = Rig::new(options);
-    for delivering in [Delivering::Frames, Delivering::Mail] {
+    for delivering in [DeliveryMode::Frames, DeliveryMode::Events] {
         let diary = Diary::default();
         let mut client = open(&rig, &["a"], delivering, &diary).await;
         client.text("join b").await;
@@ -291,7 +291,7 @@ async fn groups_are_joined_and_left_while_the_session_is_open() {
 async fn a_close_from_outside_follows_the_events_before_it() {
     let rig = Rig::new(options());
     let closing = || Arc::new(Envelope::closing(CloseCode(4003), "go").unwrap());
-    for delivering in [Delivering::Frames, Delivering::Mail] {
+    for delivering in [DeliveryMode::Frames, DeliveryMode::Events] {
         let diary = Diary::default();
         let mut inside = open(&rig, &["a"], delivering, &diary).await;
         let mut outside = open(&rig, &["b"], delivering, &diary).await;
@@ -323,7 +323,7 @@ async fn a_program_that_takes_no_events_is_cut_and_one_that_takes_no_messages_is
     let rig = Rig::new(options);
     let diary = Diary::default();
     let (open_gate, gate) = oneshot::channel();
-    let mut busy = open_gated(&rig, &[], Delivering::Mail, &diary, Some(gate)).await;
+    let mut busy = open_gated(&rig, &[], DeliveryMode::Events, &diary, Some(gate)).await;
     busy.text("wait").await;
     diary.until("waiting").await;
     busy.texts((0..1000).map(|number| format!("{number}")))
@@ -335,7 +335,7 @@ async fn a_program_that_takes_no_events_is_cut_and_one_that_takes_no_messages_is
         busy.expect_text(&format!("{number}")).await;
     }
     let (_open_gate, gate) = oneshot::channel();
-    let mut slow = open_gated(&rig, &["a"], Delivering::Mail, &diary, Some(gate)).await;
+    let mut slow = open_gated(&rig, &["a"], DeliveryMode::Events, &diary, Some(gate)).await;
     slow.text("wait").await;
     diary.until("waiting").await;
     for _ in 0..40 {

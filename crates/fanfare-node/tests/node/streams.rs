@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_node::{Delivering, Handling, Input, NodeOptions, Port, Program, Socket};
+use fanfare_node::{DeliveryMode, Handling, Input, Mailbox, NodeOptions, Program, Socket};
 use fanfare_protocol::frame::Opcode;
 use fanfare_protocol::{CloseCode, Envelope, Target};
 use futures_util::future::join_all;
@@ -25,7 +25,7 @@ fn roomy() -> NodeOptions {
     options
 }
 
-async fn ended(port: &Port) -> CloseCode {
+async fn ended(port: &Mailbox) -> CloseCode {
     loop {
         if let Input::Ended(code) = poll_fn(|context| port.poll_next(context)).await {
             return code;
@@ -33,8 +33,8 @@ async fn ended(port: &Port) -> CloseCode {
     }
 }
 
-async fn open(rig: &Rig, groups: &[&str], program: impl FnOnce(Rc<Port>) -> Program) -> Client {
-    let handling = Handling::Program(Delivering::Mail);
+async fn open(rig: &Rig, groups: &[&str], program: impl FnOnce(Rc<Mailbox>) -> Program) -> Client {
+    let handling = Handling::Program(DeliveryMode::Events);
     let opened = rig.open_as(groups, handling, |ticket| {
         let program = program(ticket.port().unwrap());
         ticket.run(program);
@@ -43,7 +43,7 @@ async fn open(rig: &Rig, groups: &[&str], program: impl FnOnce(Rc<Port>) -> Prog
 }
 
 /// Sends for as long as it may.
-async fn stream(port: Rc<Port>, end: Rc<Cell<u16>>) {
+async fn stream(port: Rc<Mailbox>, end: Rc<Cell<u16>>) {
     while port.send(Opcode::Binary, &CHUNK) {
         poll_fn(|context| port.poll_room(context)).await;
     }
@@ -110,7 +110,7 @@ async fn sends_that_wait_for_room_side_by_side_all_go_on() {
 }
 
 /// Says what its events say.
-async fn repeat(port: Rc<Port>) {
+async fn repeat(port: Rc<Mailbox>) {
     loop {
         match poll_fn(|context| port.poll_next(context)).await {
             Input::Event(mail) => {
@@ -147,7 +147,7 @@ async fn a_close_of_one_group_follows_what_was_published_to_another_before() {
 async fn what_is_sent_before_the_session_opens_keeps_its_place_among_frames_of_groups() {
     let rig = Rig::new(options());
     let (server, client) = UnixStream::pair().unwrap();
-    let handling = Handling::Program(Delivering::Frames);
+    let handling = Handling::Program(DeliveryMode::Frames);
     let mut ticket = rig.admit_as(&server, &["a"], handling).await.unwrap();
     let port = ticket.port().unwrap();
     port.send(Opcode::Text, b"snapshot");

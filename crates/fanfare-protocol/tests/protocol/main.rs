@@ -1,6 +1,7 @@
 //! What the protocol crate promises, from outside.
 
 mod close;
+mod encoder;
 mod events;
 mod frame_cases;
 mod frame_properties;
@@ -9,7 +10,6 @@ mod json;
 mod msgpack;
 mod msgpack_faults;
 mod names;
-mod plan;
 mod serializer;
 mod serializer_json;
 mod serializer_keys;

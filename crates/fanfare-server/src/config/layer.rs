@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_consumer::{CoreFormat, Members, Notation, RedisFormat, RedisLayer};
+use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisLayer};
 use fanfare_layer::redis::{Capacities, Host};
 
 use super::build::Reader;
@@ -138,8 +138,8 @@ fn core(reader: &mut Reader<'_>) -> CoreFormat {
         group_expiry: lifetime(reader, "layer.core.group_expiry_ms"),
         random_prefix_length: u8::try_from(prefix).unwrap_or(u8::MAX),
         members: match reader.choice("layer.core.members", &["node", "session"]) {
-            "session" => Members::Session,
-            _ => Members::Node,
+            "session" => MembershipMode::PerSession,
+            _ => MembershipMode::PerNode,
         },
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn open(
     add_groups(request, shared, &matched, &mut groups).await?;
     let admission = Admission {
         link: handshake.link(),
-        plan: Arc::clone(&matched.route.plan),
+        encoder: Arc::clone(&matched.route.encoder),
         handling: Handling::Inbound(matched.behaviour(groups.len() - of_route)),
         groups,
         welcome: matched.route.settings.welcome,

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_node::{Inbound, Node};
-use fanfare_protocol::{DeliverTable, GroupName, NameError, Plan};
+use fanfare_protocol::{Encoder, GroupName, NameError, RouteEncoder};
 
 use crate::config::settings::RouteSettings;
 
@@ -37,13 +37,13 @@ pub(crate) enum RouteError {
 #[derive(Clone)]
 pub(crate) struct Routes(Arc<[Route]>);
 
-/// One route. Its plan is the same object on every worker thread, because sessions that share a
-/// plan share the encoded bytes of what they get.
+/// One route. Its encoder is the same object on every worker thread, because sessions that share a
+/// encoder share the encoded bytes of what they get.
 struct Route {
     settings: RouteSettings,
     path: PathTemplate,
     groups: Vec<GroupTemplate>,
-    plan: Arc<dyn Plan>,
+    encoder: Arc<dyn Encoder>,
 }
 
 /// The routes with what only one worker thread may use.
@@ -129,7 +129,7 @@ impl Route {
         let send = |(kind, deliver): (&String, &crate::config::settings::DeliverSettings)| {
             (kind.clone(), deliver.send.clone())
         };
-        let plan = DeliverTable {
+        let encoder = RouteEncoder {
             send: settings.deliver.iter().map(send).collect(),
             deliver_unknown: settings.deliver_unknown,
         };
@@ -137,7 +137,7 @@ impl Route {
             settings: settings.clone(),
             path,
             groups,
-            plan: Arc::new(plan),
+            encoder: Arc::new(encoder),
         })
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fanfare_consumer::{
-    Cluster, ClusterError, ClusterOptions, CoreFormat, Layer, Members, Notation, RedisFormat,
-    RedisLayer, SendError,
+    Cluster, ClusterError, ClusterOptions, CoreFormat, Layer, MembershipMode, Notation,
+    RedisFormat, RedisLayer, SendError,
 };
 use fanfare_layer::PublishError;
 use fanfare_protocol::{Event, SerializeError, Value};
@@ -45,7 +45,7 @@ fn refusal(change: impl FnOnce(&mut RedisLayer, &mut CoreFormat)) -> String {
 #[actix_web::test]
 async fn two_programs_meet_in_the_core_format_in_encrypted_json() -> Result<()> {
     let server = RedisServer::start()?;
-    for members in [Members::Node, Members::Session] {
+    for members in [MembershipMode::PerNode, MembershipMode::PerSession] {
         let core = CoreFormat {
             members,
             ..CoreFormat::default()

@@ -1,4 +1,4 @@
-//! Members and sessions to publish to.
+//! MembershipMode and sessions to publish to.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use fanfare_consumer::{Cluster, Member};
 use fanfare_node::{Admission, Arrived, Handling, Inbound, Link, SessionContext, Socket, Step};
-use fanfare_protocol::{DeliverTable, GroupName};
+use fanfare_protocol::{GroupName, RouteEncoder};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -108,7 +108,7 @@ impl Visitor {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let admission = Admission {
             link: Link::of(&theirs),
-            plan: Arc::new(DeliverTable::default()),
+            encoder: Arc::new(RouteEncoder::default()),
             handling: Handling::Inbound(Rc::new(Silent)),
             groups: groups.to_vec(),
             welcome: false,

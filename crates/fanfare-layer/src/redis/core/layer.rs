@@ -107,7 +107,9 @@ impl CoreLayer {
     /// The host that a subscription lives on; that of a membership is its group's.
     fn place(&self, subscription: &Subscription) -> usize {
         let name = match subscription {
-            Subscription::Group(group) | Subscription::Member { group, .. } => group.as_str(),
+            Subscription::Group(group) | Subscription::SessionInGroup { group, .. } => {
+                group.as_str()
+            }
             Subscription::Channel(channel) => channel.as_str(),
         };
         shard(name, self.shared.lines.len())

@@ -212,7 +212,9 @@ fn entry(shared: &Shared, subscription: &Subscription) -> Option<Entry> {
     let keys = &shared.keys;
     let (group, member, revocable) = match subscription {
         Subscription::Group(group) => (group, keys.member(group.as_str()), false),
-        Subscription::Member { group, channel } => (group, channel.as_str().to_owned(), true),
+        Subscription::SessionInGroup { group, channel } => {
+            (group, channel.as_str().to_owned(), true)
+        }
         Subscription::Channel(_) => return None,
     };
     Some(Entry {

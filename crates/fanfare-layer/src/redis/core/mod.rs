@@ -54,7 +54,7 @@ pub struct CoreOptions {
     /// counts for all members. channels_redis' default: one day.
     pub group_expiry: Duration,
     /// Whether sessions are members of groups under their own names
-    /// ([`Subscription::Member`](crate::Subscription)), so that others can take them out.
+    /// ([`Subscription::SessionInGroup`](crate::Subscription)), so that others can take them out.
     pub per_session: bool,
 }
 

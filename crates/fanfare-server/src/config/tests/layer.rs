@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_consumer::{CoreFormat, Members, Notation, RedisFormat};
+use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat};
 
 use super::*;
 
@@ -52,7 +52,7 @@ members = 'session'
         expiry: Duration::from_secs(10),
         group_expiry: Duration::from_secs(8 * 86_400),
         random_prefix_length: 0,
-        members: Members::Session,
+        members: MembershipMode::PerSession,
     };
     assert_eq!(redis.format, RedisFormat::Core(expected));
     redis.wire_format().expect("what is loaded can be spoken");

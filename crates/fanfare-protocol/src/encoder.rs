@@ -1,4 +1,4 @@
-//! Delivery plans: how an event becomes frames for the sessions of one route.
+//! Delivery encoders: how an event becomes frames for the sessions of one route.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,16 @@ use crate::event::{Event, Value};
 use crate::frame::{self, Opcode};
 use crate::json;
 
-/// Turns an event into encoded frames. Sessions that share a plan share the encoded bytes.
-pub trait Plan: Send + Sync + 'static {
+/// Turns an event into encoded frames. Sessions that share a encoder share the encoded bytes.
+pub trait Encoder: Send + Sync + 'static {
     /// Appends the frames of `event` to `frames`.
     ///
     /// # Errors
-    /// [`Undeliverable`] when the plan has nothing to send for it; `frames` is unchanged then.
+    /// [`Undeliverable`] when the encoder has nothing to send for it; `frames` is unchanged then.
     fn encode(&self, event: &Event, frames: &mut BytesMut) -> Result<(), Undeliverable>;
 }
 
-/// Why a plan sends nothing for an event; each is a drop cause in the metrics.
+/// Why a encoder sends nothing for an event; each is a drop cause in the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undeliverable {
     /// The table names a field that the event lacks.
@@ -26,16 +26,16 @@ pub enum Undeliverable {
     UnknownType,
 }
 
-/// The plan of a configured route: `[routes.deliver."type"] send = "field"`.
+/// The encoder of a configured route: `[routes.deliver."type"] send = "field"`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DeliverTable {
+pub struct RouteEncoder {
     /// Event type to the field that is sent.
     pub send: HashMap<String, String>,
     /// Whether types without an entry are delivered as JSON.
     pub deliver_unknown: bool,
 }
 
-impl Default for DeliverTable {
+impl Default for RouteEncoder {
     fn default() -> Self {
         Self {
             send: HashMap::new(),
@@ -44,7 +44,7 @@ impl Default for DeliverTable {
     }
 }
 
-impl Plan for DeliverTable {
+impl Encoder for RouteEncoder {
     fn encode(&self, event: &Event, frames: &mut BytesMut) -> Result<(), Undeliverable> {
         match self.send.get(event.kind()) {
             Some(field) => match event.get(field).ok_or(Undeliverable::FieldMissing)? {

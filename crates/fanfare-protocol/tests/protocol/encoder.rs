@@ -1,17 +1,17 @@
 //! What a route's clients get for an event.
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::{DeliverTable, Event, Plan as _, Undeliverable, Value};
+use fanfare_protocol::{Encoder as _, Event, RouteEncoder, Undeliverable, Value};
 
-fn table() -> DeliverTable {
+fn table() -> RouteEncoder {
     let send = [("chat.message".to_owned(), "message".to_owned())].into();
-    DeliverTable {
+    RouteEncoder {
         send,
         deliver_unknown: true,
     }
 }
 
-fn frames(table: &DeliverTable, event: &Event) -> Result<Vec<u8>, Undeliverable> {
+fn frames(table: &RouteEncoder, event: &Event) -> Result<Vec<u8>, Undeliverable> {
     let mut out = BytesMut::from(&b"before"[..]);
     let encoded = table.encode(event, &mut out);
     let added = out
@@ -53,7 +53,7 @@ fn a_missing_field_is_not_sent() {
 fn a_type_without_an_entry_is_json_or_refused() {
     let event = Event::new("other").with("x", 1_i64);
     assert_eq!(frames(&table(), &event).unwrap(), b"\x81\x07{\"x\":1}");
-    let strict = DeliverTable {
+    let strict = RouteEncoder {
         deliver_unknown: false,
         ..table()
     };
