@@ -16,6 +16,7 @@ mod logging;
 mod metrics;
 mod routes;
 mod serve;
+mod template;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -23,10 +23,7 @@ use crate::{access, banner};
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     // First of all: a signal during the start must not kill the process half-built.
     let signals = Signals::catch().context("cannot catch signals")?;
-    let routes = Routes::compile(&settings.routes).map_err(|errors| {
-        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{}", texts.join("\n"))
-    })?;
+    let routes = Routes::new(&settings.routes);
     let registry = Registry::new();
     let metrics = HttpMetrics::new(&registry)?;
     let node = cluster_options(&settings, &registry).node()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use http::Uri;
 use url::Url;
 
-use super::build::Reader;
+use super::reader::Reader;
 use super::settings::{Auth, Settings};
 
 const MOST_REQUESTS: i64 = 10_000;

@@ -1,33 +1,23 @@
 //! From checked types to checked values: the settings.
 
-use std::time::Duration;
-
 use tracing_subscriber::EnvFilter;
 
 use super::auth;
 use super::layer;
 use super::listen;
 use super::problem::Problems;
+use super::reader::Reader;
 use super::routes;
 use super::settings::{
     Api, Drain, Health, Http, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
 };
-use super::tree::{self, Node, Origin, Table, Value};
+use super::tree::Table;
 
 const GIGABYTE: i64 = 1 << 30;
-/// Longer waits are mistakes in the unit.
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Session ids have one byte for the worker.
 const MOST_WORKERS: i64 = 256;
 const MOST_SESSIONS: i64 = 10_000_000;
 const MOST_QUEUED: i64 = 1_000_000;
-
-/// A configuration whose types are right, and what turns out wrong with its values.
-pub(super) struct Reader<'a> {
-    schema: &'a Table,
-    table: &'a Table,
-    pub(super) problems: &'a mut Problems,
-}
 
 /// Builds the settings; what is wrong goes to `problems`, and then the settings mean nothing.
 pub(super) fn settings(
@@ -36,11 +26,7 @@ pub(super) fn settings(
     host_name: &str,
     problems: &mut Problems,
 ) -> Settings {
-    let mut reader = Reader {
-        schema,
-        table,
-        problems,
-    };
+    let mut reader = Reader::new(schema, table, problems);
     let mut settings = Settings {
         development: reader.flag("development"),
         http: http(&mut reader),
@@ -153,93 +139,5 @@ fn log(reader: &mut Reader<'_>) -> Log {
         format,
         level,
         access: reader.flag("log.access"),
-    }
-}
-
-impl<'a> Reader<'a> {
-    /// Says what is wrong with the value of a key.
-    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
-        match tree::find(self.table, key) {
-            Some(node) => self.problems.push(key, node, reason),
-            None => self
-                .problems
-                .push_bare(key, &Origin::new(Origin::DEFAULT), reason),
-        }
-    }
-
-    /// Whether a source other than the embedded file set the key.
-    fn is_given(&self, key: &str) -> bool {
-        tree::find(self.table, key).is_some_and(|node| !node.origin.is_default())
-    }
-
-    /// Whether the key says something else than the embedded file does.
-    pub(super) fn is_changed(&self, key: &str) -> bool {
-        let value = |table| tree::find(table, key).map(|node| &node.value);
-        value(self.table) != value(self.schema)
-    }
-
-    /// The texts of a key that takes one or several, each with the key to blame.
-    pub(super) fn entries(&self, key: &str) -> Vec<(String, &'a Node)> {
-        match tree::find(self.table, key) {
-            Some(
-                node @ Node {
-                    value: Value::Text(_),
-                    ..
-                },
-            ) => vec![(key.to_owned(), node)],
-            Some(node) => (node.items().iter().enumerate())
-                .map(|(index, item)| (format!("{key}[{index}]"), item))
-                .collect(),
-            None => Vec::new(),
-        }
-    }
-
-    /// The text of a key.
-    pub(super) fn text(&self, key: &str) -> &'a str {
-        tree::find(self.table, key)
-            .and_then(Node::text)
-            .unwrap_or_default()
-    }
-
-    /// The text of a key that must be one of a few words.
-    pub(super) fn choice(&mut self, key: &str, words: &[&str]) -> &'a str {
-        let text = self.text(key);
-        if !words.contains(&text) {
-            let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-            self.refuse(key, format!("must be one of {}", words.join(", ")));
-        }
-        text
-    }
-
-    fn flag(&self, key: &str) -> bool {
-        matches!(
-            tree::find(self.table, key),
-            Some(Node {
-                value: Value::Bool(true),
-                ..
-            })
-        )
-    }
-
-    fn integer(&mut self, key: &str, least: i64, most: i64) -> i64 {
-        match tree::find(self.table, key) {
-            Some(Node {
-                value: Value::Integer(number),
-                ..
-            }) if (least..=most).contains(number) => *number,
-            _ => {
-                self.refuse(key, format!("must be from {least} to {most}"));
-                least
-            }
-        }
-    }
-
-    pub(super) fn number(&mut self, key: &str, least: i64, most: i64) -> usize {
-        usize::try_from(self.integer(key, least, most)).unwrap_or_default()
-    }
-
-    pub(super) fn milliseconds(&mut self, key: &str, least: i64) -> Duration {
-        let number = self.integer(key, least, DAY_MS);
-        Duration::from_millis(u64::try_from(number).unwrap_or_default())
     }
 }

@@ -2,7 +2,7 @@
 
 use fanfare_layer::redis::{Host, HostError, SentinelOptions};
 
-use super::build::Reader;
+use super::reader::Reader;
 use super::tree::{Node, Table, Value};
 
 /// The hosts in order, and how people see them.

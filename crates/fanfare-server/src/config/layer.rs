@@ -5,8 +5,8 @@ use std::time::Duration;
 use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisLayer};
 use fanfare_layer::redis::{Capacities, Host};
 
-use super::build::Reader;
 use super::hosts;
+use super::reader::Reader;
 use super::settings::{Backend, Layer};
 use super::tree::{Node, Value};
 

@@ -6,7 +6,7 @@ use fanfare_consumer::TrustedProxies;
 use fanfare_gateway::Bind;
 use ipnet::IpNet;
 
-use super::build::Reader;
+use super::reader::Reader;
 
 /// What `http.origins` says when no list replaces the rule.
 const SAME_HOST: &str = "same-host";

@@ -12,6 +12,7 @@ mod listen;
 mod merge;
 mod overlay;
 mod problem;
+mod reader;
 mod routes;
 mod schema;
 mod secret;

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use fanfare_protocol::event_rules;
 
-use super::build::Reader;
 use super::listen;
+use super::reader::Reader;
 use super::schema::join;
 use super::settings::{DeliverSettings, OnReceive, RouteSettings, Settings, UserSource};
 use super::tree::{Node, Table, Value};
-use crate::routes::{RouteError, Routes};
+use crate::template::{GroupTemplate, PathTemplate};
+
+/// What the server itself answers below; a route there would never be reached.
+const OWN_PATHS: [&str; 4] = ["/api/", "/health/", "/metrics/", "/static/"];
 
 /// Reads every route; what is wrong with one does not hide what is wrong with the next.
 pub(super) fn read(reader: &mut Reader<'_>) -> Vec<RouteSettings> {
@@ -24,15 +27,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<RouteSettings> {
             table,
             reader,
         };
-        let settings = route.read();
-        if settings.path.starts_with('/') {
-            let first = taken
-                .entry(comparable(&settings.path))
-                .or_insert_with(|| key.clone());
-            if *first != key {
-                let reason = format!("{first} has the same path");
-                route.refuse("path", reason);
-            }
+        let Some(settings) = route.read() else {
+            continue;
+        };
+        let first = taken
+            .entry(comparable(settings.path.as_str()))
+            .or_insert_with(|| key.clone());
+        if *first != key {
+            let reason = format!("{first} has the same path");
+            route.refuse("path", reason);
         }
         routes.push(settings);
     }
@@ -106,10 +109,13 @@ struct RouteReader<'r, 'a> {
 }
 
 impl RouteReader<'_, '_> {
-    fn read(&mut self) -> RouteSettings {
+    /// The route, or `None` when its path is wrong.
+    fn read(&mut self) -> Option<RouteSettings> {
+        let path = self.path();
+        let groups = self.groups(path.as_ref());
         let settings = RouteSettings {
-            path: self.text("path").unwrap_or_default(),
-            groups: self.groups(),
+            path: path?,
+            groups,
             on_receive: self.on_receive(),
             event_type: self.text("event_type"),
             exclude_sender: self.flag("exclude_sender", false),
@@ -120,66 +126,51 @@ impl RouteReader<'_, '_> {
             reply: self.text("reply").unwrap_or_else(|| "OK".to_owned()),
             deliver: self.deliver(),
         };
-        self.check_path(&settings);
-        self.check_groups(&settings);
         self.check_publishing(&settings);
-        settings
+        Some(settings)
     }
 
-    fn check_path(&mut self, settings: &RouteSettings) {
-        if !self.table.contains_key("path") {
-            let key = join(self.key, "path");
-            self.reader
-                .problems
-                .push_bare(&key, &self.node.origin, "is missing");
-            return;
-        }
-        if settings.path.contains(['?', '#']) && !settings.path.contains('{') {
+    fn path(&mut self) -> Option<PathTemplate> {
+        let Some(text) = self.text("path") else {
+            if !self.table.contains_key("path") {
+                self.refuse("path", "is missing");
+            }
+            return None;
+        };
+        if text.contains(['?', '#']) && !text.contains('{') {
             self.refuse("path", "a path has no query and no fragment");
         }
-        let alone = RouteSettings {
-            groups: Vec::new(),
-            ..settings.clone()
-        };
-        for error in Routes::compile(&[alone]).err().unwrap_or_default() {
-            self.refuse("path", reason_of(error));
+        let slashed = format!("{}/", text.trim_end_matches('/'));
+        if OWN_PATHS.iter().any(|own| slashed.starts_with(own)) {
+            self.refuse("path", "the server answers this path itself");
+        }
+        match PathTemplate::parse(&text) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                self.refuse("path", error.to_string());
+                None
+            }
         }
     }
 
     /// Each template alone, so that one broken one does not hide the next.
-    fn check_groups(&mut self, settings: &RouteSettings) {
-        let path = RouteSettings {
-            groups: Vec::new(),
-            ..settings.clone()
-        };
-        let path_is_right = Routes::compile(&[path]).is_ok();
-        for (index, group) in settings.groups.iter().enumerate() {
-            let alone = RouteSettings {
-                groups: vec![group.clone()],
-                ..settings.clone()
-            };
-            let error = Routes::compile(&[alone])
-                .err()
-                .and_then(|errors| errors.into_iter().next());
-            let reason = match error {
-                Some(error) if path_is_right => Some(reason_of(error)),
-                _ => illegal_literal(group),
+    fn groups(&mut self, path: Option<&PathTemplate>) -> Vec<GroupTemplate> {
+        let mut groups = Vec::new();
+        let items = self.table.get("groups").map_or(&[][..], Node::items);
+        for (index, node) in items.iter().enumerate() {
+            let text = node.text().unwrap_or_default();
+            let group = path.map(|path| GroupTemplate::parse(text, path));
+            let reason = match &group {
+                Some(Err(error)) => Some(error.to_string()),
+                _ => illegal_literal(text),
             };
             if let Some(reason) = reason {
                 let key = format!("{}.groups[{index}]", self.key);
-                match self
-                    .table
-                    .get("groups")
-                    .and_then(|groups| groups.items().get(index))
-                {
-                    Some(node) => self.reader.problems.push(&key, node, reason),
-                    None => self
-                        .reader
-                        .problems
-                        .push_bare(&key, &self.node.origin, reason),
-                }
+                self.reader.problems.push(&key, node, reason);
             }
+            groups.extend(group.and_then(Result::ok));
         }
+        groups
     }
 
     fn check_publishing(&mut self, settings: &RouteSettings) {
@@ -212,15 +203,6 @@ impl RouteReader<'_, '_> {
                 OnReceive::Ignore
             }
         }
-    }
-
-    fn groups(&self) -> Vec<String> {
-        let items = self.table.get("groups").map_or(&[][..], Node::items);
-        items
-            .iter()
-            .filter_map(Node::text)
-            .map(str::to_owned)
-            .collect()
     }
 
     fn user(&mut self) -> Option<UserSource> {
@@ -291,14 +273,6 @@ impl RouteReader<'_, '_> {
                 .problems
                 .push_bare(&key, &self.node.origin, reason),
         }
-    }
-}
-
-/// The reason alone: the line it goes into has the key and the value already.
-fn reason_of(error: RouteError) -> String {
-    match error {
-        RouteError::Template { source, .. } => source.to_string(),
-        RouteError::OwnPath { .. } => "the server answers this path itself".to_owned(),
     }
 }
 

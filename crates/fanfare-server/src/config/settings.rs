@@ -8,6 +8,8 @@ use fanfare_consumer::{Notation, RedisFormat, RedisLayer, TrustedProxies};
 use fanfare_gateway::Bind;
 use http::Uri;
 
+use crate::template::{GroupTemplate, PathTemplate};
+
 /// The whole configuration. Every value was checked when it was loaded; nothing below is looked
 /// at twice.
 #[derive(Debug, Clone)]
@@ -258,10 +260,10 @@ pub(crate) struct DeliverSettings {
 /// One `[[routes]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RouteSettings {
-    /// The path with `{parameters}` (or `{name:pattern}`), exactly as configured.
-    pub(crate) path: String,
+    /// The path with `{parameters}` (or `{name:pattern}`).
+    pub(crate) path: PathTemplate,
     /// Templates of group names; every `{parameter}` in them is one of the path.
-    pub(crate) groups: Vec<String>,
+    pub(crate) groups: Vec<GroupTemplate>,
     /// What happens to messages from clients.
     pub(crate) on_receive: OnReceive,
     /// The type of published events; there is one exactly when messages are published.

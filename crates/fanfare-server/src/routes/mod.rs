@@ -3,7 +3,6 @@
 
 mod handshake;
 mod inbound;
-mod template;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,25 +12,10 @@ use std::sync::Arc;
 use fanfare_node::{Inbound, Node};
 use fanfare_protocol::{Encoder, GroupName, NameError, RouteEncoder};
 
-use crate::config::settings::RouteSettings;
+use crate::config::settings::{DeliverSettings, RouteSettings};
+use crate::template::Parameters;
 
 pub(crate) use handshake::open;
-use template::{GroupTemplate, PathTemplate};
-pub(crate) use template::{Parameters, TemplateError};
-
-/// What the server itself answers below; a route there would never be reached.
-const OWN_PATHS: [&str; 4] = ["/api/", "/health/", "/metrics/", "/static/"];
-
-/// Why a route cannot be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RouteError {
-    /// A path or group template is broken.
-    #[error("routes.{index}: {source}")]
-    Template { index: usize, source: TemplateError },
-    /// The path is one of the server's own.
-    #[error("routes.{index}: path {path:?} is below one that the server answers itself")]
-    OwnPath { index: usize, path: String },
-}
 
 /// The routes of a process, in the order of the configuration: the first that matches counts.
 #[derive(Clone)]
@@ -41,8 +25,6 @@ pub(crate) struct Routes(Arc<[Route]>);
 /// encoder share the encoded bytes of what they get.
 struct Route {
     settings: RouteSettings,
-    path: PathTemplate,
-    groups: Vec<GroupTemplate>,
     encoder: Arc<dyn Encoder>,
 }
 
@@ -67,26 +49,9 @@ pub(crate) struct Matched<'r> {
 }
 
 impl Routes {
-    /// Compiles the routes; all errors at once.
-    pub(crate) fn compile(settings: &[RouteSettings]) -> Result<Self, Vec<RouteError>> {
-        let mut routes = Vec::new();
-        let mut errors = Vec::new();
-        for (index, settings) in settings.iter().enumerate() {
-            match Route::compile(settings) {
-                Ok(route) => routes.push(route),
-                Err(source) => errors.push(RouteError::Template { index, source }),
-            }
-            let slashed = format!("{}/", settings.path.trim_end_matches('/'));
-            if OWN_PATHS.iter().any(|own| slashed.starts_with(own)) {
-                let path = settings.path.clone();
-                errors.push(RouteError::OwnPath { index, path });
-            }
-        }
-        if errors.is_empty() {
-            Ok(Self(routes.into()))
-        } else {
-            Err(errors)
-        }
+    /// The configured routes, each with its encoder.
+    pub(crate) fn new(settings: &[RouteSettings]) -> Self {
+        Self(settings.iter().map(Route::new).collect())
     }
 
     /// The routes for the thread that calls.
@@ -107,7 +72,7 @@ impl WorkerRoutes {
             .iter()
             .zip(&self.behaviours)
             .find_map(|(route, behaviours)| {
-                let parameters = route.path.matches(path)?;
+                let parameters = route.settings.path.matches(path)?;
                 Some(Matched {
                     route,
                     behaviours,
@@ -119,26 +84,17 @@ impl WorkerRoutes {
 }
 
 impl Route {
-    fn compile(settings: &RouteSettings) -> Result<Self, TemplateError> {
-        let path = PathTemplate::parse(&settings.path)?;
-        let groups = settings
-            .groups
-            .iter()
-            .map(|group| GroupTemplate::parse(group, &path));
-        let groups = groups.collect::<Result<_, _>>()?;
-        let send = |(kind, deliver): (&String, &crate::config::settings::DeliverSettings)| {
-            (kind.clone(), deliver.send.clone())
-        };
+    fn new(settings: &RouteSettings) -> Self {
+        let send =
+            |(kind, deliver): (&String, &DeliverSettings)| (kind.clone(), deliver.send.clone());
         let encoder = RouteEncoder {
             send: settings.deliver.iter().map(send).collect(),
             deliver_unknown: settings.deliver_unknown,
         };
-        Ok(Self {
+        Self {
             settings: settings.clone(),
-            path,
-            groups,
             encoder: Arc::new(encoder),
-        })
+        }
     }
 }
 
@@ -154,58 +110,13 @@ impl Matched<'_> {
 
     /// The groups of the route for this path, each once.
     fn groups(&self) -> Result<Vec<GroupName>, NameError> {
-        let mut groups = Vec::with_capacity(self.route.groups.len() + 1);
-        for template in &self.route.groups {
+        let mut groups = Vec::with_capacity(self.route.settings.groups.len() + 1);
+        for template in &self.route.settings.groups {
             let group = template.render(&self.parameters)?;
             if !groups.contains(&group) {
                 groups.push(group);
             }
         }
         Ok(groups)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::config::settings::OnReceive;
-
-    fn route(path: &str, groups: &[&str]) -> RouteSettings {
-        RouteSettings {
-            path: path.into(),
-            groups: groups.iter().map(|group| (*group).into()).collect(),
-            on_receive: OnReceive::Ignore,
-            event_type: None,
-            exclude_sender: false,
-            welcome: false,
-            deliver_unknown: true,
-            auth: false,
-            user: None,
-            reply: "OK".into(),
-            deliver: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn every_broken_route_is_named_at_once() {
-        let settings = [
-            route("ws", &[]),
-            route("/ok/{x}", &["g_{x}"]),
-            route("/x", &["g_{x}"]),
-            route("/metrics", &[]),
-            route("/api/v1/mine/", &[]),
-            route("/apiary", &[]),
-        ];
-        let errors = Routes::compile(&settings).err().unwrap();
-        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), 4, "{texts:?}");
-        for (text, start) in texts
-            .iter()
-            .zip(["routes.0", "routes.2", "routes.3", "routes.4"])
-        {
-            assert!(text.starts_with(start), "{text}");
-        }
     }
 }

@@ -1,7 +1,12 @@
 //! `[[routes]]`.
 
-use super::super::settings::{OnReceive, UserSource};
+use super::super::settings::{OnReceive, RouteSettings, UserSource};
 use super::*;
+use crate::template::GroupTemplate;
+
+fn group(route: &RouteSettings, template: &str) -> GroupTemplate {
+    GroupTemplate::parse(template, &route.path).expect(template)
+}
 
 #[test]
 fn the_shipped_routes_are_those_of_the_documentation() {
@@ -17,7 +22,7 @@ fn the_shipped_routes_are_those_of_the_documentation() {
         ]
     );
     let chat = &routes[0];
-    assert_eq!(chat.groups, ["chat_{room}"]);
+    assert_eq!(chat.groups, [group(chat, "chat_{room}")]);
     assert_eq!(chat.on_receive, OnReceive::GroupSend);
     assert_eq!(chat.event_type.as_deref(), Some("chat.message"));
     assert_eq!(chat.deliver["chat.message"].send, "message");
@@ -39,7 +44,7 @@ fn the_shipped_routes_are_those_of_the_documentation() {
         (routes[3].on_receive, routes[3].reply.as_str()),
         (OnReceive::Reply, "OK")
     );
-    assert_eq!(routes[3].groups, ["{group}"]);
+    assert_eq!(routes[3].groups, [group(&routes[3], "{group}")]);
 }
 
 #[test]
@@ -157,8 +162,8 @@ fn event_types_and_parameters_keep_their_letters_and_dots() {
         let [route] = settings.routes.as_slice() else {
             panic!("{:?}", settings.routes);
         };
-        assert_eq!(route.path, "/x/{Room}");
-        assert_eq!(route.groups, ["{Room}"]);
+        assert_eq!(route.path.as_str(), "/x/{Room}");
+        assert_eq!(route.groups, [group(route, "{Room}")]);
         let deliver: Vec<(&str, &str)> = (route.deliver.iter())
             .map(|(kind, entry)| (kind.as_str(), entry.send.as_str()))
             .collect();

@@ -1,4 +1,4 @@
-//! Path templates and the group names made from what they match.
+//! Templates of the configured routes: paths with parameters, and the group names made from those.
 
 use fanfare_consumer::template::{self, Part, SyntaxError};
 use fanfare_protocol::{GroupName, NameError};
@@ -43,6 +43,8 @@ pub(crate) enum TemplateError {
 /// The path of a route: exact, with or without its final slash.
 #[derive(Debug, Clone)]
 pub(crate) struct PathTemplate {
+    /// As it was configured.
+    text: String,
     matcher: Regex,
     parameters: Vec<String>,
 }
@@ -91,9 +93,15 @@ impl PathTemplate {
             reason: error.to_string(),
         })?;
         Ok(Self {
+            text: template.to_owned(),
             matcher,
             parameters,
         })
+    }
+
+    /// The template as it was configured.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Matches a whole path. Its final slash is tried as none first, so that it never becomes part
@@ -112,6 +120,14 @@ impl PathTemplate {
         Some(Parameters(self.parameters.iter().map(value).collect()))
     }
 }
+
+impl PartialEq for PathTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for PathTemplate {}
 
 impl Parameters {
     fn get(&self, name: &str) -> &str {
