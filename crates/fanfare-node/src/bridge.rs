@@ -21,7 +21,7 @@ const SUBSCRIBE_BATCH: usize = 500;
 /// How often emptied groups are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// See the module.
+/// The actor that reads the layer's stream of a node and asks the layer for its groups.
 pub(crate) struct Bridge {
     node: Arc<Shared>,
     _lifeline: Lifeline,
@@ -190,11 +190,11 @@ impl StreamHandler<Subscribe> for Bridge {
 }
 
 #[cfg(feature = "fault")]
-impl actix::Handler<crate::fault::Crash> for Bridge {
+impl actix::Handler<crate::supervise::Crash> for Bridge {
     type Result = ();
 
     #[expect(clippy::panic, reason = "the fault that tests inject")]
-    fn handle(&mut self, _: crate::fault::Crash, _: &mut Self::Context) {
+    fn handle(&mut self, _: crate::supervise::Crash, _: &mut Self::Context) {
         panic!("injected into the bridge");
     }
 }
