@@ -1,9 +1,11 @@
 //! One command per habit: `cargo xtask <habit>`. CI calls these and nothing else.
 
 mod backports;
+mod metadata;
 mod msrv;
 mod newcomer;
 mod packages;
+mod rooms;
 mod run;
 mod venv;
 
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::metadata::Metadata;
 use crate::run::{cargo, run};
 
 /// Tests that inject panics need this feature; the message they use is compiled in by it alone.
@@ -39,8 +42,10 @@ enum Habit {
     Setup,
     /// Format everything
     Fmt,
-    /// Check the format and run clippy, warnings denied
+    /// Check the format and the rooms, and run clippy, warnings denied
     Lint,
+    /// Check that no rooms of a crate import each other in a circle, and who depends on whom
+    Rooms,
     /// Set up, build the server and run every test; arguments go to `cargo test`
     Test {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -74,6 +79,7 @@ fn perform(habit: Habit) -> Result<()> {
         Habit::Setup => setup(),
         Habit::Fmt => run(cargo().args(["fmt", "--all"])),
         Habit::Lint => lint(),
+        Habit::Rooms => rooms::check(&Metadata::read()?),
         Habit::Test { arguments } => test(&arguments),
         Habit::Doc => doc(),
         Habit::Bench { arguments } => bench(&arguments),
@@ -94,6 +100,7 @@ fn setup() -> Result<()> {
 
 fn lint() -> Result<()> {
     msrv::check()?;
+    rooms::check(&Metadata::read()?)?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo()
         .args([
