@@ -25,6 +25,9 @@ use crate::worker::WorkerThread;
 /// What one session does: ends after [`Input::Ended`].
 pub type Program = Pin<Box<dyn Future<Output = ()>>>;
 
+/// What a program may send in one poll, in bytes, before it is asked to look at its thread.
+const MUCH_BYTES: usize = 16 * 1024;
+
 /// A program's handle on its session: it takes what comes, and sends, publishes, joins and closes.
 pub struct Mailbox {
     worker: Rc<WorkerThread>,
@@ -185,6 +188,12 @@ impl Mailbox {
         self.state.push_frames(frames, events);
         self.flush_if_large();
         true
+    }
+
+    /// Whether so much has been sent that [`Self::poll_room`] may have to wait, or that the thread's
+    /// other sessions should have their turn.
+    pub fn has_sent_much(&self) -> bool {
+        self.state.crowded.get() || self.state.output_bytes() > MUCH_BYTES
     }
 
     /// Ready when little waits to be written. Before the handshake is answered that is always so:
