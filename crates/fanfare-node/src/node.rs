@@ -11,7 +11,7 @@ use fanfare_protocol::{
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::directory::{Changes, Directory, Question};
+use crate::directory::{Changes, Directory, Question, Watchdog};
 use crate::error::AdmitError;
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     /// One question to the workers at a time.
     asking: tokio::sync::Mutex<()>,
     workers: AtomicU8,
+    /// Worker threads that are going to serve; set before the first starts.
+    planned_workers: AtomicUsize,
     pub(crate) bridge_claimed: AtomicBool,
     refusing: AtomicBool,
     /// The drain's window in milliseconds plus one; 0 while there is no drain.
@@ -70,6 +72,7 @@ impl Node {
             options.queue.clone(),
             metrics.clone(),
         ));
+        registry.register(Box::new(Watchdog::new(Arc::downgrade(&directory))?))?;
         let layer = layer(Arc::clone(&directory) as Arc<dyn Sink>);
         let shared = Shared {
             options,
@@ -84,6 +87,7 @@ impl Node {
             emptied: Notify::new(),
             asking: tokio::sync::Mutex::default(),
             workers: AtomicU8::new(0),
+            planned_workers: AtomicUsize::new(1),
             bridge_claimed: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
             drain: AtomicU64::new(0),
@@ -126,6 +130,13 @@ impl Node {
     /// Publishes to a target, in the order of calls, never blocking.
     pub fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         self.shared.publish(target, envelope)
+    }
+
+    /// Says how many worker threads are going to serve, before the first calls [`Node::worker`].
+    /// With more than one the bridge gets a thread of its own, so that application code that blocks
+    /// a worker thread holds up that thread alone.
+    pub fn plan_workers(&self, count: usize) {
+        self.shared.planned_workers.store(count, Ordering::Release);
     }
 
     /// Sessions on this node, those with an unanswered handshake included.
@@ -216,19 +227,25 @@ impl Shared {
         taken.unwrap_or(u8::MAX)
     }
 
+    /// Whether the bridge is to have a thread of its own.
+    pub(crate) fn bridge_is_apart(&self) -> bool {
+        self.planned_workers.load(Ordering::Acquire) > 1
+    }
+
     pub(crate) fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         self.metrics.published.inc();
         self.layer.publish(target, envelope)
     }
 
-    /// Waits for a layer that is lost: what it had acknowledged before holds again only once it is
-    /// back, also for groups that have members here already.
+    /// Waits for a layer that is lost or was never there: what it had acknowledged before holds
+    /// again only once it is back, also for groups that have members here already. Nothing is asked
+    /// of it before, so a node that starts without its layer keeps no group that was ever tried.
     pub(crate) async fn layer_is_there(&self, deadline: tokio::time::Instant) -> bool {
-        if self.status.borrow().state != State::Down {
+        if self.status.borrow().state == State::Up {
             return true;
         }
         let mut status = self.status.clone();
-        let there = status.wait_for(|status| status.state != State::Down);
+        let there = status.wait_for(|status| status.state == State::Up);
         // A layer that has gone for good is not there either.
         matches!(tokio::time::timeout_at(deadline, there).await, Ok(Ok(_)))
     }

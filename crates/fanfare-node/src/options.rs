@@ -22,8 +22,18 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Frames that may wait for one session.
     pub outbox_frames: usize,
-    /// Deliveries that may wait for one worker.
+    /// Deliveries that may wait for one worker, and events that its fan-out may have under way:
+    /// publishers of this node wait beyond it.
     pub inbox_frames: usize,
+    /// Bytes of events that may wait for one worker: publishers of this node wait beyond it.
+    pub inbox_bytes: usize,
+    /// Deliveries from other nodes that may wait for one worker: what comes beyond it is dropped
+    /// for that worker, and counted.
+    pub handoff_frames: usize,
+    /// Bytes of events from other nodes that may wait for one worker.
+    pub handoff_bytes: usize,
+    /// Bytes that the fan-out of one worker may have under way: its inbox is not read beyond it.
+    pub fan_out_bytes: usize,
     /// Groups of one session, besides everyone's.
     pub groups_per_session: usize,
 }
@@ -37,6 +47,10 @@ impl Default for Limits {
             outbox_bytes: 1 << 20,
             outbox_frames: 1024,
             inbox_frames: 4096,
+            inbox_bytes: 32 << 20,
+            handoff_frames: 65_536,
+            handoff_bytes: 64 << 20,
+            fan_out_bytes: 32 << 20,
             groups_per_session: 100,
         }
     }

@@ -7,8 +7,8 @@ use fanfare_layer::{Receiver, SubscribeError};
 use fanfare_protocol::{ChannelName, SessionId};
 
 use crate::directory::{LOCAL_CHANNELS, is_normal};
-use crate::node::{Node, Shared};
-use crate::start::supervise_bridge;
+use crate::node::Node;
+use crate::start::stand_by;
 
 impl Node {
     /// Becomes a receiver of a normal channel, or of one of [`Node::new_channel`]: resolves when the
@@ -51,40 +51,5 @@ impl Node {
         self.naming()
             .locate(channel.as_str())
             .is_some_and(|(node, local)| node == self.id() && local.worker == LOCAL_CHANNELS)
-    }
-}
-
-/// What the layer brings comes through the bridge, and a program without sessions has no worker
-/// that could have it. So the first receiver of a node starts a thread that has the bridge
-/// whenever no worker does, until the node is closed.
-fn stand_by(shared: &Arc<Shared>) -> Result<(), SubscribeError> {
-    let started = &shared.directory.queues.stand_by;
-    if !shared.options.subscribes || started.swap(true, Ordering::AcqRel) {
-        return Ok(());
-    }
-    let node = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("fanfare-bridge".into());
-    let spawned = thread.spawn(move || match actix_rt::Runtime::new() {
-        Ok(runtime) => runtime.block_on(have_bridge(&node)),
-        Err(error) => tracing::error!(%error, "no runtime for the bridge: nothing is received"),
-    });
-    spawned.map(drop).map_err(|error| {
-        started.store(false, Ordering::Release);
-        SubscribeError(format!("no thread for the bridge: {error}"))
-    })
-}
-
-/// Starts the bridge here whenever nobody has it, until the node is closed.
-async fn have_bridge(node: &Arc<Shared>) {
-    let queues = &node.directory.queues;
-    let have_it = async {
-        loop {
-            supervise_bridge(node);
-            queues.bridge_freed.notified().await;
-        }
-    };
-    tokio::select! {
-        () = queues.closing.notified() => {}
-        () = have_it => {}
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use fanfare_layer::SubscribeError;
 use fanfare_protocol::NodeId;
 
 use crate::bridge::Bridge;
@@ -32,7 +33,7 @@ impl Node {
             let worker = WorkerThread::start(Arc::clone(self.shared()), index);
             WORKERS.with_borrow_mut(|workers| workers.push((self.id(), Rc::clone(&worker))));
             if self.shared().options.subscribes {
-                supervise_bridge(self.shared());
+                place_bridge(self.shared());
             }
             worker
         })
@@ -80,6 +81,18 @@ impl Drop for BridgeClaim {
     }
 }
 
+/// Gives the bridge a thread: one of its own beside several workers, this one beside none.
+fn place_bridge(shared: &Arc<Shared>) {
+    if shared.bridge_is_apart()
+        && let Err(SubscribeError(reason)) = stand_by(shared)
+    {
+        tracing::error!(reason, "a worker thread runs the bridge as well");
+        supervise_bridge(shared);
+    } else if !shared.bridge_is_apart() {
+        supervise_bridge(shared);
+    }
+}
+
 /// Starts the bridge on this thread, unless another has it.
 pub(crate) fn supervise_bridge(shared: &Arc<Shared>) {
     if shared.bridge_claimed.swap(true, Ordering::AcqRel) {
@@ -97,6 +110,41 @@ pub(crate) fn supervise_bridge(shared: &Arc<Shared>) {
             claim.0.bridge.lock().replace(_address.recipient());
         },
     );
+}
+
+/// Starts a thread that runs the bridge whenever no worker thread does, until the node is closed. A
+/// program without sessions needs it, because it has no worker; a node with several workers needs
+/// it, because application code may block any of them.
+pub(crate) fn stand_by(shared: &Arc<Shared>) -> Result<(), SubscribeError> {
+    let started = &shared.directory.queues.stand_by;
+    if !shared.options.subscribes || started.swap(true, Ordering::AcqRel) {
+        return Ok(());
+    }
+    let node = Arc::clone(shared);
+    let thread = std::thread::Builder::new().name("fanfare-bridge".into());
+    let spawned = thread.spawn(move || match actix_rt::Runtime::new() {
+        Ok(runtime) => runtime.block_on(have_bridge(&node)),
+        Err(error) => tracing::error!(%error, "no runtime for the bridge: nothing is received"),
+    });
+    spawned.map(drop).map_err(|error| {
+        started.store(false, Ordering::Release);
+        SubscribeError(format!("no thread for the bridge: {error}"))
+    })
+}
+
+/// Starts the bridge here whenever nobody has it, until the node is closed.
+async fn have_bridge(node: &Arc<Shared>) {
+    let queues = &node.directory.queues;
+    let have_it = async {
+        loop {
+            supervise_bridge(node);
+            queues.bridge_freed.notified().await;
+        }
+    };
+    tokio::select! {
+        () = queues.closing.notified() => {}
+        () = have_it => {}
+    }
 }
 
 async fn tick(worker: Rc<WorkerThread>) {

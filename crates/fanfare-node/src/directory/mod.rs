@@ -8,9 +8,11 @@ mod presence;
 mod queues;
 mod subscriptions;
 mod wanted;
+mod watchdog;
 
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use fanfare_layer::{ChannelQueue, Delivery, Full, Presence, QueueOptions, Sink, Undelivered};
 use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
@@ -24,10 +26,11 @@ use crate::options::MAX_WORKERS;
 use queues::Queues;
 use wanted::Subscription;
 
-pub(crate) use inbox::{Inbox, Question};
+pub(crate) use inbox::{Inbox, InboxBounds, Question};
 pub(crate) use presence::Pair;
 pub(crate) use queues::{LOCAL_CHANNELS, is_normal};
 pub(crate) use wanted::Changes;
+pub(crate) use watchdog::Watchdog;
 
 const STRIPES: usize = 64;
 
@@ -195,6 +198,14 @@ impl Directory {
                 return Err(Undelivered::Full(Full { delivery, room }));
             }
         }
+        let bytes = delivery.envelope.event.memory_bytes();
+        let each = |inbox: &Inbox, delivery| inbox.push(delivery, bytes);
+        self.each_inbox(workers, delivery, each);
+        Ok(())
+    }
+
+    /// Gives each of the workers the delivery; the last one gets it without a copy.
+    fn each_inbox(&self, workers: u64, delivery: Delivery, mut give: impl FnMut(&Inbox, Delivery)) {
         let mut rest = workers;
         while rest != 0 {
             let worker = rest.trailing_zeros();
@@ -203,12 +214,48 @@ impl Directory {
                 continue;
             };
             if rest == 0 {
-                inbox.push(delivery);
-                return Ok(());
+                give(inbox, delivery);
+                return;
             }
-            inbox.push(delivery.clone());
+            give(inbox, delivery.clone());
         }
-        Ok(())
+    }
+
+    /// Hands a delivery from another node to every worker that has members, and waits for none: a
+    /// worker that has no room loses it, and that is counted.
+    pub(crate) fn hand_off(&self, delivery: Delivery) {
+        let bytes = delivery.envelope.event.memory_bytes();
+        let dropped = &self.metrics.dropped;
+        let each = |inbox: &Inbox, delivery| {
+            if !inbox.hand_off(delivery, bytes) {
+                dropped.inbox_full.inc();
+            }
+        };
+        match &delivery.target {
+            Target::Group(group) => {
+                let stripe = self.stripe(group);
+                match stripe.get(group).map_or(0, |entry| entry.workers) {
+                    0 => dropped.no_members.inc(),
+                    workers => self.each_inbox(workers, delivery, each),
+                }
+            }
+            Target::Channel(channel) => match self.place(channel) {
+                ChannelOwner::Worker(worker) if !delivery.envelope.exclude.contains(channel) => {
+                    self.each_inbox(1 << worker, delivery, each);
+                }
+                _ => {
+                    if self.deliver(delivery).is_err() {
+                        dropped.queue_full.inc();
+                    }
+                }
+            },
+        }
+    }
+
+    /// The workers and how long the oldest delivery of each has been on this node.
+    pub(crate) fn oldest(&self, now: Instant) -> impl Iterator<Item = (usize, Duration)> + '_ {
+        let inboxes = self.inboxes.iter().enumerate();
+        inboxes.filter_map(move |(worker, inbox)| Some((worker, inbox.get()?.oldest(now))))
     }
 }
 

@@ -104,6 +104,12 @@ impl OpenBatch {
         self.events.len()
     }
 
+    /// Bytes of the frames, or what the events keep in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let events = self.mail.iter().map(|event| event.bytes());
+        self.frames.len() + events.sum::<usize>()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.frames.len() >= MAX_BYTES || self.events.len() >= MAX_EVENTS
     }
@@ -184,6 +190,15 @@ impl Batch {
 
     pub(crate) fn events(&self) -> u32 {
         u32::try_from(self.events.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of the frames, or what the events keep in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.content {
+            Content::Frames(frames) => frames.len(),
+            Content::SharedEvent(_, bytes) => *bytes,
+            Content::Close(..) => 0,
+        }
     }
 
     /// Arrival times of the events.

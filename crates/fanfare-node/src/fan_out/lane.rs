@@ -55,15 +55,15 @@ impl Lane {
         self.delivering == delivering && Arc::ptr_eq(&self.encoder, encoder)
     }
 
-    /// Puts an event into the open batch, for all but those who are excluded. `spare` is memory
-    /// for a new batch of frames.
+    /// Puts an event into the open batch, for all but those who are excluded; answers the bytes
+    /// that it adds. `spare` is memory for a new batch of frames.
     pub(crate) fn append(
         &mut self,
         delivery: &Delivery,
         excluded: &[SlotRef],
         spare: &mut BytesMut,
-    ) -> Result<(), Undeliverable> {
-        match self.delivering {
+    ) -> Result<usize, Undeliverable> {
+        let bytes = match self.delivering {
             DeliveryMode::Frames => {
                 let frames = &mut self.open.frames;
                 if frames.capacity() == 0 {
@@ -71,20 +71,24 @@ impl Lane {
                 }
                 let start = frames.len();
                 self.encoder.encode(&delivery.envelope.event, frames)?;
+                let bytes = frames.len() - start;
                 self.open.mark(start, delivery.arrived);
+                bytes
             }
             DeliveryMode::Events => {
-                let mail = SharedEvent::new(Arc::clone(&delivery.envelope));
-                self.open.push(Rc::new(mail), delivery.arrived);
+                let event = SharedEvent::new(Arc::clone(&delivery.envelope));
+                let bytes = event.bytes();
+                self.open.push(Rc::new(event), delivery.arrived);
+                bytes
             }
-        }
+        };
         for member in excluded {
             self.open.skip_last(*member);
         }
         if self.open.is_full() {
             self.seal();
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// Puts the end of the members' sessions behind everything that is on its way to them.
@@ -113,6 +117,11 @@ impl Lane {
     pub(crate) fn waiting(&self) -> usize {
         let queued = self.queue.iter().map(|batch| batch.events() as usize);
         self.open.events() + queued.sum::<usize>()
+    }
+
+    /// Bytes of the batches that are open or on their way.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.open.bytes() + self.queue.iter().map(Batch::bytes).sum::<usize>()
     }
 
     /// Nobody is in the lane and nothing is on its way in it.

@@ -39,6 +39,8 @@ pub(crate) struct Roster {
     spare: BytesMut,
     /// Events on their way, once per lane.
     waiting: usize,
+    /// Their bytes.
+    waiting_bytes: usize,
 }
 
 /// What happened to an event, for the counters.
@@ -127,6 +129,11 @@ impl Roster {
         self.waiting
     }
 
+    /// Bytes of those events: frames, or what the events themselves keep in memory.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     /// Takes a member out of a group by its name; as [`Self::leave`], `None` when it is not in it.
     pub(crate) fn part(
         &mut self,
@@ -186,9 +193,14 @@ impl Roster {
             }
             if let Some(close) = &close {
                 lane.append_close(delivery, close, excluded);
-            } else if let Err(why) = lane.append(delivery, excluded, &mut self.spare) {
-                dropped.count(why);
-                continue;
+            } else {
+                match lane.append(delivery, excluded, &mut self.spare) {
+                    Ok(bytes) => self.waiting_bytes += bytes,
+                    Err(why) => {
+                        dropped.count(why);
+                        continue;
+                    }
+                }
             }
             self.waiting += 1;
             if !group.queued {
@@ -226,6 +238,7 @@ impl Roster {
             group.run(slots, &mut budget, |batch| {
                 done(&batch);
                 self.waiting = self.waiting.saturating_sub(batch.events() as usize);
+                self.waiting_bytes = self.waiting_bytes.saturating_sub(batch.bytes());
                 if let Some(buffer) = batch.into_buffer() {
                     self.spare = buffer;
                 }

@@ -5,10 +5,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::{Encoder, Envelope, Event, Undeliverable, Value};
-
-/// What a value costs beside its text and bytes, for the bound of a mailbox.
-const VALUE_BYTES: usize = 64;
+use fanfare_protocol::{Encoder, Envelope, Event, Undeliverable};
 
 /// An event as the members of one lane see it: decoded once and encoded once for all of them.
 pub struct SharedEvent {
@@ -20,11 +17,9 @@ pub struct SharedEvent {
 
 impl SharedEvent {
     pub(crate) fn new(envelope: Arc<Envelope>) -> Self {
-        let fields = envelope.event.fields().iter();
-        let bytes = fields.map(|(key, value)| key.len() + weight(value)).sum();
         Self {
+            bytes: envelope.event.memory_bytes(),
             envelope,
-            bytes,
             decoded: OnceCell::new(),
             frames: OnceCell::new(),
         }
@@ -66,18 +61,4 @@ impl SharedEvent {
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
-}
-
-fn weight(value: &Value) -> usize {
-    let content = match value {
-        Value::Str(text) => text.len(),
-        Value::Bin(bytes) => bytes.len(),
-        Value::List(list) => list.iter().map(weight).sum(),
-        Value::Map(map) => map
-            .iter()
-            .map(|(key, value)| key.len() + weight(value))
-            .sum(),
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => 0,
-    };
-    VALUE_BYTES + content
 }

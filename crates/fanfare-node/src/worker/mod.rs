@@ -22,7 +22,7 @@ use fanfare_protocol::{ChannelName, Encoder, GroupName, SessionId, Target, Undel
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use crate::directory::{Inbox, Question};
+use crate::directory::{Inbox, InboxBounds, Question};
 use crate::error::AdmitError;
 use crate::fan_out::{
     Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots, Tally,
@@ -80,7 +80,12 @@ impl WorkerThread {
             bytes: limits.outbox_bytes,
             frames: limits.outbox_frames,
         };
-        let inbox = Arc::new(Inbox::new(limits.inbox_frames));
+        let inbox = Arc::new(Inbox::new(InboxBounds {
+            frames: limits.inbox_frames,
+            bytes: limits.inbox_bytes,
+            handoff_frames: limits.handoff_frames,
+            handoff_bytes: limits.handoff_bytes,
+        }));
         node.directory.add_worker(index, Arc::clone(&inbox));
         let wheel = Wheel::new(node.options.tick());
         Self {
@@ -239,8 +244,12 @@ impl WorkerThread {
             self.answer(question);
         }
         let fan_out = &mut *self.fan_out.borrow_mut();
+        let limits = &self.node.options.limits;
         for _ in 0..TURN {
-            if fan_out.roster.waiting() >= self.node.options.limits.inbox_frames {
+            let roster = &fan_out.roster;
+            if roster.waiting() >= limits.inbox_frames
+                || roster.waiting_bytes() >= limits.fan_out_bytes
+            {
                 // The fan-out lags: what it has not sent stays bounded, and publishers wait.
                 break;
             }

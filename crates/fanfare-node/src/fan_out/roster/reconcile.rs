@@ -33,12 +33,12 @@ impl Roster {
         }
         let lanes = self.groups.iter_mut().flatten();
         let lanes = lanes.flat_map(|group| &mut group.lanes);
-        self.waiting = lanes
-            .map(|lane| {
-                lane.open.cut();
-                lane.waiting()
-            })
-            .sum();
+        (self.waiting, self.waiting_bytes) = (0, 0);
+        for lane in lanes {
+            lane.open.cut();
+            self.waiting += lane.waiting();
+            self.waiting_bytes += lane.waiting_bytes();
+        }
         for slot in 0..slots.capacity() {
             if let Some(member) = slots.occupant(slot) {
                 mended += self.restore(slots, member);
