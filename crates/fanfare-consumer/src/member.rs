@@ -41,7 +41,7 @@ impl Cluster {
         if !runs_actors() {
             return Err(MemberError::NoArbiter);
         }
-        let enrolled = self.node().worker().enrol(recipient)?;
+        let enrolled = Enrolled::new(&self.node().worker(), recipient)?;
         Ok(Member { enrolled })
     }
 }

@@ -8,7 +8,7 @@ mod fault;
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,7 +21,7 @@ use crate::consumer::{Consumer, Unknown};
 use crate::frame::Frame;
 use crate::session::{Order, Session, Wake};
 
-use attend::{Attended, Trouble, attend};
+use attend::{Attended, Trouble, attend, attend_quick};
 use fault::{Fault, Hook, Reporter};
 
 /// What is handled at one go before the other sessions of the thread get their turn.
@@ -65,8 +65,9 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
                 match turn.await {
                     Ok(ControlFlow::Break(())) => return,
                     Ok(ControlFlow::Continue(())) => {}
-                    // No handler: an event, or what a message was, that panics when it is dropped.
+                    // The handler of an event, or a message that panics when it is dropped.
                     Err(_panic) => {
+                        self.session.end_event();
                         let port = self.session.port();
                         self.reporter().report(Hook::Event, &Fault::Panic, port);
                     }
@@ -110,8 +111,10 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
             handled,
             ..
         } = self;
-        let attended = event(consumer, session, mail, handled).await;
-        self.after(Hook::Event, attended).await
+        match event(consumer, session, mail, handled).await {
+            None => ControlFlow::Continue(()),
+            trouble => self.after(Hook::Event, trouble).await,
+        }
     }
 
     async fn handle(&mut self, wake: Wake<M>) -> ControlFlow<()> {
@@ -184,20 +187,16 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
     }
 }
 
-/// Hands an event to the consumer, if it is one of those that it knows.
+/// Hands an event to the consumer, if it is one of those that it knows. Panics are the caller's to
+/// catch.
 async fn event<C: Consumer<M>, M: 'static>(
     consumer: &mut C,
     session: &mut Session<M>,
     mail: &Rc<SharedEvent>,
     handled: &mut u32,
 ) -> Attended {
-    let Ok(shared) = catch_unwind(AssertUnwindSafe(|| {
-        mail.decoded(|event| event.to::<C::Event>())
-    })) else {
-        return Trouble::of(Fault::Panic);
-    };
     let own: Result<C::Event, TypedError>;
-    let decoded = match shared {
+    let decoded = match mail.decoded(|event| event.to::<C::Event>()) {
         Some(decoded) => decoded,
         // Another consumer of the group takes it for something else.
         None => {
@@ -210,22 +209,26 @@ async fn event<C: Consumer<M>, M: 'static>(
             *handled += 1;
             session.begin_event(mail, event);
             let port = Rc::clone(session.port());
-            let handler = async { consumer.event(session, event).await };
-            let attended = attend(&port, handler).await;
+            let attended = attend_quick(&port, consumer.event(session, event)).await;
             session.end_event();
             attended
         }
         Err(error) => {
-            session.cluster().metrics().events.unknown.inc();
-            // As text: a log shows it quoted.
-            let error = error.to_string();
-            tracing::debug!(error, kind = mail.event().kind(), "an unknown event");
+            unknown_event(session, mail, error);
             if C::UNKNOWN == Unknown::Close {
                 session.close(CloseCode::POLICY, "unknown event");
             }
             None
         }
     }
+}
+
+#[cold]
+fn unknown_event<M: 'static>(session: &Session<M>, mail: &SharedEvent, error: &TypedError) {
+    session.cluster().metrics().events.unknown.inc();
+    // As text: a log shows it quoted.
+    let error = error.to_string();
+    tracing::debug!(error, kind = mail.event().kind(), "an unknown event");
 }
 
 /// Lets the thread do something else.

@@ -102,6 +102,7 @@ impl<F> Server<F> {
             .shutdown_timeout(REQUESTS)
             .disable_signals();
         let node = self.cluster.node().clone();
+        node.plan_workers(self.workers);
         Bound::new(node, builder, self.listen()).bind(binds)
     }
 

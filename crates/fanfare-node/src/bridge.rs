@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
-use fanfare_layer::{Delivery, Full, Sink as _, SubscribeError, Subscription, Undelivered};
+use fanfare_layer::{Delivery, SubscribeError, Subscription};
 use fanfare_protocol::GroupName;
-use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use prometheus::IntCounter;
 
 use crate::node::Shared;
@@ -21,9 +23,11 @@ const SUBSCRIBE_BATCH: usize = 500;
 /// How often emptied groups are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// See the module.
+/// The actor that reads the layer's stream of a node and asks the layer for its groups.
 pub(crate) struct Bridge {
     node: Arc<Shared>,
+    /// Groups that the layer has refused; they are asked for again at the next sweep.
+    refused: Vec<GroupName>,
     _lifeline: Lifeline,
 }
 
@@ -32,29 +36,16 @@ impl Bridge {
         node.directory.restart_changes();
         Self {
             node,
+            refused: Vec::new(),
             _lifeline: lifeline,
         }
     }
 
-    /// One request a group: a host that is away does not keep the groups of the others waiting.
-    fn subscribe(&self, group: GroupName, context: &mut Context<Self>) {
-        let groups = [group];
-        let asked = self.node.layer.subscribe(subscriptions(&groups));
-        context.spawn(wrap_future::<_, Self>(asked).map(
-            move |answer, bridge, context| match answer {
-                Ok(()) => bridge.node.directory.subscribed(&groups),
-                Err(SubscribeError(reason)) => {
-                    // Those who wait longer than they may answer 503 by themselves.
-                    tracing::debug!(reason, "a group was not subscribed");
-                    context.run_later(SWEEP, move |bridge, _| {
-                        bridge.node.directory.refused(&groups);
-                    });
-                }
-            },
-        ));
-    }
-
+    /// Takes back what emptied groups had, and asks again for what was refused.
     fn sweep(&mut self, context: &mut Context<Self>) {
+        self.node
+            .directory
+            .refused(&std::mem::take(&mut self.refused));
         let leaving = self.node.directory.start_leaving(Instant::now());
         if leaving.is_empty() {
             return;
@@ -71,23 +62,6 @@ impl Bridge {
             bridge.node.directory.left(&leaving, &bridge.node.metrics);
         }));
     }
-
-    fn deliver(&self, batch: Vec<Delivery>, context: &mut Context<Self>) {
-        let lost = self.node.metrics.dropped.bridge_panic.clone();
-        let mut rest = Rest {
-            batch: batch.into_iter(),
-            lost,
-        };
-        while let Some(delivery) = rest.batch.next() {
-            if let Some(full) = self.node.offer(delivery) {
-                // Await backward: the stream is not read until the worker has room. Its queue is
-                // bounded and counts what it has to drop.
-                let node = Arc::clone(&self.node);
-                context.wait(wrap_future(deliver_slowly(node, full, rest)));
-                return;
-            }
-        }
-    }
 }
 
 /// What is left of a batch; counted as lost when a panic takes the bridge away with it.
@@ -102,36 +76,6 @@ impl Drop for Rest {
     }
 }
 
-async fn deliver_slowly(node: Arc<Shared>, full: Full, mut rest: Rest) {
-    let mut blocked = Some(full);
-    loop {
-        match blocked {
-            Some(Full { delivery, room }) => {
-                room.await;
-                blocked = node.offer(delivery);
-            }
-            None => match rest.batch.next() {
-                Some(delivery) => blocked = node.offer(delivery),
-                None => return,
-            },
-        }
-    }
-}
-
-impl Shared {
-    /// Hands a delivery to the directory; it comes back when that has no room for now.
-    fn offer(&self, delivery: Delivery) -> Option<Full> {
-        match self.directory.deliver(delivery) {
-            Ok(()) => None,
-            Err(Undelivered::Full(full)) => Some(full),
-            Err(Undelivered::ChannelFull(_)) => {
-                self.metrics.dropped.queue_full.inc();
-                None
-            }
-        }
-    }
-}
-
 fn subscriptions(groups: &[GroupName]) -> Vec<Subscription> {
     groups.iter().cloned().map(Subscription::Group).collect()
 }
@@ -141,14 +85,25 @@ impl Actor for Bridge {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.add_stream(self.node.layer.stream());
-        context.add_stream(Wanted(Arc::clone(&self.node)));
+        context.add_stream(Asking {
+            node: Arc::clone(&self.node),
+            asked: FuturesUnordered::new(),
+        });
         context.run_interval(SWEEP, Self::sweep);
     }
 }
 
 impl StreamHandler<Vec<Delivery>> for Bridge {
-    fn handle(&mut self, batch: Vec<Delivery>, context: &mut Self::Context) {
-        self.deliver(batch, context);
+    /// Hands each delivery to the inboxes of the workers that have members, and waits for none.
+    fn handle(&mut self, batch: Vec<Delivery>, _: &mut Self::Context) {
+        let lost = self.node.metrics.dropped.bridge_panic.clone();
+        let mut rest = Rest {
+            batch: batch.into_iter(),
+            lost,
+        };
+        while let Some(delivery) = rest.batch.next() {
+            self.node.directory.hand_off(delivery);
+        }
     }
 
     fn finished(&mut self, _: &mut Self::Context) {
@@ -156,33 +111,54 @@ impl StreamHandler<Vec<Delivery>> for Bridge {
     }
 }
 
-/// Groups to subscribe, in batches, as sessions join them.
-struct Wanted(Arc<Shared>);
+/// The layer's answer to the subscription of one group.
+struct Answered(GroupName, Result<(), SubscribeError>);
 
-/// A batch of [`Wanted`].
-struct Subscribe(Vec<GroupName>);
+/// Asks the layer for groups as sessions join them: one request a group, so that a host that is
+/// away does not keep the groups of the others waiting. Yields the answers.
+struct Asking {
+    node: Arc<Shared>,
+    asked: FuturesUnordered<BoxFuture<'static, Answered>>,
+}
 
-impl Stream for Wanted {
-    type Item = Subscribe;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Subscribe>> {
-        let Some(changes) = &self.0.directory.changes else {
-            return Poll::Ready(None);
+impl Asking {
+    /// Asks for the groups that are wanted; whoever wants another one wakes this task.
+    fn ask(&mut self, task: &TaskContext<'_>) {
+        let Some(changes) = &self.node.directory.changes else {
+            return;
         };
-        changes.bridge.register(context.waker());
-        let groups = self.0.directory.take_wanted(SUBSCRIBE_BATCH);
-        if groups.is_empty() {
-            Poll::Pending
-        } else {
-            Poll::Ready(Some(Subscribe(groups)))
+        changes.bridge.register(task.waker());
+        for group in self.node.directory.take_wanted(SUBSCRIBE_BATCH) {
+            let wanted = vec![Subscription::Group(group.clone())];
+            let answer = self.node.layer.subscribe(wanted);
+            let answered = answer.map(|answer| Answered(group, answer));
+            self.asked.push(answered.boxed());
         }
     }
 }
 
-impl StreamHandler<Subscribe> for Bridge {
-    fn handle(&mut self, Subscribe(groups): Subscribe, context: &mut Self::Context) {
-        for group in groups {
-            self.subscribe(group, context);
+impl Stream for Asking {
+    type Item = Answered;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Answered>> {
+        self.ask(task);
+        match self.asked.poll_next_unpin(task) {
+            Poll::Ready(Some(answered)) => Poll::Ready(Some(answered)),
+            // Nothing is asked at the moment.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl StreamHandler<Answered> for Bridge {
+    fn handle(&mut self, Answered(group, answer): Answered, _: &mut Self::Context) {
+        match answer {
+            Ok(()) => self.node.directory.subscribed(&[group]),
+            Err(SubscribeError(reason)) => {
+                // Those who wait longer than they may answer 503 by themselves.
+                tracing::debug!(reason, "a group was not subscribed");
+                self.refused.push(group);
+            }
         }
     }
 
@@ -190,11 +166,11 @@ impl StreamHandler<Subscribe> for Bridge {
 }
 
 #[cfg(feature = "fault")]
-impl actix::Handler<crate::fault::Crash> for Bridge {
+impl actix::Handler<crate::supervise::Crash> for Bridge {
     type Result = ();
 
     #[expect(clippy::panic, reason = "the fault that tests inject")]
-    fn handle(&mut self, _: crate::fault::Crash, _: &mut Self::Context) {
+    fn handle(&mut self, _: crate::supervise::Crash, _: &mut Self::Context) {
         panic!("injected into the bridge");
     }
 }

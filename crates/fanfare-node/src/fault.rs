@@ -2,13 +2,7 @@
 
 use crate::{Node, WorkerThread};
 
-/// Makes the actor that handles it panic.
-#[derive(Debug, Clone, Copy)]
-pub struct Crash;
-
-impl actix::Message for Crash {
-    type Result = ();
-}
+pub use crate::supervise::Crash;
 
 /// Makes this thread's registry panic; whether it was there to be told.
 pub fn crash_registry(worker: &WorkerThread) -> bool {

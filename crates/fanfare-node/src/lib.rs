@@ -13,46 +13,28 @@
 //! finds them where they were. This crate knows no HTTP, no configuration and no listener; it is
 //! the only one with `unsafe`, in `fd.rs`.
 
-mod admission;
-mod batch;
 mod bridge;
 mod directory;
-mod draining;
+mod enrolled;
+mod error;
+mod fan_out;
 #[cfg(feature = "fault")]
 pub mod fault;
-mod fd;
-mod flusher;
-mod inbox;
-mod lane;
-mod mail;
-mod member;
-mod members;
 mod metrics;
 mod node;
-mod outbox;
-mod outlet;
-mod port;
-mod presence;
-mod program;
-mod queue;
-mod registry;
-mod roster;
+mod options;
+mod receive;
 mod session;
-mod slots;
-mod socket;
-mod subscriptions;
+mod start;
 mod supervise;
-mod tally;
-mod wheel;
 mod worker;
 
-pub use admission::{Admission, AdmitError, Handling, Ticket};
-pub use mail::SharedEvent;
-pub use member::{Arrived, Enrolled, JoinError};
-pub use members::MembershipMode;
-pub use node::{Limits, Node, NodeOptions, PingOptions};
-pub use outlet::DeliveryMode;
-pub use port::{Input, Mailbox, Program};
-pub use session::{Inbound, SessionContext, Step};
-pub use socket::{Link, Socket};
+pub use enrolled::Enrolled;
+pub use error::{AdmitError, JoinError};
+pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent};
+pub use node::Node;
+pub use options::{Limits, MembershipMode, NodeOptions, PingOptions};
+pub use session::{
+    Admission, Handling, Inbound, Link, Mailbox, Program, SessionContext, Socket, Step, Ticket,
+};
 pub use worker::WorkerThread;

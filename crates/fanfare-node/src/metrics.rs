@@ -58,6 +58,8 @@ pub(crate) struct Dropped {
     pub(crate) mailbox_full: IntCounter,
     pub(crate) registry_panic: IntCounter,
     pub(crate) bridge_panic: IntCounter,
+    /// Came from another node for a worker that had no room.
+    pub(crate) inbox_full: IntCounter,
     /// Came from elsewhere for a channel whose queue was full.
     pub(crate) queue_full: IntCounter,
     /// Waited in a queue for too long.
@@ -181,6 +183,7 @@ impl Dropped {
             mailbox_full: family.with_label_values(&["mailbox_full"]),
             registry_panic: family.with_label_values(&["registry_panic"]),
             bridge_panic: family.with_label_values(&["bridge_panic"]),
+            inbox_full: family.with_label_values(&["inbox_full"]),
             queue_full: family.with_label_values(&["queue_full"]),
             expired: family.with_label_values(&["expired"]),
         }

@@ -1,80 +1,20 @@
 //! The node: what all its worker threads share, behind one cheap handle.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{ChannelLayer, Publish, QueueOptions, Sink, State, Status};
-use fanfare_protocol::frame::FrameLimits;
+use fanfare_layer::{ChannelLayer, Publish, Sink, State, Status};
 use fanfare_protocol::{
     ChannelName, Encoder, Envelope, GroupName, Naming, NodeId, RouteEncoder, Target,
 };
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::admission::AdmitError;
-use crate::bridge::Bridge;
-use crate::directory::Directory;
-use crate::members::MembershipMode;
+use crate::directory::{Changes, Directory, Question, Watchdog};
+use crate::error::AdmitError;
 use crate::metrics::NodeMetrics;
-use crate::subscriptions::Changes;
-use crate::supervise::supervise;
-use crate::worker::WorkerThread;
-
-/// Bounds of a node, as in the configuration's `limits`.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Sessions at one time.
-    pub sessions: usize,
-    /// Bytes of an assembled message.
-    pub message_bytes: usize,
-    /// Bytes of one frame's payload.
-    pub frame_bytes: usize,
-    /// Bytes that may wait for one session.
-    pub outbox_bytes: usize,
-    /// Frames that may wait for one session.
-    pub outbox_frames: usize,
-    /// Deliveries that may wait for one worker.
-    pub inbox_frames: usize,
-    /// Groups of one session, besides everyone's.
-    pub groups_per_session: usize,
-}
-
-/// When silent clients are pinged and given up.
-#[derive(Debug, Clone)]
-pub struct PingOptions {
-    /// Silence after which a ping goes out; zero turns pings off.
-    pub interval: Duration,
-    /// How long its pong may take.
-    pub timeout: Duration,
-}
-
-/// What a node is made of.
-#[derive(Debug, Clone)]
-pub struct NodeOptions {
-    /// Fresh at every start.
-    pub id: NodeId,
-    /// How the layer spells channels.
-    pub naming: Naming,
-    /// Bounds.
-    pub limits: Limits,
-    /// Pings.
-    pub ping: PingOptions,
-    /// How long a join waits for the layer's acknowledgement.
-    pub join_timeout: Duration,
-    /// How long a closing session waits for its peer's close frame.
-    pub close_timeout: Duration,
-    /// How long an emptied group keeps its subscription.
-    pub linger: Duration,
-    /// What may wait for those who receive from channels.
-    pub queue: QueueOptions,
-    /// Whether the layer must be told which groups have members: false for the memory layer.
-    pub subscribes: bool,
-    /// What the layer is told of a group's members, if it is told at all.
-    pub members: MembershipMode,
-}
+use crate::options::NodeOptions;
 
 /// A cheap handle on a node, usable from any thread.
 #[derive(Clone)]
@@ -99,36 +39,14 @@ pub(crate) struct Shared {
     /// One question to the workers at a time.
     asking: tokio::sync::Mutex<()>,
     workers: AtomicU8,
-    bridge_claimed: AtomicBool,
+    /// Worker threads that are going to serve; set before the first starts.
+    planned_workers: AtomicUsize,
+    pub(crate) bridge_claimed: AtomicBool,
     refusing: AtomicBool,
     /// The drain's window in milliseconds plus one; 0 while there is no drain.
     pub(crate) drain: AtomicU64,
     #[cfg(feature = "fault")]
-    pub(crate) bridge: parking_lot::Mutex<Option<actix::Addr<Bridge>>>,
-}
-
-thread_local! {
-    /// The workers of this thread, one per node: several nodes share a thread only in tests.
-    static WORKERS: RefCell<Vec<(NodeId, Rc<WorkerThread>)>> = const { RefCell::new(Vec::new()) };
-}
-
-impl Limits {
-    pub(crate) fn frames(&self) -> FrameLimits {
-        FrameLimits {
-            message_bytes: self.message_bytes,
-            frame_bytes: self.frame_bytes,
-        }
-    }
-}
-
-impl NodeOptions {
-    /// A tick of the timer wheels: a tenth of the shortest time they measure, from 5 to 250 ms.
-    pub(crate) fn tick(&self) -> Duration {
-        let times = [self.ping.interval, self.ping.timeout, self.close_timeout];
-        let shortest = times.into_iter().filter(|time| !time.is_zero()).min();
-        let tenth = shortest.unwrap_or(Duration::from_secs(1)) / 10;
-        tenth.clamp(Duration::from_millis(5), Duration::from_millis(250))
-    }
+    pub(crate) bridge: parking_lot::Mutex<Option<actix::Recipient<crate::supervise::Crash>>>,
 }
 
 impl Node {
@@ -154,6 +72,7 @@ impl Node {
             options.queue.clone(),
             metrics.clone(),
         ));
+        registry.register(Box::new(Watchdog::new(Arc::downgrade(&directory))?))?;
         let layer = layer(Arc::clone(&directory) as Arc<dyn Sink>);
         let shared = Shared {
             options,
@@ -168,6 +87,7 @@ impl Node {
             emptied: Notify::new(),
             asking: tokio::sync::Mutex::default(),
             workers: AtomicU8::new(0),
+            planned_workers: AtomicUsize::new(1),
             bridge_claimed: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
             drain: AtomicU64::new(0),
@@ -212,24 +132,11 @@ impl Node {
         self.shared.publish(target, envelope)
     }
 
-    /// This thread's worker. The first call on a thread, which must run an actix arbiter, starts
-    /// the thread's registry, and the node's bridge unless another thread has it. A node has at
-    /// most 64 workers in its life, those counted that were started for one that died; the next
-    /// ones admit nobody.
-    pub fn worker(&self) -> Rc<WorkerThread> {
-        let found = WORKERS.with_borrow(|workers| {
-            let own = workers.iter().find(|(node, _)| *node == self.id());
-            own.map(|(_, worker)| Rc::clone(worker))
-        });
-        found.unwrap_or_else(|| {
-            let index = self.shared.next_worker();
-            let worker = WorkerThread::start(Arc::clone(&self.shared), index);
-            WORKERS.with_borrow_mut(|workers| workers.push((self.id(), Rc::clone(&worker))));
-            if self.shared.options.subscribes {
-                supervise_bridge(&self.shared);
-            }
-            worker
-        })
+    /// Says how many worker threads are going to serve, before the first calls [`Node::worker`].
+    /// With more than one the bridge gets a thread of its own, so that application code that blocks
+    /// a worker thread holds up that thread alone.
+    pub fn plan_workers(&self, count: usize) {
+        self.shared.planned_workers.store(count, Ordering::Release);
     }
 
     /// Sessions on this node, those with an unanswered handshake included.
@@ -238,7 +145,7 @@ impl Node {
     }
 
     /// Whether a session would be seated now: for what is to be spared when there is no room. A
-    /// refusal is counted as that of [`WorkerThread::admit`] is.
+    /// refusal is counted as that of [`Ticket::admit`](crate::Ticket::admit) is.
     ///
     /// # Errors
     /// [`AdmitError::Draining`] or [`AdmitError::NodeFull`].
@@ -251,7 +158,7 @@ impl Node {
         self.shared.directory.groups()
     }
 
-    /// MembershipMode of a group on this node.
+    /// Members of a group on this node.
     pub fn members(&self, group: &GroupName) -> usize {
         self.shared.directory.members(group)
     }
@@ -262,10 +169,7 @@ impl Node {
         let answers = self.shared.directory.inboxes_of(group).map(|inbox| {
             let (answer, channels) = oneshot::channel();
             let group = group.clone();
-            inbox.ask(Box::new(move |worker| {
-                // Nobody waits any more: the caller was dropped.
-                let _ignored = answer.send(worker.channels(&group));
-            }));
+            inbox.ask(Question::Channels { group, answer });
             channels
         });
         let answers = futures_util::future::join_all(answers).await;
@@ -315,7 +219,7 @@ impl Node {
 
 impl Shared {
     /// The number of the next worker; never used again, because it is part of sessions' names.
-    fn next_worker(&self) -> u8 {
+    pub(crate) fn next_worker(&self) -> u8 {
         let next = |number: u8| number.checked_add(1);
         let taken = self
             .workers
@@ -323,19 +227,25 @@ impl Shared {
         taken.unwrap_or(u8::MAX)
     }
 
+    /// Whether the bridge is to have a thread of its own.
+    pub(crate) fn bridge_is_apart(&self) -> bool {
+        self.planned_workers.load(Ordering::Acquire) > 1
+    }
+
     pub(crate) fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         self.metrics.published.inc();
         self.layer.publish(target, envelope)
     }
 
-    /// Waits for a layer that is lost: what it had acknowledged before holds again only once it is
-    /// back, also for groups that have members here already.
+    /// Waits for a layer that is lost or was never there: what it had acknowledged before holds
+    /// again only once it is back, also for groups that have members here already. Nothing is asked
+    /// of it before, so a node that starts without its layer keeps no group that was ever tried.
     pub(crate) async fn layer_is_there(&self, deadline: tokio::time::Instant) -> bool {
-        if self.status.borrow().state != State::Down {
+        if self.status.borrow().state == State::Up {
             return true;
         }
         let mut status = self.status.clone();
-        let there = status.wait_for(|status| status.state != State::Down);
+        let there = status.wait_for(|status| status.state == State::Up);
         // A layer that has gone for good is not there either.
         matches!(tokio::time::timeout_at(deadline, there).await, Ok(Ok(_)))
     }
@@ -376,33 +286,4 @@ impl Shared {
             self.emptied.notify_waiters();
         }
     }
-}
-
-/// Held while a thread has the bridge; a thread that dies gives it to the next worker.
-struct BridgeClaim(Arc<Shared>);
-
-impl Drop for BridgeClaim {
-    fn drop(&mut self) {
-        self.0.bridge_claimed.store(false, Ordering::Release);
-        self.0.directory.queues.bridge_freed.notify_one();
-    }
-}
-
-/// Starts the bridge on this thread, unless another has it.
-pub(crate) fn supervise_bridge(shared: &Arc<Shared>) {
-    if shared.bridge_claimed.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let claim = BridgeClaim(Arc::clone(shared));
-    let node = Arc::clone(shared);
-    supervise(
-        "bridge",
-        shared.metrics.restarts.bridge.clone(),
-        move |lifeline, _| Bridge::new(Arc::clone(&node), lifeline),
-        move |_address| {
-            let _held = &claim;
-            #[cfg(feature = "fault")]
-            claim.0.bridge.lock().replace(_address);
-        },
-    );
 }

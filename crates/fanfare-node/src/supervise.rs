@@ -53,3 +53,13 @@ pub(crate) fn supervise<A>(
         }
     });
 }
+
+/// Makes the actor that handles it panic.
+#[cfg(feature = "fault")]
+#[derive(Debug, Clone, Copy)]
+pub struct Crash;
+
+#[cfg(feature = "fault")]
+impl actix::Message for Crash {
+    type Result = ();
+}

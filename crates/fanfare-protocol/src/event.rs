@@ -121,6 +121,35 @@ impl Event {
     pub fn fields(&self) -> &[(ByteString, Value)] {
         &self.fields
     }
+
+    /// About what the event keeps in memory, in bytes: queues are bounded by it.
+    pub fn memory_bytes(&self) -> usize {
+        let fields = self.fields.iter();
+        fields
+            .map(|(key, value)| key.len() + value.memory_bytes())
+            .sum()
+    }
+}
+
+/// What a value costs in memory beside its text and bytes.
+const VALUE_BYTES: usize = 64;
+
+impl Value {
+    fn memory_bytes(&self) -> usize {
+        let content = match self {
+            Self::Str(text) => text.len(),
+            Self::Bin(bytes) => bytes.len(),
+            Self::List(list) => list.iter().map(Self::memory_bytes).sum(),
+            Self::Map(map) => {
+                let entries = map.iter();
+                entries
+                    .map(|(key, value)| key.len() + value.memory_bytes())
+                    .sum()
+            }
+            Self::Nil | Self::Bool(_) | Self::Int(_) | Self::UInt(_) | Self::Float(_) => 0,
+        };
+        VALUE_BYTES + content
+    }
 }
 
 impl Value {

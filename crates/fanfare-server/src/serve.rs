@@ -125,6 +125,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
             outbox_frames: limits.outbox_frames,
             inbox_frames: limits.inbox_frames,
             groups_per_session: limits.groups_per_session,
+            ..Limits::default()
         },
         ping: PingOptions {
             interval: settings.ping.interval,

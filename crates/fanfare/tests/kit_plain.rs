@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServiceFactory;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use fanfare::handshake::Handshake;
-use fanfare::node::{Admission, Handling, Inbound, SessionContext, Step};
+use fanfare::node::{Admission, Handling, Inbound, SessionContext, Step, Ticket};
 use fanfare::protocol::RouteEncoder;
 use fanfare::testing::{self, Answer, Application, LiveServer, Message};
 use fanfare::{Cluster, GroupName};
@@ -48,7 +48,7 @@ async fn echo(request: HttpRequest, cluster: Cluster) -> actix_web::Result<HttpR
         welcome: false,
         access: None,
     };
-    let ticket = cluster.node().worker().admit(admission).await;
+    let ticket = Ticket::admit(&cluster.node().worker(), admission).await;
     let ticket = ticket.map_err(actix_web::error::ErrorServiceUnavailable)?;
     Ok(handshake.accept(ticket))
 }

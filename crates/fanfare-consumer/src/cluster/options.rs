@@ -69,19 +69,8 @@ impl Default for ClusterOptions {
         Self {
             layer: Layer::Memory,
             prefix: "asgi".to_owned(),
-            limits: Limits {
-                sessions: 100_000,
-                message_bytes: 1 << 20,
-                frame_bytes: 1 << 20,
-                outbox_bytes: 1 << 20,
-                outbox_frames: 1024,
-                inbox_frames: 4096,
-                groups_per_session: 100,
-            },
-            ping: PingOptions {
-                interval: Duration::from_secs(20),
-                timeout: Duration::from_secs(30),
-            },
+            limits: Limits::default(),
+            ping: PingOptions::default(),
             join_timeout: Duration::from_secs(2),
             close_timeout: Duration::from_secs(2),
             linger: Duration::from_secs(3),

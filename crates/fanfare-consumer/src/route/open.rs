@@ -71,7 +71,7 @@ impl Route {
             user: user.as_ref().map(|user| user.id().into()),
         };
         let admission = self.admission(&handshake, &kept, user)?;
-        let mut ticket = cluster.node().worker().admit(admission).await?;
+        let mut ticket = Ticket::admit(&cluster.node().worker(), admission).await?;
         let mut session = self.session(&ticket, cluster, kept)?;
         let request = Request::new(request);
         let connect = async {
@@ -127,7 +127,7 @@ impl Route {
         cluster: Cluster,
         kept: Kept,
     ) -> Result<Session<M>, Reject> {
-        let port = ticket.port();
+        let port = ticket.mailbox();
         let port = port.ok_or_else(|| Reject::internal("the session has no port"))?;
         Ok(Session::new(port, Arc::clone(&self.encoder), cluster, kept))
     }

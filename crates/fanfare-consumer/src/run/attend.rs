@@ -1,6 +1,5 @@
 //! One handler, from its call to its end.
 
-use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -8,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use fanfare_node::Mailbox;
 use fanfare_protocol::CloseCode;
-use futures_util::FutureExt as _;
 use tokio::time::{Sleep, sleep};
 
 use super::fault::Fault;
@@ -38,13 +36,41 @@ impl Trouble {
 /// Runs a handler. When its session ends meanwhile it may go on for half of the time that the node
 /// gives a program after that: the other half is for `disconnect`.
 pub(super) async fn attend(port: &Mailbox, handler: impl Future<Output = Outcome>) -> Attended {
-    let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
+    attend_pinned(port, pin!(Some(handler))).await
+}
+
+/// As [`attend`], for handlers that nearly always end at their first poll. A panic of that poll is
+/// not caught here.
+pub(super) async fn attend_quick(
+    port: &Mailbox,
+    handler: impl Future<Output = Outcome>,
+) -> Attended {
+    let mut handler = pin!(Some(handler));
+    let first = poll_fn(|cx| {
+        let handler = handler.as_mut().as_pin_mut();
+        Poll::Ready(handler.map(|handler| handler.poll(cx)))
+    });
+    match first.await {
+        Some(Poll::Ready(Ok(()))) => None,
+        Some(Poll::Ready(Err(failure))) => Trouble::of(Fault::Failure(failure)),
+        Some(Poll::Pending) | None => attend_pinned(port, handler).await,
+    }
+}
+
+async fn attend_pinned<F: Future<Output = Outcome>>(
+    port: &Mailbox,
+    mut handler: Pin<&mut Option<F>>,
+) -> Attended {
     let mut after = After::default();
     let fault = poll_fn(|cx| {
-        if let Some(handler) = handler.as_mut().as_pin_mut()
-            && let Poll::Ready(outcome) = handler.poll(cx)
-        {
-            return Poll::Ready(fault(outcome));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let handler = handler.as_mut().as_pin_mut();
+            handler.map_or(Poll::Pending, |handler| handler.poll(cx))
+        }));
+        match polled {
+            Ok(Poll::Ready(outcome)) => return Poll::Ready(outcome.err().map(Fault::Failure)),
+            Ok(Poll::Pending) => {}
+            Err(_panic) => return Poll::Ready(Some(Fault::Panic)),
         }
         ready!(after.poll_impatience(port, cx));
         Poll::Ready(Some(Fault::Late))
@@ -62,13 +88,6 @@ pub(super) async fn attend(port: &Mailbox, handler: impl Future<Output = Outcome
     }
     let ended = after.ended;
     Some(Box::new(Trouble { fault, ended }))
-}
-
-fn fault(outcome: Result<Outcome, Box<dyn Any + Send>>) -> Option<Fault> {
-    match outcome {
-        Ok(outcome) => outcome.err().map(Fault::Failure),
-        Err(_panic) => Some(Fault::Panic),
-    }
 }
 
 /// What a handler that outlives its session has left.

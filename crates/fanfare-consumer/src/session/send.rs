@@ -118,13 +118,16 @@ impl<M: 'static> Session<M> {
         self.room(sent).await
     }
 
+    #[inline]
     async fn room(&self, sent: bool) -> Result<(), Unsent> {
         if !sent {
             return Err(Unsent::Closed);
         }
-        poll_fn(|cx| self.port.poll_room(cx)).await;
-        // A client that takes whatever comes must not keep the thread from its other sessions.
-        consume_budget().await;
+        if self.port.has_sent_much() {
+            poll_fn(|cx| self.port.poll_room(cx)).await;
+            // A client that takes whatever comes must not keep the thread from its other sessions.
+            consume_budget().await;
+        }
         Ok(())
     }
 

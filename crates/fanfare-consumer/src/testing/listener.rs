@@ -50,7 +50,7 @@ impl Listener {
     pub(super) async fn join(node: &Node, group: &str) -> Self {
         let (sender, events) = mpsc::channel(AHEAD);
         let ear = Ear(sender).start();
-        let enrolled = match node.worker().enrol(ear.recipient()) {
+        let enrolled = match Enrolled::new(&node.worker(), ear.recipient()) {
             Ok(enrolled) => enrolled,
             Err(error) => panic!("nobody can listen: {error}"),
         };

@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError, web};
 use fanfare_consumer::middleware::{Authenticate, Origins, RateLimit};
 use fanfare_consumer::{Handshake, HandshakeError, node_of};
-use fanfare_node::{Admission, AdmitError, Handling, Inbound, Node, SessionContext, Step};
+use fanfare_node::{Admission, AdmitError, Handling, Inbound, Node, SessionContext, Step, Ticket};
 use fanfare_protocol::{Encoder, GroupName};
 use tokio::sync::Semaphore;
 
@@ -86,7 +86,9 @@ async fn socket(
         access: None,
     };
     let worker = shared.node.worker();
-    let ticket = worker.admit(admission).await.map_err(Refused::Admission)?;
+    let ticket = Ticket::admit(&worker, admission)
+        .await
+        .map_err(Refused::Admission)?;
     if request.path().starts_with("/hold/") {
         shared.admitted.add_permits(1);
         shared.release.acquire().await.unwrap().forget();

@@ -7,8 +7,8 @@ use actix_web::rt::task::JoinHandle;
 use fanfare_consumer::Cluster;
 use fanfare_gateway::{Bind, BindError, Server, ServerHandle};
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
-use fanfare_node::{Limits, Node, NodeOptions, PingOptions};
-use fanfare_protocol::{Envelope, Event, GroupName, Naming, NodeId, RouteEncoder, Target};
+use fanfare_node::{Node, NodeOptions, PingOptions};
+use fanfare_protocol::{Envelope, Event, GroupName, NodeId, RouteEncoder, Target};
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 
@@ -50,27 +50,11 @@ pub(crate) fn group(name: &str) -> GroupName {
 
 fn options() -> NodeOptions {
     NodeOptions {
-        id: NodeId::random().unwrap(),
-        naming: Naming::plain("asgi"),
-        limits: Limits {
-            sessions: 100,
-            message_bytes: 1 << 16,
-            frame_bytes: 1 << 16,
-            outbox_bytes: 1 << 16,
-            outbox_frames: 1024,
-            inbox_frames: 64,
-            groups_per_session: 10,
-        },
-        ping: PingOptions {
-            interval: Duration::ZERO,
-            timeout: Duration::ZERO,
-        },
+        ping: PingOptions::OFF,
         join_timeout: PATIENCE,
         close_timeout: Duration::from_millis(500),
         linger: Duration::from_millis(10),
-        queue: fanfare_layer::QueueOptions::default(),
-        subscribes: false,
-        members: fanfare_node::MembershipMode::PerNode,
+        ..NodeOptions::new(NodeId::random().unwrap())
     }
 }
 

@@ -7,7 +7,7 @@ use fanfare_layer::Publish;
 use fanfare_protocol::frame::{self, Opcode};
 use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
 
-use crate::admission::SeatGuard;
+use crate::worker::SeatGuard;
 
 /// What a route does with what its clients send. One object serves every session of the route on
 /// its thread. A handler that panics ends its own session with 1011 and no other.

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
 use super::{Session, Step};
-use crate::slots::CloseRequest;
+use crate::fan_out::CloseRequest;
 use crate::worker::READ_BYTES;
 
 /// Polls the session inside its actor's task; takes no memory of its own.

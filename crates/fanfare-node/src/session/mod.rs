@@ -1,9 +1,14 @@
 //! The session actor: one per connection, pinned to its worker thread.
 
+mod admission;
 mod context;
 mod drive;
 mod ending;
+mod mailbox;
 mod program;
+mod running;
+mod socket;
+mod ticket;
 
 use std::rc::Rc;
 
@@ -14,13 +19,16 @@ use fanfare_protocol::frame::Decoder;
 use fanfare_protocol::{CloseCode, GroupName};
 use futures_util::future::BoxFuture;
 
+pub use admission::{Admission, Handling};
 pub use context::{Inbound, SessionContext, Step};
+pub use mailbox::{Mailbox, Program};
+pub use socket::{Link, Socket};
+pub use ticket::Ticket;
 
-use crate::admission::SeatGuard;
-use crate::program::Running;
-use crate::socket::Socket;
+use crate::worker::SeatGuard;
 use drive::Drive;
 use ending::{Ending, Phase};
+use running::Running;
 
 /// The actor. Its fields are dropped in this order: the seat is given up before the socket, so
 /// that no entry names a descriptor that is closed.
@@ -118,11 +126,11 @@ impl Drop for Session {
 }
 
 #[cfg(feature = "fault")]
-impl actix::Handler<crate::fault::Crash> for Session {
+impl actix::Handler<crate::supervise::Crash> for Session {
     type Result = ();
 
     #[expect(clippy::panic, reason = "the fault that tests inject")]
-    fn handle(&mut self, _: crate::fault::Crash, _: &mut Self::Context) {
+    fn handle(&mut self, _: crate::supervise::Crash, _: &mut Self::Context) {
         panic!("injected into a session");
     }
 }

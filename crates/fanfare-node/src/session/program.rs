@@ -7,8 +7,8 @@ use fanfare_protocol::CloseCode;
 
 use super::ending::{Ending, Phase};
 use super::{Handler, Session, SessionContext, Step};
-use crate::admission::SeatGuard;
-use crate::slots::CloseRequest;
+use crate::fan_out::CloseRequest;
+use crate::worker::SeatGuard;
 
 impl Session {
     /// Lets the program take what has come, and sends what it has to say.
@@ -16,20 +16,20 @@ impl Session {
         let Handler::Program(running) = &mut self.terms.handler else {
             return;
         };
-        running.port().offer_room();
-        let has_events = running.port().has_events();
+        running.mailbox().offer_room();
+        let has_events = running.mailbox().has_events();
         let ended = running.poll(task).is_ready();
-        let port = Rc::clone(running.port());
+        let mailbox = Rc::clone(running.mailbox());
         if ended {
             tracing::error!("a program ended before its session");
             self.terms.handler = Handler::Concluded;
-            port.fail();
+            mailbox.fail();
         }
-        let closing = port.take_closing();
+        let closing = mailbox.take_closing();
         if has_events && closing.is_none() {
-            port.flush_soon();
+            mailbox.flush_soon();
         } else {
-            port.flush();
+            mailbox.flush();
         }
         if let Some(closing) = closing {
             let cause = if closing.failed {
@@ -45,25 +45,25 @@ impl Session {
     /// would not follow it.
     pub(super) fn shut_program(&self) {
         if let Handler::Program(running) = &self.terms.handler {
-            running.port().flush();
-            running.port().shut();
+            running.mailbox().flush();
+            running.mailbox().shut();
         }
     }
 
     /// Whether the program has so much to do that nothing more is read for it.
     pub(super) fn is_program_full(&self) -> bool {
         match &self.terms.handler {
-            Handler::Program(running) => self.phase == Phase::Open && running.port().is_full(),
+            Handler::Program(running) => self.phase == Phase::Open && running.mailbox().is_full(),
             Handler::Inbound(..) | Handler::Concluded => false,
         }
     }
 
     pub(super) fn is_program_busy(&self) -> bool {
-        matches!(&self.terms.handler, Handler::Program(running) if running.port().is_busy())
+        matches!(&self.terms.handler, Handler::Program(running) if running.mailbox().is_busy())
     }
 
     fn is_program_occupied(&self) -> bool {
-        matches!(&self.terms.handler, Handler::Program(running) if running.port().is_occupied())
+        matches!(&self.terms.handler, Handler::Program(running) if running.mailbox().is_occupied())
     }
 
     /// Somebody else than the peer wants the session closed; what has been posted to its program
@@ -114,7 +114,7 @@ impl Handler {
                 inbound.text(&mut SessionContext { place, groups }, text)
             }
             Self::Program(running) => {
-                running.port().push_text(text);
+                running.mailbox().push_text(text);
                 Step::Continue
             }
             Self::Concluded => Step::Continue,
@@ -128,7 +128,7 @@ impl Handler {
                 inbound.binary(&mut SessionContext { place, groups }, bytes)
             }
             Self::Program(running) => {
-                running.port().push_binary(bytes);
+                running.mailbox().push_binary(bytes);
                 Step::Continue
             }
             Self::Concluded => Step::Continue,

@@ -10,7 +10,7 @@ use fanfare_node::{
     Admission, AdmitError, Handling, Inbound, Limits, Link, Node, NodeOptions, PingOptions,
     SessionContext, Socket, Step, Ticket,
 };
-use fanfare_protocol::{Encoder, Envelope, Event, GroupName, Naming, NodeId, RouteEncoder, Target};
+use fanfare_protocol::{Encoder, Envelope, Event, GroupName, NodeId, RouteEncoder, Target};
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -28,27 +28,19 @@ pub(crate) struct Rig {
 
 pub(crate) fn options() -> NodeOptions {
     NodeOptions {
-        id: NodeId::random().unwrap(),
-        naming: Naming::plain("asgi"),
         limits: Limits {
-            sessions: 2000,
             message_bytes: 1 << 16,
             frame_bytes: 1 << 16,
             outbox_bytes: 1 << 16,
-            outbox_frames: 1024,
             inbox_frames: 64,
             groups_per_session: 10,
+            ..Limits::default()
         },
-        ping: PingOptions {
-            interval: Duration::ZERO,
-            timeout: Duration::ZERO,
-        },
+        ping: PingOptions::OFF,
         join_timeout: Duration::from_secs(1),
         close_timeout: Duration::from_millis(500),
         linger: Duration::from_millis(10),
-        queue: fanfare_layer::QueueOptions::default(),
-        subscribes: false,
-        members: fanfare_node::MembershipMode::PerNode,
+        ..NodeOptions::new(NodeId::random().unwrap())
     }
 }
 
@@ -159,7 +151,7 @@ impl Rig {
             welcome: false,
             access: None,
         };
-        self.node.worker().admit(admission).await
+        Ticket::admit(&self.node.worker(), admission).await
     }
 
     pub(crate) async fn publish(&self, target: Target, text: &str) {

@@ -131,7 +131,10 @@ impl Each {
     pub(crate) fn enrol(&self) -> (Enrolled, mpsc::Receiver<Arrived>) {
         let (address, arrived) = listener();
         let worker = self.rig.node.worker();
-        (worker.enrol(address.recipient()).unwrap(), arrived)
+        (
+            Enrolled::new(&worker, address.recipient()).unwrap(),
+            arrived,
+        )
     }
 
     pub(crate) fn channel(&self, client: &Client) -> ChannelName {

@@ -6,7 +6,7 @@ use actix::{Actor, Addr, Context, Handler};
 use fanfare_layer::{
     ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
 };
-use fanfare_node::Arrived;
+use fanfare_node::{Arrived, Enrolled};
 use fanfare_protocol::{CloseCode, Envelope, GroupName, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, pending};
@@ -48,7 +48,7 @@ async fn next(arrived: &mut mpsc::Receiver<Arrived>) -> Arrived {
 async fn an_actor_gets_the_events_of_its_groups_of_everyone_and_of_its_channel() {
     let rig = Rig::new(options());
     let (address, mut arrived) = listener();
-    let member = rig.node.worker().enrol(address.recipient()).unwrap();
+    let member = Enrolled::new(&rig.node.worker(), address.recipient()).unwrap();
     member.join(&group("a")).await.unwrap();
     assert_eq!(rig.node.sessions(), 0, "an actor is no session");
     rig.publish(Target::Group(group("b")), "not here").await;
@@ -77,7 +77,7 @@ async fn an_actor_gets_the_events_of_its_groups_of_everyone_and_of_its_channel()
 async fn what_an_actor_has_no_room_for_is_dropped_and_counted() {
     let rig = Rig::new(options());
     let (address, mut arrived) = listener();
-    let member = rig.node.worker().enrol(address.recipient()).unwrap();
+    let member = Enrolled::new(&rig.node.worker(), address.recipient()).unwrap();
     // One turn of the registry posts all of them before the actor runs.
     for _ in 0..50 {
         rig.publish(Target::Channel(member.channel()), "much").await;
@@ -145,7 +145,7 @@ async fn who_stops_waiting_for_a_group_is_not_in_it() {
     options.subscribes = true;
     let rig = Rig::over(options, |memory| Arc::new(Silent(memory)));
     let (address, _arrived) = listener();
-    let member = rig.node.worker().enrol(address.recipient()).unwrap();
+    let member = Enrolled::new(&rig.node.worker(), address.recipient()).unwrap();
     let group = group("a");
     let mut joining = Box::pin(member.join(&group));
     assert!(joining.as_mut().now_or_never().is_none());

@@ -104,7 +104,7 @@ async fn open_gated(
 ) -> Client {
     let handling = Handling::Program(delivering);
     let opened = rig.open_as(groups, handling, |ticket| {
-        let program: Program = Box::pin(attend(ticket.port().unwrap(), diary.clone(), gate));
+        let program: Program = Box::pin(attend(ticket.mailbox().unwrap(), diary.clone(), gate));
         ticket.run(program);
     });
     opened.await.unwrap()
@@ -228,7 +228,7 @@ async fn a_session_that_never_opens_still_ends_its_program() {
     let (server, _client) = UnixStream::pair().unwrap();
     let handling = Handling::Program(DeliveryMode::Events);
     let mut ticket = rig.admit_as(&server, &["a"], handling).await.unwrap();
-    let port = ticket.port().unwrap();
+    let port = ticket.mailbox().unwrap();
     ticket.run(Box::pin(attend(port, diary.clone(), None)));
     drop(ticket);
     diary.until("ended 1006").await;
@@ -243,7 +243,7 @@ async fn what_is_sent_before_the_handshake_is_answered_follows_it() {
     let (server, client) = UnixStream::pair().unwrap();
     let handling = Handling::Program(DeliveryMode::Events);
     let mut ticket = rig.admit_as(&server, &["a"], handling).await.unwrap();
-    let port = ticket.port().unwrap();
+    let port = ticket.mailbox().unwrap();
     port.join(&group("b")).await.unwrap();
     rig.publish(Target::Group(group("b")), "an early event")
         .await;

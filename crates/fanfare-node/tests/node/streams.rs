@@ -36,7 +36,7 @@ async fn ended(port: &Mailbox) -> CloseCode {
 async fn open(rig: &Rig, groups: &[&str], program: impl FnOnce(Rc<Mailbox>) -> Program) -> Client {
     let handling = Handling::Program(DeliveryMode::Events);
     let opened = rig.open_as(groups, handling, |ticket| {
-        let program = program(ticket.port().unwrap());
+        let program = program(ticket.mailbox().unwrap());
         ticket.run(program);
     });
     opened.await.unwrap()
@@ -149,7 +149,7 @@ async fn what_is_sent_before_the_session_opens_keeps_its_place_among_frames_of_g
     let (server, client) = UnixStream::pair().unwrap();
     let handling = Handling::Program(DeliveryMode::Frames);
     let mut ticket = rig.admit_as(&server, &["a"], handling).await.unwrap();
-    let port = ticket.port().unwrap();
+    let port = ticket.mailbox().unwrap();
     port.send(Opcode::Text, b"snapshot");
     rig.publish(Target::Group(group("a")), "change").await;
     rig.until("fanfare_events_delivered_total", "", 1.0).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 use fanfare_consumer::{Handshake, HandshakeError};
-use fanfare_node::{Admission, AdmitError, Handling};
+use fanfare_node::{Admission, AdmitError, Handling, Ticket};
 use fanfare_protocol::GroupName;
 
 use super::{Matched, WorkerRoutes};
@@ -49,7 +49,7 @@ pub(crate) async fn open(
             .access
             .then(|| access::session_line(request, shared).into()),
     };
-    let ticket = shared.node.worker().admit(admission).await?;
+    let ticket = Ticket::admit(&shared.node.worker(), admission).await?;
     Ok(handshake.accept(ticket))
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 use fanfare_consumer::{Cluster, Member};
-use fanfare_node::{Admission, Arrived, Handling, Inbound, Link, SessionContext, Socket, Step};
+use fanfare_node::{
+    Admission, Arrived, Handling, Inbound, Link, SessionContext, Socket, Step, Ticket,
+};
 use fanfare_protocol::{GroupName, RouteEncoder};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
@@ -115,7 +117,7 @@ impl Visitor {
             access: None,
         };
         let worker = cluster.node().worker();
-        let ticket = worker.admit(admission).await.unwrap();
+        let ticket = Ticket::admit(&worker, admission).await.unwrap();
         let channel = ticket.channel().as_str().to_owned();
         ticket.open(Socket::Unix(theirs), Bytes::new(), Bytes::new());
         Self {

@@ -1,0 +1,346 @@
+//! A worker's inbox: deliveries on their way to its registry.
+//!
+//! The queue lives outside the registry actor, so a registry that panics loses nothing of it. It is
+//! bounded twice, in number and in bytes: a publisher of this node waits above the first bound, and
+//! what comes from other nodes, which waits for nobody, is dropped above the second, wider one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use fanfare_layer::{Delivery, Presence};
+use fanfare_protocol::{ChannelName, GroupName};
+use futures_util::future::BoxFuture;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::presence::Pair;
+
+/// What another thread wants to know of a worker; answered between two turns of its fan-out.
+pub(crate) enum Question {
+    /// The channels of a group's members.
+    Channels {
+        group: GroupName,
+        answer: oneshot::Sender<Vec<ChannelName>>,
+    },
+    /// How sessions stand to groups.
+    Standing {
+        pairs: Vec<Pair>,
+        answer: oneshot::Sender<Vec<Presence>>,
+    },
+}
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InboxBounds {
+    /// Deliveries, before publishers of this node wait.
+    pub(crate) frames: usize,
+    /// Bytes of their events.
+    pub(crate) bytes: usize,
+    /// Deliveries, before those from other nodes are dropped.
+    pub(crate) handoff_frames: usize,
+    /// Bytes of their events.
+    pub(crate) handoff_bytes: usize,
+}
+
+/// Deliveries in their order, each with the bytes that it counts for.
+#[derive(Default)]
+struct Waiting {
+    deliveries: VecDeque<(Delivery, usize)>,
+    bytes: usize,
+}
+
+/// What waits for one worker's registry.
+pub(crate) struct Inbox {
+    queue: Mutex<Waiting>,
+    /// At most one from the node and one from each reader of the layer. `None` once the worker has
+    /// stopped: later questions are dropped at once.
+    questions: Mutex<Option<Vec<Question>>>,
+    asked: AtomicBool,
+    /// Length of the queue, readable without its lock.
+    len: AtomicUsize,
+    /// Bytes in the queue, readable without its lock.
+    bytes: AtomicUsize,
+    bounds: InboxBounds,
+    /// Something was dropped since the queue was last empty: that is logged once.
+    overflowed: AtomicBool,
+    registry: AtomicWaker,
+    room: Notify,
+    /// Somebody waits for room.
+    awaited: AtomicBool,
+}
+
+impl Inbox {
+    pub(crate) fn new(bounds: InboxBounds) -> Self {
+        Self {
+            queue: Mutex::default(),
+            questions: Mutex::new(Some(Vec::new())),
+            asked: AtomicBool::new(false),
+            len: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            bounds,
+            overflowed: AtomicBool::new(false),
+            registry: AtomicWaker::new(),
+            room: Notify::new(),
+            awaited: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a publisher of this node need not wait. One event alone always finds room.
+    pub(crate) fn has_room(&self) -> bool {
+        self.len.load(Ordering::Acquire) < self.bounds.frames
+            && self.bytes.load(Ordering::Acquire) < self.bounds.bytes
+    }
+
+    /// Appends a delivery whose event keeps about `bytes` in memory; the caller has looked for
+    /// room. Publishers of different groups look at the same time, so the queue may pass its bounds
+    /// by as many deliveries as there are worker threads.
+    pub(crate) fn push(&self, delivery: Delivery, bytes: usize) {
+        self.append(&mut self.queue.lock(), delivery, bytes);
+        self.registry.wake();
+    }
+
+    /// Appends a delivery from another node, if there is room for it. Answers false for one that is
+    /// dropped.
+    pub(crate) fn hand_off(&self, delivery: Delivery, bytes: usize) -> bool {
+        let mut queue = self.queue.lock();
+        let full = queue.deliveries.len() >= self.bounds.handoff_frames
+            || queue.bytes.saturating_add(bytes) > self.bounds.handoff_bytes;
+        if full && !queue.deliveries.is_empty() {
+            drop(queue);
+            if !self.overflowed.swap(true, Ordering::AcqRel) {
+                tracing::warn!(
+                    "a worker thread is behind: events from other nodes are dropped for its sessions"
+                );
+            }
+            return false;
+        }
+        self.append(&mut queue, delivery, bytes);
+        drop(queue);
+        self.registry.wake();
+        true
+    }
+
+    fn append(&self, queue: &mut Waiting, delivery: Delivery, bytes: usize) {
+        queue.deliveries.push_back((delivery, bytes));
+        queue.bytes += bytes;
+        self.len.store(queue.deliveries.len(), Ordering::Release);
+        self.bytes.store(queue.bytes, Ordering::Release);
+    }
+
+    /// How long the delivery in front has been on this node; zero when none waits.
+    pub(crate) fn oldest(&self, now: Instant) -> Duration {
+        let queue = self.queue.lock();
+        let front = queue.deliveries.front();
+        front.map_or(Duration::ZERO, |(delivery, _)| {
+            now.saturating_duration_since(delivery.arrived)
+        })
+    }
+
+    pub(crate) fn ask(&self, question: Question) {
+        match &mut *self.questions.lock() {
+            Some(questions) => questions.push(question),
+            None => return,
+        }
+        self.asked.store(true, Ordering::Release);
+        self.registry.wake();
+    }
+
+    pub(crate) fn questions(&self) -> Vec<Question> {
+        if self.asked.swap(false, Ordering::AcqRel) {
+            let mut questions = self.questions.lock();
+            questions.as_mut().map(std::mem::take).unwrap_or_default()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Runs as long as the worker's actors do: once it is dropped, whoever has asked, or will, is
+    /// not kept waiting, also when the thread itself lives on.
+    pub(crate) fn answering(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
+        let answers = Answers(Arc::clone(self));
+        async move {
+            let _answers = answers;
+            std::future::pending().await
+        }
+    }
+
+    fn answer_no_more(&self) {
+        let unanswered = self.questions.lock().take();
+        drop(unanswered);
+    }
+
+    pub(crate) fn pop(&self) -> Option<Delivery> {
+        let mut queue = self.queue.lock();
+        let (delivery, taken) = queue.deliveries.pop_front()?;
+        queue.bytes = queue.bytes.saturating_sub(taken);
+        let (len, bytes) = (queue.deliveries.len(), queue.bytes);
+        if len == 0 {
+            self.overflowed.store(false, Ordering::Release);
+            if queue.deliveries.capacity() > 1024 {
+                queue.deliveries.shrink_to(64);
+            }
+        }
+        self.len.store(len, Ordering::Release);
+        self.bytes.store(bytes, Ordering::Release);
+        drop(queue);
+        let has_room = len * 2 <= self.bounds.frames && bytes * 2 <= self.bounds.bytes;
+        if has_room && self.awaited.swap(false, Ordering::AcqRel) {
+            self.room.notify_waiters();
+        }
+        Some(delivery)
+    }
+
+    fn has_work(&self) -> bool {
+        self.len.load(Ordering::Acquire) > 0 || self.asked.load(Ordering::Acquire)
+    }
+
+    /// Ready when something is in the queue or has been asked.
+    pub(crate) fn poll_filled(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.has_work() {
+            return Poll::Ready(());
+        }
+        self.registry.register(context.waker());
+        if self.has_work() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Resolves when there is room.
+    pub(crate) fn room(self: &Arc<Self>) -> BoxFuture<'static, ()> {
+        let inbox = Arc::clone(self);
+        Box::pin(async move {
+            loop {
+                let notified = inbox.room.notified();
+                inbox.awaited.store(true, Ordering::Release);
+                // Under the lock: whoever takes from the queue afterwards sees that it is awaited.
+                let queue = inbox.queue.lock();
+                let has_room = inbox.has_room();
+                drop(queue);
+                if has_room {
+                    return;
+                }
+                notified.await;
+            }
+        })
+    }
+}
+
+struct Answers(Arc<Inbox>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.0.answer_no_more();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::{Envelope, Event, Target};
+
+    use super::*;
+
+    const BOUNDS: InboxBounds = InboxBounds {
+        frames: 4096,
+        bytes: 1 << 20,
+        handoff_frames: 8192,
+        handoff_bytes: 2 << 20,
+    };
+
+    fn delivery(text: &str) -> (Delivery, usize) {
+        let event = Event::new("t").with("message", text);
+        let bytes = event.memory_bytes();
+        let delivery = Delivery {
+            target: Target::Group(GroupName::everyone()),
+            envelope: Arc::new(Envelope::new(event)),
+            arrived: Instant::now(),
+        };
+        (delivery, bytes)
+    }
+
+    #[test]
+    fn large_events_fill_an_inbox_by_their_bytes() {
+        let inbox = Inbox::new(BOUNDS);
+        let large = "x".repeat(300_000);
+        let mut pushed = 0;
+        while inbox.has_room() {
+            let (delivery, bytes) = delivery(&large);
+            inbox.push(delivery, bytes);
+            pushed += 1;
+        }
+        assert_eq!(
+            pushed, 4,
+            "1 MiB holds three of them, and the fourth passes the bound"
+        );
+        while inbox.pop().is_some() {}
+        assert!(inbox.has_room());
+    }
+
+    #[test]
+    fn what_comes_from_other_nodes_is_refused_beyond_the_wider_bounds_and_only_then() {
+        let inbox = Inbox::new(BOUNDS);
+        let large = "x".repeat(300_000);
+        let mut taken = 0;
+        loop {
+            let (delivery, bytes) = delivery(&large);
+            if !inbox.hand_off(delivery, bytes) {
+                break;
+            }
+            taken += 1;
+        }
+        assert_eq!(taken, 6, "2 MiB hold six");
+        assert!(
+            !inbox.has_room(),
+            "publishers of this node wait behind them"
+        );
+        assert!(inbox.pop().is_some());
+        let (delivery, bytes) = delivery(&large);
+        assert!(inbox.hand_off(delivery, bytes), "there is room again");
+    }
+
+    #[test]
+    fn one_event_larger_than_the_bound_finds_room_alone() {
+        let inbox = Inbox::new(BOUNDS);
+        let (delivery, bytes) = delivery(&"x".repeat(3 << 20));
+        assert!(inbox.has_room() && inbox.hand_off(delivery, bytes));
+        assert!(inbox.pop().is_some());
+    }
+
+    #[test]
+    fn the_oldest_delivery_is_as_old_as_its_arrival() {
+        let inbox = Inbox::new(BOUNDS);
+        let now = Instant::now();
+        assert_eq!(inbox.oldest(now), Duration::ZERO);
+        for _ in 0..2 {
+            let (delivery, bytes) = delivery("x");
+            inbox.push(delivery, bytes);
+        }
+        let first = inbox.queue.lock().deliveries[0].0.arrived;
+        assert_eq!(
+            inbox.oldest(first + Duration::from_secs(3)),
+            Duration::from_secs(3)
+        );
+    }
+
+    #[test]
+    fn a_worker_that_has_gone_keeps_nobody_waiting_for_its_answer() {
+        let inbox = Arc::new(Inbox::new(BOUNDS));
+        let answering = inbox.answering();
+        let ask = || {
+            let (answer, answered) = oneshot::channel();
+            let group = GroupName::everyone();
+            inbox.ask(Question::Channels { group, answer });
+            answered
+        };
+        let before = ask();
+        drop(answering);
+        for mut asked in [before, ask()] {
+            assert_eq!(asked.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The directory of a node: which workers have members of a group, and the group's subscription.
+//!
+//! Shared by all threads, striped by group. A delivery is handed to the workers under its
+//! stripe's lock: that lock is what gives a group one order on the node.
+
+mod inbox;
+mod presence;
+mod queues;
+mod subscriptions;
+mod wanted;
+mod watchdog;
+
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use fanfare_layer::{ChannelQueue, Delivery, Full, Presence, QueueOptions, Sink, Undelivered};
+use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
+use futures_util::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use tokio::sync::oneshot;
+
+use crate::metrics::NodeMetrics;
+use crate::options::MAX_WORKERS;
+use queues::Queues;
+use wanted::Subscription;
+
+pub(crate) use inbox::{Inbox, InboxBounds, Question};
+pub(crate) use presence::Pair;
+pub(crate) use queues::{LOCAL_CHANNELS, is_normal};
+pub(crate) use wanted::Changes;
+pub(crate) use watchdog::Watchdog;
+
+const STRIPES: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct Entry {
+    /// Bit per worker that has members.
+    pub(crate) workers: u64,
+    /// Members on this node.
+    pub(crate) members: usize,
+    pub(crate) subscription: Subscription,
+}
+
+type Stripe = FxHashMap<GroupName, Entry>;
+
+/// Which workers of a node have members of a group, and where its subscription stands.
+pub(crate) struct Directory {
+    node: NodeId,
+    naming: Naming,
+    stripes: Vec<Mutex<Stripe>>,
+    inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
+    /// What waits for those who receive from normal channels.
+    pub(crate) queues: Queues,
+    /// What the bridge has to tell the layer; `None` where the layer needs no subscriptions.
+    pub(crate) changes: Option<Changes>,
+    metrics: NodeMetrics,
+}
+
+impl Directory {
+    pub(crate) fn new(
+        node: NodeId,
+        naming: Naming,
+        changes: Option<Changes>,
+        queue: QueueOptions,
+        metrics: NodeMetrics,
+    ) -> Self {
+        Self {
+            node,
+            naming,
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            inboxes: [const { OnceLock::new() }; MAX_WORKERS],
+            queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
+            changes,
+            metrics,
+        }
+    }
+
+    /// Adds a worker; its inbox gets the deliveries. Called once a worker.
+    pub(crate) fn add_worker(&self, worker: u8, inbox: Arc<Inbox>) {
+        if let Some(place) = self.inboxes.get(usize::from(worker)) {
+            let _first = place.set(inbox);
+        }
+    }
+
+    /// Locks the stripe of a group.
+    pub(crate) fn stripe(&self, group: &GroupName) -> MutexGuard<'_, Stripe> {
+        let hash = FxBuildHasher.hash_one(group);
+        // The map inside uses the low bits of the same hash.
+        let index = (hash >> 32) as usize % STRIPES;
+        match self.stripes.get(index) {
+            Some(stripe) => stripe.lock(),
+            None => unreachable!("the index is below the number of stripes"),
+        }
+    }
+
+    pub(crate) fn stripes(&self) -> &[Mutex<Stripe>] {
+        &self.stripes
+    }
+
+    /// A session of `worker` has joined. Answers what to wait for until the layer has
+    /// acknowledged the group's subscription, if that is still to come; see [`Self::tracks_members_individually`]
+    /// for the groups that have none.
+    pub(crate) fn join(&self, group: &GroupName, worker: u8) -> Option<oneshot::Receiver<()>> {
+        let mut stripe = self.stripe(group);
+        let entry = stripe.entry(group.clone()).or_insert_with(|| {
+            self.metrics.groups.inc();
+            Entry::default()
+        });
+        entry.members += 1;
+        entry.workers |= 1 << worker;
+        let changes = self.changes.as_ref()?;
+        if changes.members.each_in(group) {
+            return None;
+        }
+        changes.wanted(group, &mut entry.subscription)
+    }
+
+    /// A session of `worker` has left; `last` if no other of that worker is in the group.
+    pub(crate) fn leave(&self, group: &GroupName, worker: u8, last: bool) {
+        let mut stripe = self.stripe(group);
+        let Some(entry) = stripe.get_mut(group) else {
+            return;
+        };
+        entry.members = entry.members.saturating_sub(1);
+        if last {
+            entry.workers &= !(1 << worker);
+        }
+        if entry.members > 0 {
+            return;
+        }
+        match &self.changes {
+            Some(changes) if !changes.members.each_in(group) => changes.emptied(group),
+            _ => {
+                stripe.remove(group);
+                self.metrics.groups.dec();
+            }
+        }
+    }
+
+    /// Whether the layer is told of each member of this group, and not of the group.
+    pub(crate) fn tracks_members_individually(&self, group: &GroupName) -> bool {
+        let changes = self.changes.as_ref();
+        changes.is_some_and(|changes| changes.members.each_in(group))
+    }
+
+    /// Members of a group on this node.
+    pub(crate) fn members(&self, group: &GroupName) -> usize {
+        self.stripe(group)
+            .get(group)
+            .map_or(0, |entry| entry.members)
+    }
+
+    /// All groups with members on this node, sorted by name.
+    pub(crate) fn groups(&self) -> Vec<(GroupName, usize)> {
+        let mut groups = Vec::new();
+        for stripe in &self.stripes {
+            let stripe = stripe.lock();
+            let filled = stripe.iter().filter(|(_, entry)| entry.members > 0);
+            groups.extend(filled.map(|(name, entry)| (name.clone(), entry.members)));
+        }
+        groups.sort();
+        groups
+    }
+
+    /// The inboxes of the workers that have members of a group.
+    pub(crate) fn inboxes_of(&self, group: &GroupName) -> impl Iterator<Item = &Arc<Inbox>> {
+        let workers = self
+            .stripe(group)
+            .get(group)
+            .map_or(0, |entry| entry.workers);
+        bits(workers).filter_map(|worker| self.inbox(worker))
+    }
+
+    pub(crate) fn inbox(&self, worker: u32) -> Option<&Arc<Inbox>> {
+        self.inboxes.get(worker as usize)?.get()
+    }
+
+    pub(crate) fn place(&self, channel: &ChannelName) -> ChannelOwner {
+        match self.naming.locate(channel.as_str()) {
+            Some((node, session)) if node == self.node => match session.worker {
+                worker if usize::from(worker) < MAX_WORKERS => ChannelOwner::Worker(worker),
+                LOCAL_CHANNELS => ChannelOwner::Queue,
+                _ => ChannelOwner::Nowhere,
+            },
+            None if is_normal(channel) => ChannelOwner::Queue,
+            _ => ChannelOwner::Nowhere,
+        }
+    }
+
+    fn deliver_to(&self, workers: u64, delivery: Delivery) -> Result<(), Undelivered> {
+        for worker in bits(workers) {
+            if let Some(inbox) = self.inbox(worker)
+                && !inbox.has_room()
+            {
+                let room = inbox.room();
+                return Err(Undelivered::Full(Full { delivery, room }));
+            }
+        }
+        let bytes = delivery.envelope.event.memory_bytes();
+        let each = |inbox: &Inbox, delivery| inbox.push(delivery, bytes);
+        self.each_inbox(workers, delivery, each);
+        Ok(())
+    }
+
+    /// Gives each of the workers the delivery; the last one gets it without a copy.
+    fn each_inbox(&self, workers: u64, delivery: Delivery, mut give: impl FnMut(&Inbox, Delivery)) {
+        let mut rest = workers;
+        while rest != 0 {
+            let worker = rest.trailing_zeros();
+            rest &= rest - 1;
+            let Some(inbox) = self.inbox(worker) else {
+                continue;
+            };
+            if rest == 0 {
+                give(inbox, delivery);
+                return;
+            }
+            give(inbox, delivery.clone());
+        }
+    }
+
+    /// Hands a delivery from another node to every worker that has members, and waits for none: a
+    /// worker that has no room loses it, and that is counted.
+    pub(crate) fn hand_off(&self, delivery: Delivery) {
+        let bytes = delivery.envelope.event.memory_bytes();
+        let dropped = &self.metrics.dropped;
+        let each = |inbox: &Inbox, delivery| {
+            if !inbox.hand_off(delivery, bytes) {
+                dropped.inbox_full.inc();
+            }
+        };
+        match &delivery.target {
+            Target::Group(group) => {
+                let stripe = self.stripe(group);
+                match stripe.get(group).map_or(0, |entry| entry.workers) {
+                    0 => dropped.no_members.inc(),
+                    workers => self.each_inbox(workers, delivery, each),
+                }
+            }
+            Target::Channel(channel) => match self.place(channel) {
+                ChannelOwner::Worker(worker) if !delivery.envelope.exclude.contains(channel) => {
+                    self.each_inbox(1 << worker, delivery, each);
+                }
+                _ => {
+                    if self.deliver(delivery).is_err() {
+                        dropped.queue_full.inc();
+                    }
+                }
+            },
+        }
+    }
+
+    /// The workers and how long the oldest delivery of each has been on this node.
+    pub(crate) fn oldest(&self, now: Instant) -> impl Iterator<Item = (usize, Duration)> + '_ {
+        let inboxes = self.inboxes.iter().enumerate();
+        inboxes.filter_map(move |(worker, inbox)| Some((worker, inbox.get()?.oldest(now))))
+    }
+}
+
+impl Sink for Directory {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        match &delivery.target {
+            Target::Group(group) => {
+                let stripe = self.stripe(group);
+                match stripe.get(group).map_or(0, |entry| entry.workers) {
+                    0 => {
+                        self.metrics.dropped.no_members.inc();
+                        Ok(())
+                    }
+                    workers => self.deliver_to(workers, delivery),
+                }
+            }
+            // A copy of an event of a group, for a member that is left out of it.
+            Target::Channel(channel) if delivery.envelope.exclude.contains(channel) => Ok(()),
+            Target::Channel(channel) => match self.place(channel) {
+                ChannelOwner::Worker(worker) => self.deliver_to(1 << worker, delivery),
+                ChannelOwner::Queue => self
+                    .queues
+                    .queue
+                    .put(channel, delivery.envelope, delivery.arrived)
+                    .map_err(Undelivered::ChannelFull),
+                ChannelOwner::Nowhere => {
+                    self.metrics.dropped.no_session.inc();
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>> {
+        self.ask_presence(pairs)
+    }
+}
+
+/// Where a channel leads on this node.
+pub(crate) enum ChannelOwner {
+    /// To the session of a worker.
+    Worker(u8),
+    /// To whoever receives from it.
+    Queue,
+    Nowhere,
+}
+
+fn bits(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        (word != 0).then(|| {
+            let bit = word.trailing_zeros();
+            word &= word - 1;
+            bit
+        })
+    })
+}

@@ -1,0 +1,106 @@
+//! Where the subscription of each group stands, and which have to change: a state machine without a
+//! layer and without threads of its own.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use fanfare_protocol::GroupName;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::options::MembershipMode;
+
+/// Where the subscription of a group stands.
+#[derive(Default)]
+pub(crate) enum Subscription {
+    /// The layer has not been asked.
+    #[default]
+    None,
+    /// Asked for, not acknowledged.
+    Pending(Vec<oneshot::Sender<()>>),
+    /// Acknowledged.
+    Active,
+    /// The layer has been asked to take it back; whoever joins meanwhile waits here.
+    Leaving(Vec<oneshot::Sender<()>>),
+}
+
+/// Groups whose subscription has to change; the bridge reads it. Lives outside the bridge.
+pub(crate) struct Changes {
+    wanted: Mutex<VecDeque<GroupName>>,
+    emptied: Mutex<VecDeque<(Instant, GroupName)>>,
+    pub(crate) bridge: AtomicWaker,
+    linger: Duration,
+    pub(crate) members: MembershipMode,
+}
+
+impl Changes {
+    pub(crate) fn new(linger: Duration, members: MembershipMode) -> Self {
+        Self {
+            wanted: Mutex::default(),
+            emptied: Mutex::default(),
+            bridge: AtomicWaker::new(),
+            linger,
+            members,
+        }
+    }
+
+    /// Somebody has joined; called under the lock of the group's stripe.
+    pub(crate) fn wanted(
+        &self,
+        group: &GroupName,
+        subscription: &mut Subscription,
+    ) -> Option<oneshot::Receiver<()>> {
+        let (done, wait) = oneshot::channel();
+        match subscription {
+            Subscription::Active => return None,
+            Subscription::Pending(waiting) | Subscription::Leaving(waiting) => {
+                // A layer that is away for long must not gather everybody who gave up.
+                if waiting.len() == waiting.capacity() {
+                    waiting.retain(|done| !done.is_closed());
+                }
+                waiting.push(done);
+            }
+            Subscription::None => {
+                *subscription = Subscription::Pending(vec![done]);
+                self.wanted.lock().push_back(group.clone());
+                self.bridge.wake();
+            }
+        }
+        Some(wait)
+    }
+
+    /// The last member has left.
+    pub(crate) fn emptied(&self, group: &GroupName) {
+        self.emptied
+            .lock()
+            .push_back((Instant::now() + self.linger, group.clone()));
+    }
+
+    pub(super) fn take_wanted(&self, most: usize) -> Vec<GroupName> {
+        let mut wanted = self.wanted.lock();
+        let count = wanted.len().min(most);
+        wanted.drain(..count).collect()
+    }
+
+    pub(super) fn want_again(&self, group: &GroupName) {
+        self.wanted.lock().push_back(group.clone());
+        self.bridge.wake();
+    }
+
+    /// Drops what is wanted; the caller asks for all of it again.
+    pub(super) fn forget_wanted(&self) {
+        self.wanted.lock().clear();
+    }
+
+    pub(super) fn want_all(&self, groups: Vec<GroupName>) {
+        self.wanted.lock().extend(groups);
+        self.bridge.wake();
+    }
+
+    pub(super) fn take_emptied(&self, now: Instant) -> Vec<GroupName> {
+        let mut emptied = self.emptied.lock();
+        let count = emptied.iter().take_while(|(due, _)| *due <= now).count();
+        emptied.drain(..count).map(|(_, group)| group).collect()
+    }
+}

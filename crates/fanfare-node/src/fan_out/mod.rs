@@ -1,0 +1,36 @@
+//! The fan-out of one worker thread: who sits where, who is in which group, and what is on its way.
+//!
+//! A pure structure: it knows no actor of the node, no layer and no runtime, and its tests need none.
+
+mod batch;
+mod event_sink;
+mod fd;
+mod lane;
+mod mailbox;
+mod outbox;
+mod queue;
+mod roster;
+mod seat;
+mod shared_event;
+mod slot_ref;
+mod slots;
+mod tally;
+
+pub use event_sink::{Arrived, DeliveryMode};
+pub use queue::Input;
+pub use shared_event::SharedEvent;
+
+pub(crate) use event_sink::EventSink;
+pub(crate) use mailbox::{FLUSH_BYTES, MailboxState};
+pub(crate) use outbox::{MAX_SLICES, Outbox};
+pub(crate) use roster::Roster;
+pub(crate) use seat::{CloseRequest, Seat};
+pub(crate) use slot_ref::{Bounds, SlotRef};
+pub(crate) use slots::{COPIED, Slots};
+pub(crate) use tally::Tally;
+
+/// What the fan-out works on; one borrow for a whole slice.
+pub(crate) struct FanOut {
+    pub(crate) slots: Slots,
+    pub(crate) roster: Roster,
+}

@@ -1,0 +1,340 @@
+//! The roster of a worker: which sessions are in which groups, and what is on its way to them.
+//!
+//! A pure structure, testable without a runtime. A session remembers its index in each group
+//! ([`Membership`]) and a group its members by index; the two always agree, and after a panic
+//! [`Roster::reconcile`] makes them agree again from the live sessions.
+
+mod group;
+mod reconcile;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use fanfare_layer::Delivery;
+use fanfare_protocol::{GroupName, Undeliverable};
+use rustc_hash::FxHashMap;
+
+use crate::fan_out::batch::Batch;
+use crate::fan_out::event_sink::DeliveryMode;
+use crate::fan_out::lane::{Lane, Moved};
+use crate::fan_out::shared_event::SharedEvent;
+use crate::fan_out::slot_ref::{Membership, SlotRef};
+use crate::fan_out::slots::Slots;
+use group::{Group, relocate};
+
+/// Sends of a group's turn, and between two questions whether the slice has been long enough.
+const TURN: u32 = 32;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Roster {
+    by_name: FxHashMap<GroupName, u32>,
+    groups: Vec<Option<Box<Group>>>,
+    free: Vec<u32>,
+    /// Groups with something to send, taking turns.
+    busy: VecDeque<u32>,
+    /// The memory of the last batch, for the next one.
+    spare: BytesMut,
+    /// Events on their way, once per lane.
+    waiting: usize,
+    /// Their bytes.
+    waiting_bytes: usize,
+}
+
+/// What happened to an event, for the counters.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// Nobody here is in the group any more.
+    pub(crate) no_members: u64,
+    pub(crate) field_missing: u64,
+    pub(crate) unknown_type: u64,
+}
+
+impl Dropped {
+    fn count(&mut self, why: Undeliverable) {
+        match why {
+            Undeliverable::FieldMissing => self.field_missing += 1,
+            Undeliverable::UnknownType => self.unknown_type += 1,
+        }
+    }
+}
+
+impl Roster {
+    /// Puts a session into a group; answers the name as the roster keeps it and whether the
+    /// session was not in it before.
+    pub(crate) fn join(
+        &mut self,
+        slots: &mut Slots,
+        member: SlotRef,
+        name: &GroupName,
+    ) -> Option<(GroupName, bool)> {
+        let index = self.group_index(name)?;
+        let group = self.groups.get_mut(index as usize)?.as_deref_mut()?;
+        let seat = slots.seat_mut(member)?;
+        let shared = group.name.clone();
+        if seat
+            .memberships
+            .iter()
+            .any(|membership| membership.group == index)
+        {
+            return Some((shared, false));
+        }
+        let lane = group.lane_of(&seat.encoder, seat.delivering);
+        let place = group.lanes.get_mut(lane as usize)?.join(member);
+        group.members += 1;
+        seat.memberships.push(Membership {
+            group: index,
+            lane,
+            index: place,
+        });
+        Some((shared, true))
+    }
+
+    /// Takes a session that has given up its seat out of a group; answers the group's name and
+    /// whether it was the last member on this worker.
+    pub(crate) fn leave(
+        &mut self,
+        slots: &mut Slots,
+        membership: Membership,
+    ) -> Option<(GroupName, bool)> {
+        let group = self
+            .groups
+            .get_mut(membership.group as usize)?
+            .as_deref_mut()?;
+        let name = group.name.clone();
+        let moved = group
+            .lanes
+            .get_mut(membership.lane as usize)?
+            .leave(membership.index);
+        group.members = group.members.saturating_sub(1);
+        if let Some(Moved { member, index }) = moved {
+            relocate(slots, member, membership.group, index);
+        }
+        let last = group.members == 0;
+        if last && !group.queued {
+            self.forget(membership.group);
+        }
+        Some((name, last))
+    }
+
+    /// Whether something waits to be sent.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    /// Events on their way, once per lane: what bounds the memory of a fan-out that lags.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Bytes of those events: frames, or what the events themselves keep in memory.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Takes a member out of a group by its name; as [`Self::leave`], `None` when it is not in it.
+    pub(crate) fn part(
+        &mut self,
+        slots: &mut Slots,
+        member: SlotRef,
+        name: &GroupName,
+    ) -> Option<(GroupName, bool)> {
+        let index = *self.by_name.get(name)?;
+        let memberships = &mut slots.seat_mut(member)?.memberships;
+        let at = memberships.iter().position(|place| place.group == index)?;
+        let membership = memberships.swap_remove(at);
+        self.leave(slots, membership)
+    }
+
+    /// Whether a member is in a group.
+    pub(crate) fn is_member(&self, slots: &Slots, member: SlotRef, name: &GroupName) -> bool {
+        let index = self.by_name.get(name);
+        let memberships = slots.seat(member).map(|seat| &seat.memberships);
+        index.zip(memberships).is_some_and(|(index, memberships)| {
+            memberships.iter().any(|place| place.group == *index)
+        })
+    }
+
+    /// The members of a group.
+    pub(crate) fn members(&self, name: &GroupName) -> Vec<SlotRef> {
+        let index = self.by_name.get(name).copied().unwrap_or(u32::MAX);
+        let group = self.groups.get(index as usize).and_then(Option::as_deref);
+        let lanes = group.map(|group| &*group.lanes).unwrap_or_default();
+        let members = lanes.iter().flat_map(Lane::members);
+        members.map(|(_, member)| member).collect()
+    }
+
+    /// Encodes an event once per encoder and puts it on its way to the members of a group.
+    pub(crate) fn append(
+        &mut self,
+        name: &GroupName,
+        delivery: &Delivery,
+        excluded: &[SlotRef],
+    ) -> Dropped {
+        let mut dropped = Dropped::default();
+        let Some(&index) = self.by_name.get(name) else {
+            dropped.no_members = 1;
+            return dropped;
+        };
+        let Some(group) = self
+            .groups
+            .get_mut(index as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            dropped.no_members = 1;
+            return dropped;
+        };
+        let close = delivery.envelope.close.clone().map(Rc::new);
+        for lane in &mut group.lanes {
+            if lane.len() == 0 {
+                continue;
+            }
+            if let Some(close) = &close {
+                lane.append_close(delivery, close, excluded);
+            } else {
+                match lane.append(delivery, excluded, &mut self.spare) {
+                    Ok(bytes) => self.waiting_bytes += bytes,
+                    Err(why) => {
+                        dropped.count(why);
+                        continue;
+                    }
+                }
+            }
+            self.waiting += 1;
+            if !group.queued {
+                group.queued = true;
+                self.busy.push_back(index);
+            }
+        }
+        dropped
+    }
+
+    /// One slice of fan-out: groups take turns until it is `enough` or nothing waits. `done` sees
+    /// every batch that reached its last member.
+    pub(crate) fn slice(
+        &mut self,
+        slots: &mut Slots,
+        mut enough: impl FnMut() -> bool,
+        mut done: impl FnMut(&Batch),
+    ) {
+        let mut budget = TURN;
+        while let Some(&index) = self.busy.front() {
+            if budget == 0 {
+                if enough() {
+                    return;
+                }
+                budget = TURN;
+            }
+            let Some(group) = self
+                .groups
+                .get_mut(index as usize)
+                .and_then(Option::as_deref_mut)
+            else {
+                self.busy.pop_front();
+                continue;
+            };
+            group.run(slots, &mut budget, |batch| {
+                done(&batch);
+                self.waiting = self.waiting.saturating_sub(batch.events() as usize);
+                self.waiting_bytes = self.waiting_bytes.saturating_sub(batch.bytes());
+                if let Some(buffer) = batch.into_buffer() {
+                    self.spare = buffer;
+                }
+            });
+            let (idle, empty) = (group.is_idle(), group.members == 0);
+            group.tidy(slots, index);
+            self.busy.pop_front();
+            if !idle {
+                self.busy.push_back(index);
+                continue;
+            }
+            group.queued = false;
+            if empty {
+                self.forget(index);
+            }
+        }
+    }
+
+    /// Sends a session everything that is on its way to it, so that something may follow in order.
+    pub(crate) fn flush_in_flight(&mut self, slots: &mut Slots, member: SlotRef) {
+        if !self.is_busy() {
+            return;
+        }
+        let Some(seat) = slots.seat(member) else {
+            return;
+        };
+        let memberships = seat.memberships.clone();
+        for Membership { group, lane, index } in memberships {
+            if let Some(group) = self
+                .groups
+                .get_mut(group as usize)
+                .and_then(Option::as_deref_mut)
+                && let Some(lane) = group.lanes.get_mut(lane as usize)
+            {
+                lane.flush_in_flight(slots, member, index);
+            }
+        }
+    }
+
+    /// Sends one session an event that is for it alone, behind what is on its way to it.
+    pub(crate) fn send_to_one(
+        &mut self,
+        slots: &mut Slots,
+        member: SlotRef,
+        delivery: &Delivery,
+    ) -> Result<(), Undeliverable> {
+        let Some(seat) = slots.seat(member) else {
+            return Ok(());
+        };
+        let mail = || Rc::new(SharedEvent::new(Arc::clone(&delivery.envelope)));
+        if let Some(close) = &delivery.envelope.close {
+            self.flush_in_flight(slots, member);
+            slots.kick(member, &mail(), &Rc::new(close.clone()));
+            return Ok(());
+        }
+        match seat.delivering {
+            DeliveryMode::Frames => {
+                let mut frames = BytesMut::new();
+                seat.encoder.encode(&delivery.envelope.event, &mut frames)?;
+                self.flush_in_flight(slots, member);
+                slots.send(member, &frames.freeze(), 1);
+            }
+            DeliveryMode::Events => {
+                self.flush_in_flight(slots, member);
+                let mail = mail();
+                let bytes = mail.bytes();
+                slots.post(member, &Rc::from([mail]), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn group_index(&mut self, name: &GroupName) -> Option<u32> {
+        if let Some(index) = self.by_name.get(name) {
+            return Some(*index);
+        }
+        let group = Group::new(name.clone());
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.groups.push(None);
+                u32::try_from(self.groups.len() - 1).ok()?
+            }
+        };
+        *self.groups.get_mut(index as usize)? = Some(Box::new(group));
+        self.by_name.insert(name.clone(), index);
+        Some(index)
+    }
+
+    fn forget(&mut self, index: u32) {
+        if let Some(group) = self.groups.get_mut(index as usize).and_then(Option::take) {
+            self.by_name.remove(&group.name);
+            self.free.push(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! One group of a roster: its lanes and how many members they have together.
+
+use std::sync::Arc;
+
+use fanfare_protocol::{Encoder, GroupName};
+use smallvec::SmallVec;
+
+use crate::fan_out::batch::Batch;
+use crate::fan_out::event_sink::DeliveryMode;
+use crate::fan_out::lane::Lane;
+use crate::fan_out::slot_ref::{Membership, SlotRef};
+use crate::fan_out::slots::Slots;
+
+pub(super) struct Group {
+    pub(super) name: GroupName,
+    pub(super) lanes: SmallVec<[Lane; 1]>,
+    pub(super) members: usize,
+    /// In the queue of groups that have something to send.
+    pub(super) queued: bool,
+}
+
+impl Group {
+    pub(super) fn new(name: GroupName) -> Self {
+        Self {
+            name,
+            lanes: SmallVec::new(),
+            members: 0,
+            queued: false,
+        }
+    }
+
+    /// The lane for events of this encoder, delivered this way; made if there is none.
+    pub(super) fn lane_of(&mut self, encoder: &Arc<dyn Encoder>, delivering: DeliveryMode) -> u32 {
+        let own = |lane: &Lane| lane.is_for(encoder, delivering);
+        let index = self.lanes.iter().position(own).unwrap_or_else(|| {
+            let unused = self.lanes.iter_mut().enumerate();
+            let mut unused = unused.filter(|(_, lane)| lane.is_unused());
+            if let Some((index, lane)) = unused.next() {
+                *lane = Lane::new(Arc::clone(encoder), delivering);
+                return index;
+            }
+            self.lanes.push(Lane::new(Arc::clone(encoder), delivering));
+            self.lanes.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.lanes.iter().all(Lane::is_idle)
+    }
+
+    pub(super) fn run(&mut self, slots: &mut Slots, budget: &mut u32, mut done: impl FnMut(Batch)) {
+        for lane in &mut self.lanes {
+            if let Some(batch) = lane.run(slots, budget) {
+                done(batch);
+            }
+        }
+    }
+
+    /// Closes the holes that members left, once they are worth it.
+    pub(super) fn tidy(&mut self, slots: &mut Slots, group: u32) {
+        for lane in &mut self.lanes {
+            if lane.compact() {
+                for (index, member) in lane.members() {
+                    relocate(slots, member, group, index);
+                }
+            }
+        }
+    }
+
+    pub(super) fn drop_strangers(&mut self, slots: &Slots, group: u32) -> u64 {
+        let mut dropped = 0;
+        for (at, lane) in (0u32..).zip(&mut self.lanes) {
+            lane.retain(|index, member| {
+                let claim = Membership {
+                    group,
+                    lane: at,
+                    index,
+                };
+                let kept = slots
+                    .seat(member)
+                    .is_some_and(|seat| seat.memberships.contains(&claim));
+                dropped += u64::from(!kept);
+                kept
+            });
+        }
+        self.members = self.lanes.iter().map(Lane::len).sum();
+        dropped
+    }
+}
+
+/// Tells a member that it stands at another index now.
+pub(super) fn relocate(slots: &mut Slots, member: SlotRef, group: u32, index: u32) {
+    if let Some(seat) = slots.seat_mut(member)
+        && let Some(membership) = seat
+            .memberships
+            .iter_mut()
+            .find(|place| place.group == group)
+    {
+        membership.index = index;
+    }
+}

@@ -1,0 +1,91 @@
+//! What the fan-out knows of one session.
+
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use fanfare_protocol::{Close, Encoder};
+use smallvec::SmallVec;
+
+use super::event_sink::{DeliveryMode, EventSink};
+use super::outbox::Outbox;
+use super::slot_ref::Membership;
+
+/// Why a session is to end, as asked by somebody else than its peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CloseRequest {
+    /// Its outbox is over the bound.
+    Slow,
+    /// Its socket answered an error.
+    Lost,
+    /// The node is shutting down.
+    Drain,
+    /// An application wants it closed.
+    Kick(Rc<Close>),
+}
+
+/// What a worker knows of one session; the session actor owns the rest.
+pub(crate) struct Seat {
+    pub(crate) fd: RawFd,
+    pub(crate) encoder: Arc<dyn Encoder>,
+    pub(crate) delivering: DeliveryMode,
+    pub(crate) outlet: EventSink,
+    pub(crate) memberships: SmallVec<[Membership; 2]>,
+    pub(crate) outbox: Option<Box<Outbox>>,
+    /// Wakes the session's actor.
+    pub(crate) waker: Option<Waker>,
+    pub(crate) close_requested: Option<CloseRequest>,
+    /// The close frame is on its way: nothing may follow it.
+    pub(crate) closed: bool,
+    /// The session is to be closed and has got what came before that: its program gets no more.
+    pub(crate) flushed: bool,
+    /// The session's timer has fired since the session last looked.
+    pub(crate) timer_fired: bool,
+}
+
+impl Seat {
+    /// The seat of a member that is in no group and has nothing to send.
+    pub(crate) fn vacant(
+        fd: RawFd,
+        encoder: Arc<dyn Encoder>,
+        delivering: DeliveryMode,
+        outlet: EventSink,
+    ) -> Self {
+        Self {
+            fd,
+            encoder,
+            delivering,
+            outlet,
+            memberships: SmallVec::new(),
+            outbox: None,
+            waker: None,
+            close_requested: None,
+            closed: false,
+            flushed: false,
+            timer_fired: false,
+        }
+    }
+
+    pub(super) fn refuses_frames(&self) -> bool {
+        self.closed
+            || matches!(
+                self.close_requested,
+                Some(CloseRequest::Slow | CloseRequest::Lost)
+            )
+    }
+
+    /// A program that is given time before a close must not be given more meanwhile.
+    pub(super) fn refuses_mail(&self) -> bool {
+        self.flushed || self.refuses_frames()
+    }
+
+    /// What the session's program has sent and nobody has written: only before the session opens.
+    pub(super) fn unwritten(&self) -> Option<(Bytes, u32)> {
+        match &self.outlet {
+            EventSink::Mailbox(mailbox) => mailbox.take_output(),
+            EventSink::Socket | EventSink::Actor(_) => None,
+        }
+    }
+}

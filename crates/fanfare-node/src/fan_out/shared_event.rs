@@ -1,0 +1,64 @@
+//! An event on its way to programs and actors: shared by all of them on one thread.
+
+use std::any::Any;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use fanfare_protocol::{Encoder, Envelope, Event, Undeliverable};
+
+/// An event as the members of one lane see it: decoded once and encoded once for all of them.
+pub struct SharedEvent {
+    envelope: Arc<Envelope>,
+    bytes: usize,
+    decoded: OnceCell<Box<dyn Any>>,
+    frames: OnceCell<Result<Bytes, Undeliverable>>,
+}
+
+impl SharedEvent {
+    pub(crate) fn new(envelope: Arc<Envelope>) -> Self {
+        Self {
+            bytes: envelope.event.memory_bytes(),
+            envelope,
+            decoded: OnceCell::new(),
+            frames: OnceCell::new(),
+        }
+    }
+
+    /// The event with what nodes tell each other about it.
+    pub fn envelope(&self) -> &Arc<Envelope> {
+        &self.envelope
+    }
+
+    /// The event.
+    pub fn event(&self) -> &Event {
+        &self.envelope.event
+    }
+
+    /// The event in the consumer's own type: `decode` runs for the first member only. `None` when
+    /// another type has been asked for before.
+    pub fn decoded<T: 'static>(&self, decode: impl FnOnce(&Event) -> T) -> Option<&T> {
+        let decoded = self
+            .decoded
+            .get_or_init(|| Box::new(decode(&self.envelope.event)));
+        decoded.downcast_ref()
+    }
+
+    /// The event as frames: `encoder` runs for the first member only.
+    ///
+    /// # Errors
+    /// [`Undeliverable`] when the encoder has nothing to send for it.
+    pub fn frames(&self, encoder: &dyn Encoder) -> Result<&Bytes, Undeliverable> {
+        let frames = self.frames.get_or_init(|| {
+            let mut frames = BytesMut::new();
+            encoder.encode(&self.envelope.event, &mut frames)?;
+            Ok(frames.freeze())
+        });
+        frames.as_ref().map_err(|why| *why)
+    }
+
+    /// About what it keeps in memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

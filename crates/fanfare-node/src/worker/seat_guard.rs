@@ -1,0 +1,18 @@
+//! The hold on a seat.
+
+use std::rc::Rc;
+
+use super::WorkerThread;
+use crate::fan_out::SlotRef;
+
+/// A seat that is given up when this is dropped, however that comes about.
+pub(crate) struct SeatGuard {
+    pub(crate) worker: Rc<WorkerThread>,
+    pub(crate) member: SlotRef,
+}
+
+impl Drop for SeatGuard {
+    fn drop(&mut self) {
+        self.worker.vacate(self.member);
+    }
+}
