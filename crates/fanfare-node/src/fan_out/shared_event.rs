@@ -5,13 +5,15 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::{Encoder, Envelope, Event, Undeliverable, Value};
+use fanfare_layer::Delivery;
+use fanfare_protocol::{Encoder, Envelope, Event, Outgoing, Target, Undeliverable, Value};
 
 /// What a value costs beside its text and bytes, for the bound of a mailbox.
 const VALUE_BYTES: usize = 64;
 
 /// An event as the members of one lane see it: decoded once and encoded once for all of them.
 pub struct SharedEvent {
+    target: Target,
     envelope: Arc<Envelope>,
     bytes: usize,
     decoded: OnceCell<Box<dyn Any>>,
@@ -19,15 +21,21 @@ pub struct SharedEvent {
 }
 
 impl SharedEvent {
-    pub(crate) fn new(envelope: Arc<Envelope>) -> Self {
-        let fields = envelope.event.fields().iter();
+    pub(crate) fn new(delivery: &Delivery) -> Self {
+        let fields = delivery.envelope.event.fields().iter();
         let bytes = fields.map(|(key, value)| key.len() + weight(value)).sum();
         Self {
-            envelope,
+            target: delivery.target.clone(),
+            envelope: Arc::clone(&delivery.envelope),
             bytes,
             decoded: OnceCell::new(),
             frames: OnceCell::new(),
         }
+    }
+
+    /// The group or the channel that it was published to.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The event with what nodes tell each other about it.
@@ -56,7 +64,7 @@ impl SharedEvent {
     pub fn frames(&self, encoder: &dyn Encoder) -> Result<&Bytes, Undeliverable> {
         let frames = self.frames.get_or_init(|| {
             let mut frames = BytesMut::new();
-            encoder.encode(&self.envelope.event, &mut frames)?;
+            encoder.encode(&Outgoing::of(&self.target, &self.envelope), &mut frames)?;
             Ok(frames.freeze())
         });
         frames.as_ref().map_err(|why| *why)

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_node::{Inbound, Node};
-use fanfare_protocol::{Encoder, GroupName, NameError, RouteEncoder};
+use fanfare_protocol::{DeliverTable, Encoder, GroupName, NameError, RouteEncoder};
 
 use crate::config::settings::RouteSettings;
 
@@ -129,7 +129,7 @@ impl Route {
         let send = |(kind, deliver): (&String, &crate::config::settings::DeliverSettings)| {
             (kind.clone(), deliver.send.clone())
         };
-        let encoder = RouteEncoder {
+        let table = DeliverTable {
             send: settings.deliver.iter().map(send).collect(),
             deliver_unknown: settings.deliver_unknown,
         };
@@ -137,7 +137,7 @@ impl Route {
             settings: settings.clone(),
             path,
             groups,
-            encoder: Arc::new(encoder),
+            encoder: Arc::new(RouteEncoder(table)),
         })
     }
 }
