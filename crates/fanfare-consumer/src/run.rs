@@ -219,7 +219,7 @@ async fn event<C: Consumer<M>, M: 'static>(
             session.cluster().metrics().events.unknown.inc();
             // As text: a log shows it quoted.
             let error = error.to_string();
-            tracing::debug!(error, kind = mail.event().kind(), "an unknown event");
+            tracing::debug!(error, kind = mail.event().event_type(), "an unknown event");
             if C::UNKNOWN == Unknown::Close {
                 session.close(CloseCode::POLICY, "unknown event");
             }

@@ -37,7 +37,7 @@ impl DeliverTable {
     /// # Errors
     /// [`Undeliverable`] when nothing is.
     pub fn payload<'a>(&self, event: &'a Event) -> Result<Payload<'a>, Undeliverable> {
-        match self.send.get(event.kind()) {
+        match self.send.get(event.event_type()) {
             Some(field) => match event.get(field).ok_or(Undeliverable::FieldMissing)? {
                 Value::Str(text) => Ok(Payload::Text(text)),
                 Value::Bin(bytes) => Ok(Payload::Binary(bytes)),

@@ -131,7 +131,7 @@ async fn events_reach_the_clients_and_a_listener() {
     }
     let event = lobby.receive().await;
     assert_eq!(
-        (event.kind(), event.get("text")),
+        (event.event_type(), event.get("text")),
         ("chat", Some(&"one".into()))
     );
     lobby.receive().await;

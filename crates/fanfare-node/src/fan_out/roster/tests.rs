@@ -313,7 +313,7 @@ struct Trap;
 
 impl Encoder for Trap {
     fn encode(&self, message: &Outgoing<'_>, frames: &mut BytesMut) -> Result<(), Undeliverable> {
-        let kind = message.event.kind();
+        let kind = message.event.event_type();
         frames.extend_from_slice(&[0x81, 3]);
         assert_ne!(kind, "trap", "asked for");
         frames.extend_from_slice(kind.as_bytes());
