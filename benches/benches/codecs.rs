@@ -8,7 +8,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use fanfare_protocol::envelope::Envelope;
 use fanfare_protocol::frame::{self, Decoder, FrameLimits, Opcode};
 use fanfare_protocol::serializer::{Notation, Recipients};
-use fanfare_protocol::{Encoder as _, Event, RouteEncoder, Serializer, json};
+use fanfare_protocol::{
+    DeliverTable, Encoder as _, Event, GroupName, Outgoing, RouteEncoder, Serializer, Target, json,
+};
 
 const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
                     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -71,15 +73,18 @@ fn encode(criterion: &mut Criterion) {
         });
     });
     let event = chat();
-    let table = RouteEncoder {
+    let group = Target::Group(GroupName::everyone());
+    let table = DeliverTable {
         send: [("chat.message".to_owned(), "message".to_owned())].into(),
         deliver_unknown: true,
     };
-    for (name, table) in [("field", table), ("json", RouteEncoder::default())] {
+    for (name, table) in [("field", table), ("json", DeliverTable::default())] {
+        let encoder = RouteEncoder(table);
         criterion.bench_function(&format!("deliver_table/{name}"), |bencher| {
             bencher.iter(|| {
                 out.clear();
-                table.encode(black_box(&event), &mut out)
+                let message = Outgoing::new(&group, black_box(&event));
+                encoder.encode(&message, &mut out)
             });
         });
     }

@@ -228,7 +228,7 @@ fn unknown_event<M: 'static>(session: &Session<M>, mail: &SharedEvent, error: &T
     session.cluster().metrics().events.unknown.inc();
     // As text: a log shows it quoted.
     let error = error.to_string();
-    tracing::debug!(error, kind = mail.event().kind(), "an unknown event");
+    tracing::debug!(error, kind = mail.event().event_type(), "an unknown event");
 }
 
 /// Lets the thread do something else.

@@ -82,7 +82,7 @@ async fn an_order_to_close_a_group_reaches_its_nodes_and_no_python_member() -> R
         let (channel, body) = next(&mut python).await?;
         let kind = Envelope::from_msgpack(&body.into())?;
         assert_eq!(channel, "asgi__group__red");
-        assert_eq!(kind.event.kind(), "test.number");
+        assert_eq!(kind.event.event_type(), "test.number");
     }
     assert_eq!(sender.arrivals.len(), 0, "it has no member of the group");
     Ok(())

@@ -1,5 +1,10 @@
 //! Close codes (RFC 6455 §7.4) that Fanfare sends, with what a client should make of each.
 
+use bytestring::ByteString;
+
+/// What a close frame has room for: a control frame's 125 bytes without the code.
+const REASON_BYTES: usize = 123;
+
 /// A close code on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(pub u16);
@@ -34,5 +39,49 @@ impl CloseCode {
     /// Whether a client that sees it should connect again.
     pub fn should_reconnect(self) -> bool {
         matches!(self.0, 1001 | 1011..=1014 | 4000..=4999)
+    }
+}
+
+/// A code and a reason: how a session is to be closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The code in the close frame.
+    pub code: CloseCode,
+    /// The reason in the close frame, at most 123 bytes.
+    pub reason: ByteString,
+}
+
+/// Why a close cannot be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloseError {
+    /// The code is not one that a server may choose.
+    #[error(
+        "the close code {0} cannot be sent: use 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999"
+    )]
+    Code(u16),
+    /// The reason does not fit a close frame.
+    #[error("the close reason has {bytes} bytes, the most is 123")]
+    Reason {
+        /// How many bytes it has.
+        bytes: usize,
+    },
+}
+
+impl Close {
+    /// A close with one of the codes 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999, and a reason
+    /// of at most 123 bytes.
+    ///
+    /// # Errors
+    /// [`CloseError`] names the code or the reason that is not legal.
+    pub fn new(code: CloseCode, reason: impl Into<ByteString>) -> Result<Self, CloseError> {
+        if !matches!(code.0, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999) {
+            return Err(CloseError::Code(code.0));
+        }
+        let reason = reason.into();
+        if reason.len() > REASON_BYTES {
+            let bytes = reason.len();
+            return Err(CloseError::Reason { bytes });
+        }
+        Ok(Self { code, reason })
     }
 }

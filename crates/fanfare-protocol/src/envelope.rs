@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::close::CloseCode;
+use crate::close::{Close, CloseCode, CloseError};
 use crate::event::Event;
 use crate::msgpack::{self, DecodeError};
 use crate::name::ChannelName;
@@ -16,8 +16,6 @@ pub(crate) const EXCLUDE_KEY: &str = "exclude";
 pub(crate) const CLOSE_KEY: &str = "close";
 /// The type of an event that only carries an order to close.
 const CLOSE_KIND: &str = "fanfare.close";
-/// What a close frame has room for: a control frame's 125 bytes without the code.
-const REASON_BYTES: usize = 123;
 
 /// An event with its metadata. On the wire the metadata is one map under [`META_KEY`] of the
 /// event, written only when there is some, so that a plain event is byte for byte what
@@ -31,50 +29,6 @@ pub struct Envelope {
     /// Set when this is a disconnect: the sessions that get it are closed so, and their consumers
     /// do not see the event.
     pub close: Option<Close>,
-}
-
-/// How the sessions that an envelope reaches are to be closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Close {
-    /// The code in the close frame.
-    pub code: CloseCode,
-    /// The reason in the close frame, at most 123 bytes.
-    pub reason: ByteString,
-}
-
-/// Why a close cannot be asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CloseError {
-    /// The code is not one that a server may choose.
-    #[error(
-        "the close code {0} cannot be sent: use 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999"
-    )]
-    Code(u16),
-    /// The reason does not fit a close frame.
-    #[error("the close reason has {bytes} bytes, the most is 123")]
-    Reason {
-        /// How many bytes it has.
-        bytes: usize,
-    },
-}
-
-impl Close {
-    /// A close with one of the codes 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999, and a reason
-    /// of at most 123 bytes.
-    ///
-    /// # Errors
-    /// [`CloseError`] names the code or the reason that is not legal.
-    pub fn new(code: CloseCode, reason: impl Into<ByteString>) -> Result<Self, CloseError> {
-        if !matches!(code.0, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999) {
-            return Err(CloseError::Code(code.0));
-        }
-        let reason = reason.into();
-        if reason.len() > REASON_BYTES {
-            let bytes = reason.len();
-            return Err(CloseError::Reason { bytes });
-        }
-        Ok(Self { code, reason })
-    }
 }
 
 impl Envelope {

@@ -102,7 +102,7 @@ impl Event {
     }
 
     /// The event's type.
-    pub fn kind(&self) -> &str {
+    pub fn event_type(&self) -> &str {
         match self.fields.get(self.kind) {
             Some((_, Value::Str(kind))) => kind,
             _ => "",

@@ -21,7 +21,7 @@ pub enum EventRefused {
 /// # Errors
 /// [`EventRefused`], the first that applies.
 pub fn check(event: &Event) -> Result<(), EventRefused> {
-    check_type(event.kind()).map_err(EventRefused::Type)?;
+    check_type(event.event_type()).map_err(EventRefused::Type)?;
     match event.fields().iter().find(|(key, _)| key.starts_with("__")) {
         Some((key, _)) => Err(EventRefused::ReservedKey(key.to_string())),
         None => Ok(()),

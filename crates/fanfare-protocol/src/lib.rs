@@ -12,10 +12,12 @@
 //! - [`envelope`]: an event with the metadata that nodes exchange about it.
 //! - [`frame`]: what travels on a socket.
 //! - [`serializer`]: what an event is in Redis, with its encryption.
-//! - [`encoder`]: how an event becomes frames for the sessions of one route.
+//! - [`encoder`]: how an event becomes frames; [`deliver`]: the table of a route that says so.
+//! - [`position`]: where an event stands in the history of its group.
 //! - [`close`]: every close code a client can see.
 
 pub mod close;
+pub mod deliver;
 pub mod encoder;
 pub mod envelope;
 pub mod event;
@@ -25,13 +27,16 @@ pub mod frame;
 pub mod json;
 pub mod msgpack;
 pub mod name;
+pub mod position;
 pub mod serializer;
 pub mod typed;
 
-pub use close::CloseCode;
-pub use encoder::{Encoder, RouteEncoder, Undeliverable};
-pub use envelope::{Close, CloseError, Envelope};
+pub use close::{Close, CloseCode, CloseError};
+pub use deliver::{DeliverTable, Payload, RouteEncoder};
+pub use encoder::{Encoder, Goodbye, Outgoing, Undeliverable};
+pub use envelope::Envelope;
 pub use event::{Event, Value};
 pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, SessionId, Target};
+pub use position::{Epoch, Position, PositionError};
 pub use serializer::{SerializeError, Serializer};
 pub use typed::TypedError;

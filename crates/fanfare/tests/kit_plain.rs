@@ -9,7 +9,7 @@ use actix_web::dev::ServiceFactory;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use fanfare::handshake::Handshake;
 use fanfare::node::{Admission, Handling, Inbound, SessionContext, Step, Ticket};
-use fanfare::protocol::RouteEncoder;
+use fanfare::protocol::{DeliverTable, RouteEncoder};
 use fanfare::testing::{self, Answer, Application, LiveServer, Message};
 use fanfare::{Cluster, GroupName};
 use futures_util::FutureExt as _;
@@ -39,10 +39,10 @@ async fn echo(request: HttpRequest, cluster: Cluster) -> actix_web::Result<HttpR
     }
     let admission = Admission {
         link: handshake.link(),
-        encoder: Arc::new(RouteEncoder {
+        encoder: Arc::new(RouteEncoder(DeliverTable {
             send: [("chat".to_owned(), "text".to_owned())].into(),
             deliver_unknown: true,
-        }),
+        })),
         handling: Handling::Inbound(Rc::new(Echo)),
         groups: vec![GroupName::parse("lobby").unwrap()],
         welcome: false,
@@ -131,7 +131,7 @@ async fn events_reach_the_clients_and_a_listener() {
     }
     let event = lobby.receive().await;
     assert_eq!(
-        (event.kind(), event.get("text")),
+        (event.event_type(), event.get("text")),
         ("chat", Some(&"one".into()))
     );
     lobby.receive().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fanfare_node::DeliveryMode;
-use fanfare_protocol::{Encoder, RouteEncoder};
+use fanfare_protocol::{DeliverTable, Encoder, RouteEncoder};
 use parking_lot::Mutex;
 
 use crate::consumer::Frames;
@@ -25,10 +25,10 @@ pub(super) fn encoder_of<E: 'static>(table: Table) -> Arc<dyn Encoder> {
         .entry((TypeId::of::<E>(), table))
         .or_insert_with(|| {
             let entry = |&(kind, field): &(&str, &str)| (kind.to_owned(), field.to_owned());
-            Arc::new(RouteEncoder {
+            Arc::new(RouteEncoder(DeliverTable {
                 send: table.iter().map(entry).collect(),
                 deliver_unknown: true,
-            })
+            }))
         });
     Arc::clone(encoder)
 }

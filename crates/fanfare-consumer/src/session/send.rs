@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 
 use bytes::BytesMut;
-use fanfare_protocol::Event;
 use fanfare_protocol::event::EventError;
 use fanfare_protocol::frame::Opcode;
+use fanfare_protocol::{Event, Outgoing, Target};
 use serde::Serialize;
 use tokio::task::coop::consume_budget;
 
@@ -100,11 +100,13 @@ impl<M: 'static> Session<M> {
             },
             None => {
                 let mut frames = BytesMut::new();
-                if self
-                    .encoder
-                    .encode(&Event::of(event)?, &mut frames)
-                    .is_err()
-                {
+                let event = Event::of(event)?;
+                let target = match &self.current {
+                    Some(current) => current.mail.target().clone(),
+                    None => Target::Channel(self.port.channel()),
+                };
+                let message = Outgoing::new(&target, &event);
+                if self.encoder.encode(&message, &mut frames).is_err() {
                     return self.undeliverable();
                 }
                 self.port.send_frames(&frames.freeze(), 1)

@@ -72,7 +72,7 @@ impl Shift {
             handled.map_err(Failure::Failed)
         };
         let caught = AssertUnwindSafe(attempt).catch_unwind().await;
-        let (channel, kind) = (&self.channel, envelope.event.kind());
+        let (channel, kind) = (&self.channel, envelope.event.event_type());
         match caught {
             Ok(Ok(())) => Outcome::Done,
             Ok(Err(Failure::Failed(error))) => {

@@ -8,7 +8,9 @@ use fanfare_consumer::Cluster;
 use fanfare_gateway::{Bind, BindError, Server, ServerHandle};
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
 use fanfare_node::{Node, NodeOptions, PingOptions};
-use fanfare_protocol::{Envelope, Event, GroupName, NodeId, RouteEncoder, Target};
+use fanfare_protocol::{
+    DeliverTable, Envelope, Event, GroupName, NodeId, RouteEncoder, Target,
+};
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 
@@ -78,10 +80,10 @@ pub(crate) fn shared_over(
     });
     Shared {
         node: node.unwrap(),
-        encoder: Arc::new(RouteEncoder {
+        encoder: Arc::new(RouteEncoder(DeliverTable {
             send: [("chat.message".to_owned(), "message".to_owned())].into(),
             deliver_unknown: true,
-        }),
+        })),
         admitted: Arc::new(Semaphore::new(0)),
         release: Arc::new(Semaphore::new(0)),
     }

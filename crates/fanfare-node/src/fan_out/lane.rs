@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use fanfare_layer::Delivery;
-use fanfare_protocol::{Close, Encoder, Undeliverable};
+use fanfare_protocol::{Close, Encoder, Outgoing, Undeliverable};
 
 use super::batch::{Batch, OpenBatch};
 use super::event_sink::DeliveryMode;
@@ -70,13 +70,14 @@ impl Lane {
                     *frames = std::mem::take(spare);
                 }
                 let start = frames.len();
-                self.encoder.encode(&delivery.envelope.event, frames)?;
+                let message = Outgoing::of(&delivery.target, &delivery.envelope);
+                self.encoder.encode(&message, frames)?;
                 let bytes = frames.len() - start;
                 self.open.mark(start, delivery.arrived);
                 bytes
             }
             DeliveryMode::Events => {
-                let event = SharedEvent::new(Arc::clone(&delivery.envelope));
+                let event = SharedEvent::new(delivery);
                 let bytes = event.bytes();
                 self.open.push(Rc::new(event), delivery.arrived);
                 bytes
@@ -99,7 +100,7 @@ impl Lane {
         excluded: &[SlotRef],
     ) {
         self.seal();
-        let mail = SharedEvent::new(Arc::clone(&delivery.envelope));
+        let mail = SharedEvent::new(delivery);
         self.open.push(Rc::new(mail), delivery.arrived);
         for member in excluded {
             self.open.skip_last(*member);

@@ -9,11 +9,10 @@ mod reconcile;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 use fanfare_layer::Delivery;
-use fanfare_protocol::{GroupName, Undeliverable};
+use fanfare_protocol::{GroupName, Outgoing, Undeliverable};
 use rustc_hash::FxHashMap;
 
 use crate::fan_out::batch::Batch;
@@ -288,7 +287,7 @@ impl Roster {
         let Some(seat) = slots.seat(member) else {
             return Ok(());
         };
-        let mail = || Rc::new(SharedEvent::new(Arc::clone(&delivery.envelope)));
+        let mail = || Rc::new(SharedEvent::new(delivery));
         if let Some(close) = &delivery.envelope.close {
             self.flush_in_flight(slots, member);
             slots.kick(member, &mail(), &Rc::new(close.clone()));
@@ -297,7 +296,8 @@ impl Roster {
         match seat.delivering {
             DeliveryMode::Frames => {
                 let mut frames = BytesMut::new();
-                seat.encoder.encode(&delivery.envelope.event, &mut frames)?;
+                let message = Outgoing::of(&delivery.target, &delivery.envelope);
+                seat.encoder.encode(&message, &mut frames)?;
                 self.flush_in_flight(slots, member);
                 slots.send(member, &frames.freeze(), 1);
             }

@@ -5,10 +5,12 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::{Encoder, Envelope, Event, Undeliverable};
+use fanfare_layer::Delivery;
+use fanfare_protocol::{Encoder, Envelope, Event, Outgoing, Target, Undeliverable};
 
 /// An event as the members of one lane see it: decoded once and encoded once for all of them.
 pub struct SharedEvent {
+    target: Target,
     envelope: Arc<Envelope>,
     bytes: usize,
     decoded: OnceCell<Box<dyn Any>>,
@@ -16,13 +18,19 @@ pub struct SharedEvent {
 }
 
 impl SharedEvent {
-    pub(crate) fn new(envelope: Arc<Envelope>) -> Self {
+    pub(crate) fn new(delivery: &Delivery) -> Self {
         Self {
-            bytes: envelope.event.memory_bytes(),
-            envelope,
+            target: delivery.target.clone(),
+            envelope: Arc::clone(&delivery.envelope),
+            bytes: delivery.envelope.event.memory_bytes(),
             decoded: OnceCell::new(),
             frames: OnceCell::new(),
         }
+    }
+
+    /// The group or the channel that it was published to.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The event with what nodes tell each other about it.
@@ -51,7 +59,7 @@ impl SharedEvent {
     pub fn frames(&self, encoder: &dyn Encoder) -> Result<&Bytes, Undeliverable> {
         let frames = self.frames.get_or_init(|| {
             let mut frames = BytesMut::new();
-            encoder.encode(&self.envelope.event, &mut frames)?;
+            encoder.encode(&Outgoing::of(&self.target, &self.envelope), &mut frames)?;
             Ok(frames.freeze())
         });
         frames.as_ref().map_err(|why| *why)

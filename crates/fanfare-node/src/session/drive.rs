@@ -8,7 +8,8 @@ use actix::fut::ActorFuture;
 use actix::{ActorContext as _, Context};
 use bytes::BytesMut;
 use fanfare_layer::Publish;
-use fanfare_protocol::frame::{self, FrameLimits, Message, Opcode};
+use fanfare_protocol::Goodbye;
+use fanfare_protocol::frame::{self, FrameError, FrameLimits, Message, Opcode};
 use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
@@ -235,7 +236,8 @@ impl Session {
             Ok((used, Some(message))) => (used, message),
             Ok((_, None)) => return (whole, After::Read),
             Err(error) => {
-                self.close(error.code, error.reason, Ending::Protocol);
+                let FrameError { code, reason } = error;
+                self.close(Goodbye::Violation { code, reason }, Ending::Protocol);
                 return (whole, After::Closing);
             }
         };
@@ -284,7 +286,7 @@ impl Session {
                 After::Wait
             }
             Step::Close(code, reason) => {
-                self.close(code, reason, Ending::Route);
+                self.close(Goodbye::Requested { code, reason }, Ending::Route);
                 After::Closing
             }
         }

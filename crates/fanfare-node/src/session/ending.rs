@@ -1,10 +1,11 @@
 //! How sessions end: pings that nobody answers, the closing handshake, and the last words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::CloseCode;
 use fanfare_protocol::frame::{self, Opcode};
+use fanfare_protocol::{CloseCode, Encoder, Goodbye};
 use prometheus::IntCounter;
 
 use super::Session;
@@ -125,7 +126,9 @@ impl Session {
         }
         if !self.awaiting_pong && silence >= ping.interval {
             let mut frame = BytesMut::new();
-            frame::push(&mut frame, Opcode::Ping, &[]);
+            if let Some(encoder) = self.encoder() {
+                encoder.ping(&mut frame);
+            }
             self.place
                 .worker
                 .send(self.place.member, &frame.freeze(), 0);
@@ -136,17 +139,28 @@ impl Session {
         None
     }
 
+    /// The encoder of its messages; `None` when the session has no seat any more.
+    fn encoder(&self) -> Option<Arc<dyn Encoder>> {
+        let fan_out = self.place.worker.fan_out.borrow();
+        let seat = fan_out.slots.seat(self.place.member)?;
+        Some(Arc::clone(&seat.encoder))
+    }
+
     /// Begins to close from this side.
-    pub(super) fn close(&mut self, code: CloseCode, reason: &str, cause: Ending) {
+    pub(super) fn close(&mut self, why: Goodbye<'_>, cause: Ending) {
         if self.cause.is_some() {
             return;
         }
         self.cause = Some(cause);
-        self.code = Some(code);
         self.publishing = None;
         self.shut_program();
         let mut frame = BytesMut::new();
-        frame::push_close(&mut frame, code, reason);
+        let close = match self.encoder() {
+            Some(encoder) => encoder.goodbye(why, &mut frame),
+            None => why.close(),
+        };
+        self.code = Some(close.code);
+        frame::push_close(&mut frame, close.code, &close.reason);
         self.place
             .worker
             .send_last(self.place.member, &frame.freeze());

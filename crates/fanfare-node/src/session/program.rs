@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::task::Context as TaskContext;
 
-use fanfare_protocol::CloseCode;
+use fanfare_protocol::{CloseCode, Goodbye};
 
 use super::ending::{Ending, Phase};
 use super::{Handler, Session, SessionContext, Step};
@@ -32,12 +32,12 @@ impl Session {
             mailbox.flush();
         }
         if let Some(closing) = closing {
-            let cause = if closing.failed {
-                Ending::Failed
+            let (code, reason) = (closing.code, &*closing.reason);
+            if closing.failed {
+                self.close(Goodbye::Failed { code, reason }, Ending::Failed);
             } else {
-                Ending::Route
-            };
-            self.close(closing.code, &closing.reason, cause);
+                self.close(Goodbye::Requested { code, reason }, Ending::Route);
+            }
         }
     }
 
@@ -88,12 +88,11 @@ impl Session {
             }
         }
         match why {
-            CloseRequest::Kick(close) => self.close(close.code, &close.reason, Ending::Kicked),
-            _ => self.close(
-                CloseCode::GOING_AWAY,
-                "node is shutting down",
-                Ending::Drain,
-            ),
+            CloseRequest::Kick(close) => {
+                let (code, reason) = (close.code, &*close.reason);
+                self.close(Goodbye::Requested { code, reason }, Ending::Kicked);
+            }
+            _ => self.close(Goodbye::Shutdown, Ending::Drain),
         }
     }
 

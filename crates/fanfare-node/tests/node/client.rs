@@ -10,7 +10,9 @@ use fanfare_node::{
     Admission, AdmitError, Handling, Inbound, Limits, Link, Node, NodeOptions, PingOptions,
     SessionContext, Socket, Step, Ticket,
 };
-use fanfare_protocol::{Encoder, Envelope, Event, GroupName, NodeId, RouteEncoder, Target};
+use fanfare_protocol::{
+    DeliverTable, Encoder, Envelope, Event, GroupName, NodeId, RouteEncoder, Target,
+};
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -89,10 +91,10 @@ impl Rig {
         })
         .unwrap();
         let send = [("chat.message".to_owned(), "message".to_owned())].into();
-        let encoder = Arc::new(RouteEncoder {
+        let encoder = Arc::new(RouteEncoder(DeliverTable {
             send,
             deliver_unknown: true,
-        });
+        }));
         Self {
             node,
             registry,

@@ -59,7 +59,7 @@ async fn an_actor_gets_the_events_of_its_groups_of_everyone_and_of_its_channel()
     ] {
         rig.publish(target, "hello").await;
         let event = next(&mut arrived).await;
-        assert_eq!(event.envelope.event.kind(), "chat.message");
+        assert_eq!(event.envelope.event.event_type(), "chat.message");
     }
     let closing = Envelope::closing(CloseCode(4000), "go").unwrap();
     let publish = rig

@@ -1,7 +1,7 @@
 //! The metadata map of an envelope.
 
-use crate::close::CloseCode;
-use crate::envelope::{CLOSE_KEY, Close, EXCLUDE_KEY};
+use crate::close::{Close, CloseCode};
+use crate::envelope::{CLOSE_KEY, EXCLUDE_KEY};
 use crate::event::Value;
 use crate::name::ChannelName;
 

@@ -15,8 +15,8 @@ fn a_field_set_twice_has_its_last_value() {
 
 #[test]
 fn an_event_always_has_a_string_type() {
-    assert_eq!(Event::new("t").with("type", 1_i64).kind(), "t");
-    assert_eq!(Event::new("t").with("type", "u").kind(), "u");
+    assert_eq!(Event::new("t").with("type", 1_i64).event_type(), "t");
+    assert_eq!(Event::new("t").with("type", "u").event_type(), "u");
     assert_eq!(Event::from_fields(vec![]), Err(EventError::NoType));
     let number = vec![("type".into(), Value::Int(1))];
     assert_eq!(Event::from_fields(number), Err(EventError::TypeNotString));

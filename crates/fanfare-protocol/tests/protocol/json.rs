@@ -28,7 +28,7 @@ fn syntax(input: &[u8]) -> (String, usize, usize) {
 #[test]
 fn an_event_is_read_in_its_order_and_the_last_duplicate_wins() {
     let event = json::parse_event(br#"{"b":1,"type":"t","a":[null,true],"b":2.0}"#).unwrap();
-    assert_eq!(event.kind(), "t");
+    assert_eq!(event.event_type(), "t");
     let fields: Vec<_> = event
         .fields()
         .iter()

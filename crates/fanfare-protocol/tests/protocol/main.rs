@@ -10,6 +10,7 @@ mod json;
 mod msgpack;
 mod msgpack_faults;
 mod names;
+mod positions;
 mod serializer;
 mod serializer_json;
 mod serializer_keys;

@@ -260,7 +260,7 @@ proptest! {
     fn json_goes_through_an_event_unchanged(event in strategies::event(false)) {
         let json = serde_json::to_value(&event).unwrap();
         let written = Event::of(&json).unwrap();
-        prop_assert_eq!(written.kind(), event.kind());
+        prop_assert_eq!(written.event_type(), event.event_type());
         prop_assert_eq!(written.to::<serde_json::Value>().unwrap(), json);
     }
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_node::{Inbound, Node};
-use fanfare_protocol::{Encoder, GroupName, NameError, RouteEncoder};
+use fanfare_protocol::{DeliverTable, Encoder, GroupName, NameError, RouteEncoder};
 
 use crate::config::settings::{DeliverSettings, RouteSettings};
 use crate::template::Parameters;
@@ -87,13 +87,13 @@ impl Route {
     fn new(settings: &RouteSettings) -> Self {
         let send =
             |(kind, deliver): (&String, &DeliverSettings)| (kind.clone(), deliver.send.clone());
-        let encoder = RouteEncoder {
+        let table = DeliverTable {
             send: settings.deliver.iter().map(send).collect(),
             deliver_unknown: settings.deliver_unknown,
         };
         Self {
             settings: settings.clone(),
-            encoder: Arc::new(encoder),
+            encoder: Arc::new(RouteEncoder(table)),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) enum Source {
 
 /// An order to close the sessions of a group, as it is published to all nodes.
 pub(super) fn close_order(envelope: &Envelope, group: &GroupName) -> Envelope {
-    let event = Event::new(envelope.event.kind().to_owned());
+    let event = Event::new(envelope.event.event_type().to_owned());
     Envelope {
         event: event.with(GROUP, group.as_str()),
         ..envelope.clone()

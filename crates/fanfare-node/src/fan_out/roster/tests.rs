@@ -1,9 +1,10 @@
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Instant;
 
-use fanfare_protocol::{Encoder, Envelope, Event, RouteEncoder, Target};
+use fanfare_protocol::{DeliverTable, Encoder, Envelope, Event, Outgoing, RouteEncoder, Target};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 
@@ -37,14 +38,17 @@ impl FanOut {
             bytes: 1 << 20,
             frames: 1 << 10,
         };
-        let table = RouteEncoder {
+        let table = DeliverTable {
             send: [("n".to_owned(), "n".to_owned())].into(),
             deliver_unknown: true,
         };
         Self {
             slots: Slots::new(bounds),
             roster: Roster::default(),
-            encoders: [Arc::new(table.clone()), Arc::new(table)],
+            encoders: [
+                Arc::new(RouteEncoder(table.clone())),
+                Arc::new(RouteEncoder(table)),
+            ],
         }
     }
 
@@ -308,10 +312,11 @@ proptest! {
 struct Trap;
 
 impl Encoder for Trap {
-    fn encode(&self, event: &Event, frames: &mut BytesMut) -> Result<(), Undeliverable> {
+    fn encode(&self, message: &Outgoing<'_>, frames: &mut BytesMut) -> Result<(), Undeliverable> {
+        let kind = message.event.event_type();
         frames.extend_from_slice(&[0x81, 3]);
-        assert_ne!(event.kind(), "trap", "asked for");
-        frames.extend_from_slice(event.kind().as_bytes());
+        assert_ne!(kind, "trap", "asked for");
+        frames.extend_from_slice(kind.as_bytes());
         Ok(())
     }
 }
