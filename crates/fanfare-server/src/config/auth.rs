@@ -8,15 +8,12 @@ use url::Url;
 use super::reader::Reader;
 use super::settings::{Auth, Settings};
 
-const MOST_REQUESTS: i64 = 10_000;
-const MOST_ENTRIES: i64 = 10_000_000;
-
 /// Reads the section; `None` when no URL turns it on.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
-    let timeout = reader.milliseconds("auth.timeout_ms", 1);
-    let concurrency = reader.number("auth.concurrency", 1, MOST_REQUESTS);
-    let cache = reader.milliseconds("auth.cache_ms", 0);
-    let cache_entries = reader.number("auth.cache_entries", 1, MOST_ENTRIES);
+    let timeout = reader.milliseconds("auth.timeout_ms");
+    let concurrency = reader.number("auth.concurrency");
+    let cache = reader.milliseconds("auth.cache_ms");
+    let cache_entries = reader.number("auth.cache_entries");
     let ca_file = reader.text("auth.ca_file");
     let url = reader.text("auth.url");
     if url.is_empty() {

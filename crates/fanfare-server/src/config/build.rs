@@ -3,30 +3,26 @@
 use tracing_subscriber::EnvFilter;
 
 use super::auth;
+use super::groups;
 use super::layer;
 use super::listen;
 use super::problem::Problems;
 use super::reader::Reader;
 use super::routes;
+use super::schema::one_of;
 use super::settings::{
     Api, Drain, Health, Http, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
 };
 use super::tree::Table;
 
-const GIGABYTE: i64 = 1 << 30;
-/// Session ids have one byte for the worker.
-const MOST_WORKERS: i64 = 256;
-const MOST_SESSIONS: i64 = 10_000_000;
-const MOST_QUEUED: i64 = 1_000_000;
-
 /// Builds the settings; what is wrong goes to `problems`, and then the settings mean nothing.
 pub(super) fn settings(
-    schema: &Table,
+    defaults: &Table,
     table: &Table,
     host_name: &str,
     problems: &mut Problems,
 ) -> Settings {
-    let mut reader = Reader::new(schema, table, problems);
+    let mut reader = Reader::new(defaults, table, problems);
     let mut settings = Settings {
         development: reader.flag("development"),
         http: http(&mut reader),
@@ -36,19 +32,20 @@ pub(super) fn settings(
         layer: layer::read(&mut reader),
         limits: limits(&mut reader),
         ping: Ping {
-            interval: reader.milliseconds("ping.interval_ms", 0),
-            timeout: reader.milliseconds("ping.timeout_ms", 1),
+            interval: reader.milliseconds("ping.interval_ms"),
+            timeout: reader.milliseconds("ping.timeout_ms"),
         },
         drain: Drain {
-            grace: reader.milliseconds("drain.grace_ms", 0),
-            window: reader.milliseconds("drain.window_ms", 0),
-            close: reader.milliseconds("drain.close_ms", 0),
+            grace: reader.milliseconds("drain.grace_ms"),
+            window: reader.milliseconds("drain.window_ms"),
+            close: reader.milliseconds("drain.close_ms"),
         },
         health: Health {
-            layer_grace: reader.milliseconds("health.layer_grace_ms", 0),
+            layer_grace: reader.milliseconds("health.layer_grace_ms"),
         },
         log: log(&mut reader),
         routes: routes::read(&mut reader),
+        groups: groups::read(&mut reader),
     };
     routes::settle_auth(&mut settings);
     routes::check_users(&settings, &mut reader);
@@ -57,7 +54,7 @@ pub(super) fn settings(
 }
 
 fn http(reader: &mut Reader<'_>) -> Http {
-    let workers = reader.number("http.workers", 0, MOST_WORKERS);
+    let workers = reader.number("http.workers");
     Http {
         bind: listen::addresses(reader),
         workers,
@@ -72,12 +69,14 @@ fn api(reader: &mut Reader<'_>) -> Api {
         match node.text() {
             Some("") => reader
                 .problems
-                .push(&key, node, "is empty, so everyone would know it"),
+                .push(&key, node, "is empty, so everyone knows it"),
             // What cannot stand in a header could never be sent.
             Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                reader
-                    .problems
-                    .push(&key, node, "may only hold visible ASCII without spaces");
+                reader.problems.push(
+                    &key,
+                    node,
+                    "may only have visible ASCII characters without spaces",
+                );
             }
             Some(text) => keys.push(text.to_owned()),
             None => {}
@@ -106,21 +105,21 @@ fn node(reader: &mut Reader<'_>, host_name: &str) -> NodeSettings {
 
 fn limits(reader: &mut Reader<'_>) -> Limits {
     Limits {
-        sessions: reader.number("limits.sessions", 1, MOST_SESSIONS),
+        sessions: reader.number("limits.sessions"),
         sessions_given: reader.is_given("limits.sessions"),
-        message_bytes: reader.number("limits.message_bytes", 1, GIGABYTE),
-        frame_bytes: reader.number("limits.frame_bytes", 1, GIGABYTE),
-        outbox_bytes: reader.number("limits.outbox_bytes", 1, GIGABYTE),
-        outbox_frames: reader.number("limits.outbox_frames", 1, MOST_QUEUED),
-        inbox_frames: reader.number("limits.inbox_frames", 1, MOST_QUEUED),
-        groups_per_session: reader.number("limits.groups_per_session", 1, MOST_QUEUED),
-        handshake: reader.milliseconds("limits.handshake_ms", 1),
-        body_bytes: reader.number("limits.body_bytes", 1, GIGABYTE),
+        message_bytes: reader.number("limits.message_bytes"),
+        frame_bytes: reader.number("limits.frame_bytes"),
+        outbox_bytes: reader.number("limits.outbox_bytes"),
+        outbox_frames: reader.number("limits.outbox_frames"),
+        inbox_frames: reader.number("limits.inbox_frames"),
+        groups_per_session: reader.number("limits.groups_per_session"),
+        handshake: reader.milliseconds("limits.handshake_ms"),
+        body_bytes: reader.number("limits.body_bytes"),
     }
 }
 
 fn log(reader: &mut Reader<'_>) -> Log {
-    let format = match reader.choice("log.format", &["text", "json"]) {
+    let format = match reader.text("log.format") {
         "json" => LogFormat::Json,
         _ => LogFormat::Text,
     };
@@ -128,12 +127,12 @@ fn log(reader: &mut Reader<'_>) -> Log {
     // A lone word that is no level would be read as the name of a module.
     let lone_word = level.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if lone_word {
-        reader.choice(
-            "log.level",
-            &["error", "warn", "info", "debug", "trace", "off"],
-        );
+        let levels = ["error", "warn", "info", "debug", "trace", "off"];
+        if !levels.contains(&level.as_str()) {
+            reader.refuse("log.level", one_of(&levels));
+        }
     } else if let Err(error) = EnvFilter::try_new(&level) {
-        reader.refuse("log.level", format!("no log directives: {error}"));
+        reader.refuse("log.level", format!("not log directives: {error}"));
     }
     Log {
         format,

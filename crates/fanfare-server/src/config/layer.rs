@@ -6,24 +6,12 @@ use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisL
 use fanfare_layer::redis::{Capacities, Host};
 
 use super::hosts;
+use super::keys;
 use super::reader::Reader;
 use super::settings::{Backend, Layer};
 use super::tree::{Node, Value};
 
 const MOST_WAITING: i64 = 1_000_000_000;
-const LONGEST_PREFIX: i64 = 255;
-const YEAR_SECONDS: u64 = 366 * 24 * 60 * 60;
-
-/// What the core format alone has.
-const OF_CORE: [&str; 7] = [
-    "layer.core.capacity",
-    "layer.core.channel_capacity",
-    "layer.core.node_capacity",
-    "layer.core.expiry_ms",
-    "layer.core.group_expiry_ms",
-    "layer.core.random_prefix_length",
-    "layer.core.members",
-];
 
 /// What Redis alone has.
 const OF_REDIS: [&str; 3] = [
@@ -39,7 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Layer {
     if backend == Backend::Memory {
         refuse_changed(
             reader,
-            &OF_REDIS,
+            OF_REDIS,
             "has no meaning on the memory layer: it is for layer.redis.hosts",
         );
     }
@@ -48,12 +36,16 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Layer {
         prefix: prefix(reader),
         redis: redis(reader, hosts),
         host_labels,
-        join: reader.milliseconds("layer.join_ms", 1),
+        join: reader.milliseconds("layer.join_ms"),
     }
 }
 
 /// A key that says what it says anyway, as in a printed configuration, harms nobody.
-fn refuse_changed(reader: &mut Reader<'_>, keys: &[&str], reason: &str) {
+fn refuse_changed<'k>(
+    reader: &mut Reader<'_>,
+    keys: impl IntoIterator<Item = &'k str>,
+    reason: &str,
+) {
     for key in keys {
         if reader.is_changed(key) {
             reader.refuse(key, reason);
@@ -63,7 +55,7 @@ fn refuse_changed(reader: &mut Reader<'_>, keys: &[&str], reason: &str) {
 
 fn backend(reader: &mut Reader<'_>) -> Backend {
     let given = reader.entries("layer.redis.hosts").len();
-    let backend = match reader.choice("layer.backend", &["auto", "memory", "redis"]) {
+    let backend = match reader.text("layer.backend") {
         "redis" => Backend::Redis,
         "auto" if given > 0 => Backend::Redis,
         _ => Backend::Memory,
@@ -82,7 +74,10 @@ fn backend(reader: &mut Reader<'_>) -> Backend {
 fn prefix(reader: &mut Reader<'_>) -> String {
     let prefix = reader.text("layer.prefix").to_owned();
     if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-        reader.refuse("layer.prefix", "may only hold visible ASCII without spaces");
+        reader.refuse(
+            "layer.prefix",
+            "may only have visible ASCII characters without spaces",
+        );
     } else if prefix.starts_with("fanfare:") {
         reader.refuse(
             "layer.prefix",
@@ -95,17 +90,21 @@ fn prefix(reader: &mut Reader<'_>) -> String {
 fn redis(reader: &mut Reader<'_>, hosts: Vec<Host>) -> RedisLayer {
     RedisLayer {
         hosts,
-        serializer: match reader.choice("layer.serializer", &["msgpack", "json"]) {
+        serializer: match reader.text("layer.serializer") {
             "json" => Notation::Json,
             _ => Notation::Msgpack,
         },
-        symmetric_encryption_keys: keys(reader),
-        format: match reader.choice("layer.format", &["pubsub", "core"]) {
+        symmetric_encryption_keys: encryption_keys(reader),
+        format: match reader.text("layer.format") {
             "core" => RedisFormat::Core(core(reader)),
             _ => {
+                let of_core = keys::names("layer.core")
+                    .into_iter()
+                    .map(|name| format!("layer.core.{name}"));
+                let of_core: Vec<String> = of_core.collect();
                 refuse_changed(
                     reader,
-                    &OF_CORE,
+                    of_core.iter().map(String::as_str),
                     "is used with layer.format = \"core\" only",
                 );
                 RedisFormat::PubSub
@@ -114,13 +113,13 @@ fn redis(reader: &mut Reader<'_>, hosts: Vec<Host>) -> RedisLayer {
     }
 }
 
-fn keys(reader: &mut Reader<'_>) -> Vec<String> {
+fn encryption_keys(reader: &mut Reader<'_>) -> Vec<String> {
     let mut keys = Vec::new();
     for (key, node) in reader.entries("layer.symmetric_encryption_keys") {
         match node.text() {
             Some("") => reader
                 .problems
-                .push(&key, node, "is empty, so everyone would know it"),
+                .push(&key, node, "is empty, so everyone knows it"),
             Some(text) => keys.push(text.to_owned()),
             None => {}
         }
@@ -129,15 +128,15 @@ fn keys(reader: &mut Reader<'_>) -> Vec<String> {
 }
 
 fn core(reader: &mut Reader<'_>) -> CoreFormat {
-    let prefix = reader.number("layer.core.random_prefix_length", 0, LONGEST_PREFIX);
+    let prefix = reader.number("layer.core.random_prefix_length");
     CoreFormat {
-        capacity: reader.number("layer.core.capacity", 1, MOST_WAITING),
+        capacity: reader.number("layer.core.capacity"),
         channel_capacity: channel_capacity(reader),
-        node_capacity: reader.number("layer.core.node_capacity", 1, MOST_WAITING),
+        node_capacity: reader.number("layer.core.node_capacity"),
         expiry: lifetime(reader, "layer.core.expiry_ms"),
         group_expiry: lifetime(reader, "layer.core.group_expiry_ms"),
         random_prefix_length: u8::try_from(prefix).unwrap_or(u8::MAX),
-        members: match reader.choice("layer.core.members", &["node", "session"]) {
+        members: match reader.text("layer.core.members") {
             "session" => MembershipMode::PerSession,
             _ => MembershipMode::PerNode,
         },
@@ -179,10 +178,12 @@ fn pair(node: &Node) -> Result<(String, usize), String> {
 /// Redis counts lifetimes in seconds, as channels_redis does.
 fn lifetime(reader: &mut Reader<'_>, key: &str) -> Duration {
     const SECOND_MS: u64 = 1000;
-    let longest = i64::try_from(YEAR_SECONDS * SECOND_MS).unwrap_or(i64::MAX);
-    let milliseconds = reader.number(key, 1000, longest) as u64;
+    let milliseconds = reader.number(key) as u64;
     if !milliseconds.is_multiple_of(SECOND_MS) {
-        reader.refuse(key, "must be whole seconds: Redis counts no less");
+        reader.refuse(
+            key,
+            "must be whole seconds, because Redis counts in seconds",
+        );
     }
     Duration::from_secs(milliseconds / SECOND_MS)
 }

@@ -1,12 +1,14 @@
-//! The configuration: `config/fanfare.toml` is the schema; a file, the environment and `--set`
-//! cover its defaults; everything wrong with the result is said at once.
+//! The configuration: `keys` declares every key, `config/fanfare.toml` has the defaults. A file, the
+//! environment and `--set` override them. One error names everything that is wrong.
 //!
 //! [`load`] is pure: text goes in, [`Settings`] or every error come out. Who calls it reads the
 //! file and the environment.
 
 mod auth;
 mod build;
+mod groups;
 mod hosts;
+mod keys;
 mod layer;
 mod listen;
 mod merge;
@@ -58,26 +60,26 @@ pub(crate) struct Loaded {
 /// [`ConfigError`] with everything that is wrong, in all sources.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
-    let schema = document(
+    let defaults = document(
         EMBEDDED,
         "the embedded defaults",
         &|_| Origin::new(Origin::DEFAULT),
         &mut problems,
     );
-    let mut tables = vec![schema.clone()];
+    let mut tables = vec![defaults.clone()];
     if let Some((path, text)) = &sources.file {
         let origin = |line| Origin::new(&format!("{path}:{line}"));
         tables.push(document(text, path, &origin, &mut problems));
     }
-    let environment = overlay::environment(&schema, &sources.environment, &mut problems);
+    let environment = overlay::environment(&defaults, &sources.environment, &mut problems);
     tables.extend(environment);
-    tables.extend(overlay::flags(&schema, &sources.sets, &mut problems));
+    tables.extend(overlay::flags(&defaults, &sources.sets, &mut problems));
     let merged = merge::merge(tables).unwrap_or_else(|error| {
         problems.push_source("", "all sources together", error.to_string());
         Table::new()
     });
-    let merged = schema::check(&schema, &merged, &mut problems);
-    let settings = build::settings(&schema, &merged, &sources.host_name, &mut problems);
+    let merged = schema::check(&defaults, &merged, &mut problems);
+    let settings = build::settings(&defaults, &merged, &sources.host_name, &mut problems);
     if problems.is_empty() {
         Ok(Loaded { settings, merged })
     } else {
@@ -97,7 +99,7 @@ fn document(
     tree::parse_document(text, origin).unwrap_or_else(|errors| {
         for error in errors.iter().take(SHOWN) {
             let place = format!("{name}:{}:{}", error.line, error.column);
-            problems.push_source("", &place, format!("no TOML: {}", error.reason));
+            problems.push_source("", &place, format!("not TOML: {}", error.reason));
         }
         Table::new()
     })

@@ -56,6 +56,11 @@ impl Problems {
         });
     }
 
+    /// Whether a problem of this key was noted.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|problem| problem.key == key)
+    }
+
     /// Whether nothing was wrong so far.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -5,26 +5,23 @@ use std::time::Duration;
 use super::problem::Problems;
 use super::tree::{self, Node, Origin, Table, Value};
 
-/// Longer waits are mistakes in the unit.
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// A configuration whose types are right, and what turns out wrong with its values.
+/// A configuration whose types and ranges are right, and the problems found after that.
 pub(super) struct Reader<'a> {
-    schema: &'a Table,
+    defaults: &'a Table,
     table: &'a Table,
     pub(super) problems: &'a mut Problems,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(schema: &'a Table, table: &'a Table, problems: &'a mut Problems) -> Self {
+    pub(super) fn new(defaults: &'a Table, table: &'a Table, problems: &'a mut Problems) -> Self {
         Self {
-            schema,
+            defaults,
             table,
             problems,
         }
     }
 
-    /// Says what is wrong with the value of a key.
+    /// Notes a problem with the value of a key.
     pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
         match tree::find(self.table, key) {
             Some(node) => self.problems.push(key, node, reason),
@@ -39,10 +36,10 @@ impl<'a> Reader<'a> {
         tree::find(self.table, key).is_some_and(|node| !node.origin.is_default())
     }
 
-    /// Whether the key says something else than the embedded file does.
+    /// Whether the value of the key differs from its default.
     pub(super) fn is_changed(&self, key: &str) -> bool {
         let value = |table| tree::find(table, key).map(|node| &node.value);
-        value(self.table) != value(self.schema)
+        value(self.table) != value(self.defaults)
     }
 
     /// The texts of a key that takes one or several, each with the key to blame.
@@ -68,16 +65,6 @@ impl<'a> Reader<'a> {
             .unwrap_or_default()
     }
 
-    /// The text of a key that must be one of a few words.
-    pub(super) fn choice(&mut self, key: &str, words: &[&str]) -> &'a str {
-        let text = self.text(key);
-        if !words.contains(&text) {
-            let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-            self.refuse(key, format!("must be one of {}", words.join(", ")));
-        }
-        text
-    }
-
     pub(super) fn flag(&self, key: &str) -> bool {
         matches!(
             tree::find(self.table, key),
@@ -88,25 +75,15 @@ impl<'a> Reader<'a> {
         )
     }
 
-    fn integer(&mut self, key: &str, least: i64, most: i64) -> i64 {
-        match tree::find(self.table, key) {
-            Some(Node {
-                value: Value::Integer(number),
-                ..
-            }) if (least..=most).contains(number) => *number,
-            _ => {
-                self.refuse(key, format!("must be from {least} to {most}"));
-                least
-            }
+    /// The integer of a key, which is in the range that its declaration has.
+    pub(super) fn number(&self, key: &str) -> usize {
+        match tree::find(self.table, key).map(|node| &node.value) {
+            Some(Value::Integer(number)) => usize::try_from(*number).unwrap_or_default(),
+            _ => 0,
         }
     }
 
-    pub(super) fn number(&mut self, key: &str, least: i64, most: i64) -> usize {
-        usize::try_from(self.integer(key, least, most)).unwrap_or_default()
-    }
-
-    pub(super) fn milliseconds(&mut self, key: &str, least: i64) -> Duration {
-        let number = self.integer(key, least, DAY_MS);
-        Duration::from_millis(u64::try_from(number).unwrap_or_default())
+    pub(super) fn milliseconds(&self, key: &str) -> Duration {
+        Duration::from_millis(self.number(key) as u64)
     }
 }

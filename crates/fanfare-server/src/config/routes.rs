@@ -132,9 +132,7 @@ impl RouteReader<'_, '_> {
 
     fn path(&mut self) -> Option<PathTemplate> {
         let Some(text) = self.text("path") else {
-            if !self.table.contains_key("path") {
-                self.refuse("path", "is missing");
-            }
+            self.refuse_missing("path");
             return None;
         };
         if text.contains(['?', '#']) && !text.contains('{') {
@@ -189,19 +187,12 @@ impl RouteReader<'_, '_> {
         }
     }
 
-    fn on_receive(&mut self) -> OnReceive {
+    fn on_receive(&self) -> OnReceive {
         match self.text("on_receive").as_deref() {
             Some("echo") => OnReceive::Echo,
             Some("group_send") => OnReceive::GroupSend,
             Some("reply") => OnReceive::Reply,
-            Some("ignore") | None => OnReceive::Ignore,
-            Some(_) => {
-                self.refuse(
-                    "on_receive",
-                    "must be one of \"echo\", \"group_send\", \"reply\", \"ignore\"",
-                );
-                OnReceive::Ignore
-            }
+            _ => OnReceive::Ignore,
         }
     }
 
@@ -261,6 +252,13 @@ impl RouteReader<'_, '_> {
         match self.table.get(name).map(|node| &node.value) {
             Some(Value::Bool(flag)) => *flag,
             _ => default,
+        }
+    }
+
+    /// Refuses the route for a key that it lacks, unless it has the key with a value of the wrong type.
+    fn refuse_missing(&mut self, name: &str) {
+        if !self.reader.problems.has(&join(self.key, name)) {
+            self.refuse(name, "is missing");
         }
     }
 

@@ -1,119 +1,158 @@
-//! The embedded file as a schema: which keys there are and what type each has.
+//! The check of the merged tree against the declared keys.
 
+use super::keys::{self, Entry, Key, Kind};
 use super::problem::{Problems, nearest, wrong_type};
 use super::tree::{Node, Table, Value, quote_key};
 
-/// What a key takes. The default in the embedded file decides, except where a key takes more than
-/// one type.
-enum Shape<'a> {
-    Text,
-    Integer,
-    Bool,
-    /// One text, or several.
-    TextOrTexts,
-    Texts,
-    /// Redis hosts: texts, tables or `[host, port]`.
-    Hosts,
-    /// Pairs of a text and a number.
-    Pairs,
-    /// `[[routes]]`, each checked against this one.
-    Routes(&'a Table),
-    Section(&'a Table),
+/// Checks `actual` and answers it without what was refused. Refused values of sections are replaced
+/// by their `defaults`, so every key of a section has a value that the key takes.
+pub(super) fn check(defaults: &Table, actual: &Table, problems: &mut Problems) -> Table {
+    let place = Place {
+        section: String::new(),
+        key: String::new(),
+    };
+    table(&place, Some(defaults), actual, problems)
 }
 
-/// Checks `actual` against the schema and answers it without what was refused: every key of the
-/// schema's sections is there, with a value of a type that the key takes.
-pub(super) fn check(schema: &Table, actual: &Table, problems: &mut Problems) -> Table {
-    section("", schema, actual, problems)
+/// A table of the tree.
+struct Place {
+    /// The path of its section.
+    section: String,
+    /// The path that errors show.
+    key: String,
 }
 
-fn shape<'a>(key: &str, default: &'a Node) -> Shape<'a> {
-    match (key, &default.value) {
-        ("http.bind" | "http.origins", _) => Shape::TextOrTexts,
-        ("layer.redis.hosts", _) => Shape::Hosts,
-        ("layer.core.channel_capacity", _) => Shape::Pairs,
-        ("routes", Value::List(routes)) => match routes.first().and_then(Node::table) {
-            Some(exemplar) => Shape::Routes(exemplar),
-            None => Shape::Texts,
-        },
-        (_, Value::Text(_) | Value::Odd(_)) => Shape::Text,
-        (_, Value::Integer(_)) => Shape::Integer,
-        (_, Value::Bool(_)) => Shape::Bool,
-        (_, Value::List(_)) => Shape::Texts,
-        (_, Value::Table(table)) => Shape::Section(table),
-    }
-}
-
-fn section(path: &str, schema: &Table, actual: &Table, problems: &mut Problems) -> Table {
-    let root = path.is_empty().then_some(schema);
-    let elsewhere = |name: &str| root.and_then(|root| place_of(root, name));
-    let mut kept = schema.clone();
+fn table(
+    place: &Place,
+    defaults: Option<&Table>,
+    actual: &Table,
+    problems: &mut Problems,
+) -> Table {
+    let mut kept = defaults.cloned().unwrap_or_default();
     for (name, node) in actual {
-        let key = join(path, name);
-        match schema.get(name) {
-            None => {
-                // Forgetting the section is as common as misspelling the key.
-                let reason = match elsewhere(name) {
-                    Some(place) if nearest(name, keys(schema)).is_none() => {
-                        format!("unknown key; did you mean {place}?")
-                    }
-                    _ => unknown(path, name, schema),
-                };
-                problems.push(&key, node, reason);
+        let key = join(&place.key, name);
+        let node = match (keys::entry(&place.section, name), &node.value) {
+            (None, _) => refuse(&key, node, unknown(place, name), problems),
+            (Some(Entry::Key(declared)), _) => value(&key, declared, node, problems),
+            (Some(Entry::Table(section)), Value::Table(inner)) => {
+                let defaults = defaults
+                    .and_then(|defaults| defaults.get(name))
+                    .and_then(Node::table);
+                let checked = table(&Place { section, key }, defaults, inner, problems);
+                Some(with(node, Value::Table(checked)))
             }
-            Some(default) => {
-                if let Some(node) = value(&key, shape(&key, default), node, problems) {
-                    kept.insert(name.clone(), node);
-                }
+            (Some(Entry::Tables(section)), Value::List(items)) => {
+                let checked = tables(&section, &key, items, problems);
+                Some(with(node, Value::List(checked)))
             }
+            (Some(Entry::Table(_)), found) => {
+                refuse(&key, node, wrong_type("a table", found), problems)
+            }
+            (Some(Entry::Tables(_)), found) => {
+                let expected = format!("a list of tables, written [[{name}]]");
+                refuse(&key, node, wrong_type(&expected, found), problems)
+            }
+        };
+        if let Some(node) = node {
+            kept.insert(name.clone(), node);
         }
     }
     kept
 }
 
-/// The value as far as it fits the shape, or `None` when nothing of it does.
-fn value(key: &str, shape: Shape<'_>, node: &Node, problems: &mut Problems) -> Option<Node> {
-    let expected = match (shape, &node.value) {
-        (Shape::Text | Shape::TextOrTexts, Value::Text(_))
-        | (Shape::Integer, Value::Integer(_))
-        | (Shape::Bool, Value::Bool(_)) => return Some(node.clone()),
-        (Shape::Section(schema), Value::Table(table)) => {
-            return Some(with(
-                node,
-                Value::Table(section(key, schema, table, problems)),
-            ));
+fn tables(section: &str, key: &str, items: &[Node], problems: &mut Problems) -> Vec<Node> {
+    let mut kept = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let place = Place {
+            section: section.to_owned(),
+            key: format!("{key}[{index}]"),
+        };
+        if let Value::Table(inner) = &item.value {
+            let checked = table(&place, None, inner, problems);
+            kept.push(with(item, Value::Table(checked)));
+        } else {
+            let reason = wrong_type("a table", &item.value);
+            problems.push(&place.key, item, reason);
         }
-        (Shape::TextOrTexts | Shape::Texts, Value::List(items)) => {
-            let fits = |value: &Value| matches!(value, Value::Text(_));
-            return Some(with(node, list(key, items, ("text", &fits), problems)));
+    }
+    kept
+}
+
+/// The value as far as the key takes it, or `None` when it takes nothing of it.
+fn value(key: &str, declared: &Key, node: &Node, problems: &mut Problems) -> Option<Node> {
+    let reason = match (declared.kind, &node.value) {
+        (Kind::Text | Kind::TextOrTexts, Value::Text(_)) | (Kind::Flag, Value::Bool(_)) => {
+            return Some(node.clone());
         }
-        (Shape::Hosts, Value::List(items)) => {
-            let fits =
-                |value: &Value| matches!(value, Value::Text(_) | Value::Table(_) | Value::List(_));
-            return Some(with(
-                node,
-                list(key, items, ("a URL or a table", &fits), problems),
-            ));
+        (Kind::Number(least, most), Value::Integer(number)) => {
+            if (least..=most).contains(number) {
+                return Some(node.clone());
+            }
+            format!("must be from {least} to {most}")
         }
-        (Shape::Pairs, Value::List(items)) => {
-            let fits = |value: &Value| matches!(value, Value::List(_));
-            let pair = "a pair such as [\"specific.*\", 1000]";
-            return Some(with(node, list(key, items, (pair, &fits), problems)));
+        (Kind::Choice(words), Value::Text(text)) => {
+            if words.contains(&text.as_str()) {
+                return Some(node.clone());
+            }
+            one_of(words)
         }
-        (Shape::Routes(exemplar), Value::List(items)) => {
-            return Some(with(node, Value::List(routes(exemplar, items, problems))));
+        (Kind::TextOrTexts | Kind::Texts | Kind::Hosts | Kind::Pairs, Value::List(items)) => {
+            return Some(with(node, list(key, declared.kind, items, problems)));
         }
-        (Shape::Text, _) => "text",
-        (Shape::Integer, _) => "an integer",
-        (Shape::Bool, _) => "true or false",
-        (Shape::TextOrTexts, _) => "text or a list of texts",
-        (Shape::Texts, _) => "a list of texts",
-        (Shape::Hosts, _) => "a list of URLs",
-        (Shape::Pairs, _) => "a list of pairs",
-        (Shape::Routes(_), _) => "a list of tables, written [[routes]]",
-        (Shape::Section(_), _) => "a table",
+        (kind, found) => wrong_type(expected(kind), found),
     };
-    problems.push(key, node, wrong_type(expected, &node.value));
+    refuse(key, node, reason, problems)
+}
+
+/// `must be one of "a", "b"`.
+pub(super) fn one_of(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    format!("must be one of {}", words.join(", "))
+}
+
+fn expected(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Choice(_) => "text",
+        Kind::Flag => "true or false",
+        Kind::Number(..) => "an integer",
+        Kind::TextOrTexts => "text or a list of texts",
+        Kind::Texts => "a list of texts",
+        Kind::Hosts => "a list of URLs",
+        Kind::Pairs => "a list of pairs",
+    }
+}
+
+fn list(key: &str, kind: Kind, items: &[Node], problems: &mut Problems) -> Value {
+    let mut kept = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let (expected, fits) = match (kind, &item.value) {
+            (Kind::Hosts, found) => (
+                "a URL or a table",
+                matches!(found, Value::Text(_) | Value::Table(_) | Value::List(_)),
+            ),
+            (Kind::Pairs, found) => (
+                "a pair such as [\"specific.*\", 1000]",
+                matches!(found, Value::List(_)),
+            ),
+            (_, found) => ("text", matches!(found, Value::Text(_))),
+        };
+        if fits {
+            kept.push(item.clone());
+        } else {
+            let key = format!("{key}[{index}]");
+            problems.push(&key, item, wrong_type(expected, &item.value));
+        }
+    }
+    Value::List(kept)
+}
+
+fn refuse(
+    key: &str,
+    node: &Node,
+    reason: impl Into<String>,
+    problems: &mut Problems,
+) -> Option<Node> {
+    problems.push(key, node, reason);
     None
 }
 
@@ -124,131 +163,17 @@ fn with(node: &Node, value: Value) -> Node {
     }
 }
 
-fn list(
-    key: &str,
-    items: &[Node],
-    (expected, fits): (&str, &dyn Fn(&Value) -> bool),
-    problems: &mut Problems,
-) -> Value {
-    let mut kept = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        if fits(&item.value) {
-            kept.push(item.clone());
-        } else {
-            problems.push(
-                &format!("{key}[{index}]"),
-                item,
-                wrong_type(expected, &item.value),
-            );
-        }
+fn unknown(place: &Place, name: &str) -> String {
+    let known = keys::names(&place.section);
+    if let Some(meant) = nearest(name, known.iter().copied()) {
+        return format!("unknown key; did you mean {}?", join(&place.key, meant));
     }
-    Value::List(kept)
-}
-
-fn routes(exemplar: &Table, items: &[Node], problems: &mut Problems) -> Vec<Node> {
-    let mut kept = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let key = format!("routes[{index}]");
-        match &item.value {
-            Value::Table(table) => {
-                kept.push(with(
-                    item,
-                    Value::Table(route(&key, exemplar, table, problems)),
-                ));
-            }
-            other => problems.push(&key, item, wrong_type("a table", other)),
+    // Forgetting the section is as common as misspelling the key.
+    match keys::place_of(name) {
+        Some(elsewhere) if place.section.is_empty() => {
+            format!("unknown key; did you mean {elsewhere}?")
         }
-    }
-    kept
-}
-
-/// A route has no defaults to fill in here: a key that it leaves out is left out.
-fn route(path: &str, exemplar: &Table, table: &Table, problems: &mut Problems) -> Table {
-    let mut kept = Table::new();
-    for (name, node) in table {
-        let key = join(path, name);
-        let node = match (exemplar.get(name), name.as_str()) {
-            (None, _) => {
-                problems.push(&key, node, unknown(path, name, exemplar));
-                None
-            }
-            (Some(entries), "deliver") => deliver(&key, entries, node, problems),
-            (
-                Some(Node {
-                    value: Value::Table(inner),
-                    ..
-                }),
-                _,
-            ) => match &node.value {
-                Value::Table(table) => Some(with(
-                    node,
-                    Value::Table(route(&key, inner, table, problems)),
-                )),
-                other => {
-                    problems.push(&key, node, wrong_type("a table", other));
-                    None
-                }
-            },
-            (Some(default), _) => value(&key, shape(&key, default), node, problems),
-        };
-        if let Some(node) = node {
-            kept.insert(name.clone(), node);
-        }
-    }
-    kept
-}
-
-/// `deliver` has an entry for each event type, whatever its name; each looks like the exemplar's.
-fn deliver(key: &str, entries: &Node, node: &Node, problems: &mut Problems) -> Option<Node> {
-    let exemplar = entries
-        .table()
-        .and_then(|table| table.values().next())
-        .and_then(Node::table)?;
-    let Value::Table(table) = &node.value else {
-        problems.push(key, node, wrong_type("a table", &node.value));
-        return None;
-    };
-    let mut kept = Table::new();
-    for (kind, entry) in table {
-        let key = join(key, kind);
-        match &entry.value {
-            Value::Table(inner) => {
-                let entry = with(entry, Value::Table(route(&key, exemplar, inner, problems)));
-                kept.insert(kind.clone(), entry);
-            }
-            other => problems.push(
-                &key,
-                entry,
-                wrong_type("a table such as { send = \"message\" }", other),
-            ),
-        }
-    }
-    Some(with(node, Value::Table(kept)))
-}
-
-fn unknown(path: &str, name: &str, schema: &Table) -> String {
-    match nearest(name, keys(schema)) {
-        Some(meant) => format!("unknown key; did you mean {}?", join(path, meant)),
-        None => {
-            let known: Vec<&str> = keys(schema).collect();
-            format!("unknown key; known here: {}", known.join(", "))
-        }
-    }
-}
-
-fn keys(schema: &Table) -> impl Iterator<Item = &str> {
-    schema.keys().map(String::as_str)
-}
-
-/// The section's key of that name, when exactly one section has it.
-fn place_of(root: &Table, name: &str) -> Option<String> {
-    let sections = root
-        .iter()
-        .filter_map(|(section, node)| Some((section, node.table()?)));
-    let mut places = sections.filter(|(_, table)| table.contains_key(name));
-    match (places.next(), places.next()) {
-        (Some((section, _)), None) => Some(join(section, name)),
-        _ => None,
+        _ => format!("unknown key; known here: {}", known.join(", ")),
     }
 }
 

@@ -38,6 +38,12 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
     /// WebSocket routes, in order.
     pub(crate) routes: Vec<RouteSettings>,
+    /// Rules of groups, in order. The first whose pattern matches counts.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the first rule that does something reads it")
+    )]
+    pub(crate) groups: Vec<GroupSettings>,
 }
 
 /// The listener.
@@ -255,6 +261,13 @@ pub(crate) struct UserSource {
 pub(crate) struct DeliverSettings {
     /// The field of the event that is sent.
     pub(crate) send: String,
+}
+
+/// One `[[groups]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GroupSettings {
+    /// The names of the groups; `*` matches any characters.
+    pub(crate) pattern: String,
 }
 
 /// One `[[routes]]`.

@@ -183,7 +183,7 @@ impl fmt::Display for Value {
     /// In TOML's own notation, on one line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => write!(out, "{}", toml::Value::String(text.clone())),
+            Self::Text(text) => out.write_str(&quote(text)),
             Self::Integer(number) => write!(out, "{number}"),
             Self::Bool(flag) => write!(out, "{flag}"),
             Self::Odd(literal) => out.write_str(literal),
@@ -230,13 +230,18 @@ fn value_to_toml(value: &Value) -> toml::Value {
     }
 }
 
+/// A text as a basic string of TOML, on one line whatever it has. JSON escapes in the same way.
+fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// A key as TOML writes it: bare where it may be.
 pub(super) fn quote_key(key: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !key.is_empty() && key.bytes().all(bare) {
         key.to_owned()
     } else {
-        toml::Value::String(key.to_owned()).to_string()
+        quote(key)
     }
 }
 

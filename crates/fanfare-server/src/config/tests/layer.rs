@@ -64,7 +64,7 @@ fn options_of_the_core_format_are_refused_with_pubsub() {
         "layer.core.capacity=1000",
         "layer.core.channel_capacity=[['a', 1]]",
         "layer.core.node_capacity=1",
-        "layer.core.expiry_ms=1",
+        "layer.core.expiry_ms=1000",
         "layer.core.group_expiry_ms=1000",
         "layer.core.random_prefix_length=0",
         "layer.core.members=session",

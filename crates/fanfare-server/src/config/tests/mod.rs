@@ -1,5 +1,7 @@
 //! The whole way, from texts to settings or to the list of errors.
 
+mod documents;
+mod groups;
 mod layer;
 mod refusals;
 mod routes;

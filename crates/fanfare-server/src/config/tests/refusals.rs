@@ -73,6 +73,18 @@ fn broken_toml_is_refused_with_line_and_column() {
 }
 
 #[test]
+fn more_workers_than_a_node_has_numbers_for_are_refused() {
+    assert_eq!(settings("", &[], &["http.workers=64"]).http.workers, 64);
+    assert!(refusal(&["http.workers=65"]).contains("must be from 0 to 64"));
+}
+
+#[test]
+fn a_value_that_is_refused_makes_one_error() {
+    let lines = errors("[[routes]]\npath = 3", &[], &[]);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
 fn a_key_without_its_section_is_told_where_it_belongs() {
     assert!(refusal(&["bind=x"]).contains("did you mean http.bind?"));
     assert!(refusal(&["sessions=3"]).contains("did you mean limits.sessions?"));

@@ -1,0 +1,172 @@
+//! Limits, pings, drain, health and logs.
+
+use super::{Key, Kind, Section, key, milliseconds};
+
+const GIGABYTE: i64 = 1 << 30;
+const MOST_QUEUED: i64 = 1_000_000;
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        path: "limits",
+        doc: "",
+        keys: LIMITS,
+    },
+    Section {
+        path: "ping",
+        doc: "",
+        keys: &[
+            milliseconds(
+                "interval_ms",
+                0,
+                "20_000",
+                "The server pings a client that has sent nothing for this long. 0 turns pings off.",
+            ),
+            milliseconds(
+                "timeout_ms",
+                1,
+                "30_000",
+                "The server disconnects a client that stays silent for this long after a ping.",
+            ),
+        ],
+    },
+    Section {
+        path: "drain",
+        doc: "The steps after SIGTERM, in this order.",
+        keys: &[
+            milliseconds(
+                "grace_ms",
+                0,
+                "0",
+                "The node reports that it is not ready and still accepts connections, so that a \
+                 load balancer can react.",
+            ),
+            milliseconds(
+                "window_ms",
+                0,
+                "5000",
+                "The server closes the sessions with 1001, spread evenly over this time.",
+            ),
+            milliseconds(
+                "close_ms",
+                0,
+                "2000",
+                "How long each closed session waits for the close frame of its client.",
+            ),
+        ],
+    },
+    Section {
+        path: "health",
+        doc: "",
+        keys: &[milliseconds(
+            "layer_grace_ms",
+            0,
+            "10_000",
+            "The layer may be down for this long before `/health/ready` answers 503.",
+        )],
+    },
+    Section {
+        path: "log",
+        doc: "",
+        keys: LOG,
+    },
+];
+
+const LIMITS: &[Key] = &[
+    key(
+        "sessions",
+        Kind::Number(1, 10_000_000),
+        "100_000",
+        "sessions",
+        "WebSockets open on this node at the same time. One more gets 503. Each needs a file \
+         descriptor: if `ulimit -Hn` allows fewer, the server lowers the limit at start and logs \
+         it.",
+    ),
+    key(
+        "message_bytes",
+        Kind::Number(1, GIGABYTE),
+        "1_048_576",
+        "bytes",
+        "A message from a client, all its fragments together. A larger message closes the session \
+         with 1009.",
+    ),
+    key(
+        "frame_bytes",
+        Kind::Number(1, GIGABYTE),
+        "1_048_576",
+        "bytes",
+        "A single frame from a client. A larger frame closes the session with 1009 before its \
+         content is read.",
+    ),
+    key(
+        "outbox_bytes",
+        Kind::Number(1, GIGABYTE),
+        "1_048_576",
+        "bytes",
+        "Bytes that may wait for one client that reads too slowly. The server drops a session \
+         with more, without a close frame.",
+    ),
+    key(
+        "outbox_frames",
+        Kind::Number(1, MOST_QUEUED),
+        "1024",
+        "frames",
+        "Frames that may wait for one client, with the same consequence.",
+    ),
+    key(
+        "inbox_frames",
+        Kind::Number(1, MOST_QUEUED),
+        "4096",
+        "deliveries",
+        "Deliveries that may wait for one worker thread. Publishers wait for room. With Redis it \
+         also bounds publishes that Redis has not answered: publishers wait. 16 times as many \
+         messages from Redis may wait for the workers, never over 64 MiB: with pub/sub further \
+         messages are dropped and counted, with core they wait in Redis.",
+    ),
+    key(
+        "groups_per_session",
+        Kind::Number(1, MOST_QUEUED),
+        "100",
+        "groups",
+        "Groups of one session. A handshake with more gets 400.",
+    ),
+    milliseconds(
+        "handshake_ms",
+        1,
+        "5000",
+        "The time for each of: the head of a request, a body of the API, the answer to a \
+         handshake, the delivery of a refusal.",
+    ),
+    key(
+        "body_bytes",
+        Kind::Number(1, GIGABYTE),
+        "2_097_152",
+        "bytes",
+        "The body of an HTTP request. A larger body gets 413.",
+    ),
+];
+
+const LOG: &[Key] = &[
+    key(
+        "format",
+        Kind::Choice(&["text", "json"]),
+        "\"text\"",
+        "",
+        "`\"text\"`, with the banner, or `\"json\"`. Both go to standard error.",
+    ),
+    key(
+        "level",
+        Kind::Text,
+        "\"info\"",
+        "",
+        "`error`, `warn`, `info`, `debug`, `trace`, `off`, or directives such as \
+         `info,fanfare_layer=debug`. A single word hides messages of the listener below warnings.",
+    ),
+    key(
+        "access",
+        Kind::Flag,
+        "true",
+        "",
+        "Writes a line for each WebSocket that connects, is refused or disconnects, and for each \
+         HTTP request.",
+    ),
+];

@@ -1,0 +1,141 @@
+//! The listener, the API, authentication and the node's name.
+
+use super::{Key, Kind, Section, key, milliseconds};
+
+/// Workers of a node have a number below 64.
+const MOST_WORKERS: i64 = 64;
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        path: "",
+        doc: "",
+        keys: &[key(
+            "development",
+            Kind::Flag,
+            "false",
+            "",
+            "Allows routes with `user` on an address that other machines can reach. Never set it \
+             on the internet: anyone can then be any user.",
+        )],
+    },
+    Section {
+        path: "http",
+        doc: "",
+        keys: HTTP,
+    },
+    Section {
+        path: "api",
+        doc: "",
+        keys: &[key(
+            "keys",
+            Kind::Texts,
+            "[]",
+            "",
+            "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. Without a key, text logs \
+             make a new key at every start and the banner shows it; with JSON logs the API \
+             answers 401 to every request.",
+        )],
+    },
+    Section {
+        path: "auth",
+        doc: "Asks the application who a client is. The server calls a URL at each handshake.",
+        keys: AUTH,
+    },
+    Section {
+        path: "node",
+        doc: "",
+        keys: &[key(
+            "name",
+            Kind::Text,
+            "\"\"",
+            "",
+            "The name of this process for people. Empty: the name of the host.",
+        )],
+    },
+];
+
+const HTTP: &[Key] = &[
+    key(
+        "bind",
+        Kind::TextOrTexts,
+        "\"127.0.0.1:8000\"",
+        "",
+        "Where to listen: `ADDRESS:PORT`, `[IPv6]:PORT`, `unix:/path`, or a list of them. \
+         `127.0.0.1` is reachable from this machine only, `0.0.0.0` from everywhere. Port 0 takes \
+         a free port. In the environment and with `--set`, IPv6 needs the quotes of TOML: \
+         `'\"[::1]:8000\"'`.",
+    ),
+    key(
+        "workers",
+        Kind::Number(0, MOST_WORKERS),
+        "0",
+        "threads",
+        "Worker threads. 0 starts one thread for each core, at most 64.",
+    ),
+    key(
+        "origins",
+        Kind::TextOrTexts,
+        "\"same-host\"",
+        "",
+        "Which web pages may open a WebSocket. `\"same-host\"`: pages of this host, and programs \
+         that are not browsers. A list replaces that rule: \
+         `[\"https://a.com\", \".a.com\", \"a.com:8080\", \"*\"]`. See \
+         [docs/ROUTES.md](ROUTES.md#origins).",
+    ),
+    key(
+        "trusted_proxies",
+        Kind::Texts,
+        "[]",
+        "",
+        "Reverse proxies whose `X-Forwarded-For` the server believes: addresses or networks, such \
+         as `\"10.0.0.0/8\"`.",
+    ),
+];
+
+const AUTH: &[Key] = &[
+    key(
+        "url",
+        Kind::Text,
+        "\"\"",
+        "",
+        "The URL that the server calls, `http` or `https`, such as \
+         `\"http://127.0.0.1:8001/fanfare/auth/\"`. [docs/AUTHENTICATION.md](AUTHENTICATION.md) \
+         describes the request and the answers. Empty: authentication is off.",
+    ),
+    key(
+        "ca_file",
+        Kind::Text,
+        "\"\"",
+        "",
+        "With `https`: a PEM file with the certificates of the trusted authorities. Empty: the \
+         authorities that browsers trust.",
+    ),
+    milliseconds(
+        "timeout_ms",
+        1,
+        "2000",
+        "The time that an answer may take. After it the handshake gets 503. A request waits for a \
+         free place for at most half of it. It must be less than `limits.handshake_ms`.",
+    ),
+    key(
+        "concurrency",
+        Kind::Number(1, 10_000),
+        "64",
+        "requests",
+        "Requests to the application at the same time, for the whole process.",
+    ),
+    milliseconds(
+        "cache_ms",
+        0,
+        "2000",
+        "How long a decision of the application counts for equal handshakes. 0 asks at every \
+         handshake.",
+    ),
+    key(
+        "cache_entries",
+        Kind::Number(1, 10_000_000),
+        "10_000",
+        "decisions",
+        "Decisions that the cache keeps. A new decision replaces the oldest one.",
+    ),
+];
