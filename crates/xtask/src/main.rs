@@ -17,8 +17,9 @@ use clap::{Parser, Subcommand};
 use crate::metadata::Metadata;
 use crate::run::{cargo, run};
 
-/// Tests that inject panics need this feature; the message they use is compiled in by it alone.
-const FAULT: &str = "fanfare-node/fault";
+/// Tests that inject panics need the first feature; the message they use is compiled in by it alone.
+/// The second has the tests of the layer's internals that start Redis.
+const FAULT: &str = "fanfare-node/fault,fanfare-layer/redis-tests";
 
 /// The crates of an application that has switched the feature `redis` off.
 const WITHOUT_REDIS: &[&str] = &[

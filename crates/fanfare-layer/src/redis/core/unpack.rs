@@ -1,30 +1,19 @@
 //! From the bodies of messages to deliveries.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
 
 use fanfare_protocol::serializer::Addressed;
-use fanfare_protocol::{ChannelName, Envelope, GroupName, Naming, Serializer, Target};
+use fanfare_protocol::{ChannelName, GroupName, Naming, Serializer, Target};
 use rustc_hash::FxHashSet;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
-use super::keys::{Keys, Member};
-use super::recent::Recent;
+use super::keys::{Addressee, Keys};
 use crate::Delivery;
-use crate::redis::inbox::{Message, Refused, Unpack};
+use crate::redis::queue::incoming::{Message, Refused, Unpack};
 
 /// Bodies as the core format has them; whom they are for says `__asgi_channel__`.
 pub(super) struct Bodies {
     pub(super) keys: Arc<Keys>,
     pub(super) serializer: Serializer,
-    /// Where group messages for single sessions go that may have been added to the group by
-    /// others; without it nobody looks into them.
-    pub(super) guests: Option<mpsc::Sender<Listed>>,
-    /// Whether sessions are members by themselves: their messages are delivered at once.
-    pub(super) per_session: bool,
-    /// What came to groups, for those who look into the others.
-    pub(super) recent: Arc<Recent>,
 }
 
 /// How people call [`Source::Lane`].
@@ -34,20 +23,11 @@ pub(super) const LANE: &str = "a lane of this node";
 pub(super) enum Source {
     /// In a lane of this node.
     Lane,
-    /// It has been looked into already; its body is not read again.
-    Ready(Delivery),
+    /// In a normal channel; decoded already, and its body is not read again.
+    Channel(Delivery),
 }
 
-/// A message of some group, for sessions under their own names.
-pub(super) struct Listed {
-    pub(super) channels: Vec<ChannelName>,
-    pub(super) envelope: Arc<Envelope>,
-    pub(super) arrived: Instant,
-    /// Whether the sessions have it already.
-    pub(super) delivered: bool,
-}
-
-/// Whom a message is for on this node, each once.
+/// The groups and channels of this node that a message names, each once.
 #[derive(Default)]
 struct Addressees {
     groups: Vec<GroupName>,
@@ -60,7 +40,7 @@ impl Unpack for Bodies {
     fn spelled<'a>(&'a self, source: &'a Source) -> &'a str {
         match source {
             Source::Lane => LANE,
-            Source::Ready(delivery) => match &delivery.target {
+            Source::Channel(delivery) => match &delivery.target {
                 Target::Group(group) => group.as_str(),
                 Target::Channel(channel) => channel.as_str(),
             },
@@ -68,52 +48,21 @@ impl Unpack for Bodies {
     }
 
     fn unpack(&self, message: &Message<Source>, into: &mut Vec<Delivery>) -> Result<(), Refused> {
-        if let Source::Ready(delivery) = &message.source {
+        if let Source::Channel(delivery) = &message.source {
             into.push(delivery.clone());
             return Ok(());
         }
         let received = self.serializer.read(&message.body).map_err(Refused::Body)?;
         let Addressees { groups, channels } = self.addressees(&received.to)?;
         let envelope = Arc::new(received.envelope);
-        let arrived = message.arrived;
-        let delivery = |target| Delivery {
+        let groups = groups.into_iter().map(Target::Group);
+        let targets = groups.chain(channels.into_iter().map(Target::Channel));
+        into.extend(targets.map(|target| Delivery {
             target,
             envelope: envelope.clone(),
-            arrived,
-        };
-        if !self.per_session {
-            let bytes = message.body.len();
-            let note = |group| self.recent.note(group, &envelope, bytes);
-            groups.iter().for_each(note);
-        }
-        into.extend(groups.into_iter().map(Target::Group).map(delivery));
-        // What names one channel and no list was sent to it, and to no group.
-        let guests = match &received.to {
-            Addressed::Many(_) if !channels.is_empty() => self.guests.as_ref(),
-            _ => None,
-        };
-        let Some(guests) = guests else {
-            into.extend(channels.into_iter().map(Target::Channel).map(delivery));
-            return Ok(());
-        };
-        if self.per_session {
-            into.extend(channels.iter().cloned().map(Target::Channel).map(delivery));
-        }
-        let listed = Listed {
-            channels,
-            envelope,
-            arrived,
-            delivered: self.per_session,
-        };
-        if self.per_session {
-            // Nothing is lost where there is no room: who has gone is found by a later message.
-            let _ = guests.try_send(listed);
-            return Ok(());
-        }
-        guests.try_send(listed).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::Full("too many messages for single sessions".into()),
-            TrySendError::Closed(_) => Refused::Full("the layer is closed".into()),
-        })
+            arrived: message.arrived,
+        }));
+        Ok(())
     }
 }
 
@@ -151,10 +100,10 @@ impl Bodies {
         static NAMES: LazyLock<Naming> = LazyLock::new(|| Naming::plain(""));
         match self.keys.read(name) {
             // A legal group's name is none of a session, which has a "!".
-            Some(Member::Group(group)) if seen.insert(group) => {
+            Some(Addressee::Group(group)) if seen.insert(group) => {
                 into.groups.extend(GroupName::parse(group));
             }
-            Some(Member::Channel(channel)) if seen.insert(channel) => {
+            Some(Addressee::Channel(channel)) if seen.insert(channel) => {
                 into.channels.extend(NAMES.channel(channel));
             }
             _ => {}
@@ -163,4 +112,5 @@ impl Bodies {
 }
 
 #[cfg(test)]
+#[path = "unpack_tests.rs"]
 mod tests;

@@ -1,0 +1,182 @@
+//! The connections to one host, from their opening to the first thing that goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisError};
+use tokio::time::timeout;
+
+use crate::PublishError;
+use crate::redis::connection::subscriptions::{Round, Subscriptions};
+use crate::redis::connection::supervisor::Backend;
+use crate::redis::core::host::commands::CommandConnection;
+use crate::redis::core::membership::store::MembershipStore;
+use crate::redis::core::membership::{heartbeat, reaper};
+use crate::redis::core::receive::{channels, lanes};
+use crate::redis::core::send::request::PublishRequest;
+use crate::redis::core::send::script;
+use crate::redis::core::shared::Shared;
+use crate::redis::queue::outgoing::Outgoing;
+
+/// What this node does on one host.
+pub(super) struct CoreHost {
+    pub(super) shared: Arc<Shared>,
+    pub(super) server: Arc<CommandConnection>,
+    /// The host's place among all.
+    pub(super) index: usize,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) memberships: MembershipStore,
+    pub(super) outgoing: Arc<Outgoing<PublishRequest>>,
+}
+
+/// Open connections. Two are apart from the line, because they wait in Redis for messages.
+pub(super) struct Link {
+    lanes: MultiplexedConnection,
+    channels: MultiplexedConnection,
+    /// Whether messages for this node are gone: the host knew nothing of it any more, or it was away
+    /// for longer than they wait.
+    gap: bool,
+}
+
+impl Backend for CoreHost {
+    type Link = Link;
+
+    async fn open(
+        &self,
+        client: redis::Client,
+        connect_limit: Duration,
+    ) -> Result<(Link, Round), String> {
+        let connections = timeout(connect_limit, connections(&client)).await;
+        let [mut command, lanes, channels] = connections
+            .map_err(|_| format!("no connection within {connect_limit:?}"))?
+            .map_err(|error| error.to_string())?;
+        let limit = self.shared.probe;
+        // A server that hangs takes connections all the same.
+        timeout(limit, set_up(&mut command))
+            .await
+            .map_err(|_| format!("no answer within {limit:?}"))??;
+        self.server.prepare(command);
+        let (round, gap) = self.restore().await?;
+        let link = Link {
+            lanes,
+            channels,
+            gap,
+        };
+        Ok((link, round))
+    }
+
+    fn has_gap(&self, link: &Link) -> bool {
+        link.gap
+    }
+
+    fn accept(&self) {
+        self.server.accept();
+    }
+
+    fn refuse(&self, reason: PublishError) {
+        self.server.refuse(reason);
+    }
+
+    async fn serve(&self, link: &mut Link) -> String {
+        let Self { shared, server, .. } = self;
+        tokio::select! {
+            reason = server.failure() => reason,
+            reason = lanes::take(link.lanes.clone(), shared, self.index) => reason,
+            reason = channels::fetch(link.channels.clone(), shared, self.index) => reason,
+            reason = self.follow() => reason,
+            reason = heartbeat::run(shared, server, &self.memberships) => reason,
+        }
+    }
+
+    async fn idle(&self) {
+        self.outgoing.idle().await;
+    }
+
+    async fn leave(&self, _: &mut Link) -> Result<(), String> {
+        self.memberships.clear();
+        let unread = reaper::leave(&self.shared, &self.server).await?;
+        if unread > 0 {
+            self.shared.metrics.dropped.closed.inc_by(unread);
+            tracing::warn!(
+                unread,
+                "messages for this node were left in redis when it went"
+            );
+        }
+        Ok(())
+    }
+
+    async fn end(&self, link: Link) {
+        drop(link);
+    }
+}
+
+impl CoreHost {
+    /// Makes the host know what is wanted now; says whether there is a gap. The keeper opens the line
+    /// for publishes after that.
+    async fn restore(&self) -> Result<(Round, bool), String> {
+        let Self { shared, server, .. } = self;
+        heartbeat::read_clock(server).await?;
+        let forgotten = heartbeat::is_forgotten(shared, server).await?;
+        let gap = forgotten
+            || heartbeat::absence(shared, server).await? > shared.options.expiry.as_secs_f64();
+        heartbeat::announce(shared, server).await?;
+        let round = self.subscriptions.connected();
+        self.memberships
+            .restore(shared, server, &round, forgotten)
+            .await?;
+        Ok((round, gap))
+    }
+
+    /// Keeps what Redis has equal to what the node wants.
+    async fn follow(&self) -> String {
+        loop {
+            let round = self.subscriptions.next().await;
+            if let Err(reason) = self
+                .memberships
+                .apply(&self.shared, &self.server, &round)
+                .await
+            {
+                return reason;
+            }
+            self.subscriptions.acknowledged(round);
+        }
+    }
+}
+
+async fn connections(client: &redis::Client) -> Result<[MultiplexedConnection; 3], RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None);
+    let one = async || {
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+    };
+    Ok([one().await?, one().await?, one().await?])
+}
+
+async fn set_up(connection: &mut MultiplexedConnection) -> Result<(), String> {
+    refuse_cluster(connection).await?;
+    let loaded = script::load(connection).await;
+    loaded.map_err(|error| error.to_string())
+}
+
+/// The scripts of channels_redis' core layer use keys that they do not declare, on any server of a
+/// cluster: no Python process could be on the other side.
+async fn refuse_cluster(connection: &mut MultiplexedConnection) -> Result<(), String> {
+    let info: Result<String, _> = redis::cmd("INFO")
+        .arg("cluster")
+        .query_async(connection)
+        .await;
+    match info {
+        Ok(info) if info.contains("cluster_enabled:1") => Err(
+            "this is a Redis Cluster, where channels_redis' core format does not work (its \
+             scripts use keys on many servers at once): set layer.format to \"pubsub\", or use a \
+             Redis that is no cluster"
+                .into(),
+        ),
+        // A user who may not ask is told by the first command that fails.
+        _ => Ok(()),
+    }
+}
