@@ -10,14 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{Delivery, Presence};
+use fanfare_layer::Delivery;
 use fanfare_protocol::{ChannelName, GroupName};
 use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::presence::Pair;
 
 /// What another thread wants to know of a worker; answered between two turns of its fan-out.
 pub(crate) enum Question {
@@ -25,11 +24,6 @@ pub(crate) enum Question {
     Channels {
         group: GroupName,
         answer: oneshot::Sender<Vec<ChannelName>>,
-    },
-    /// How sessions stand to groups.
-    Standing {
-        pairs: Vec<Pair>,
-        answer: oneshot::Sender<Vec<Presence>>,
     },
 }
 

@@ -4,7 +4,6 @@
 //! stripe's lock: that lock is what gives a group one order on the node.
 
 mod inbox;
-mod presence;
 mod queues;
 mod subscriptions;
 mod wanted;
@@ -26,7 +25,6 @@ use queues::Queues;
 use wanted::Subscription;
 
 pub(crate) use inbox::{Inbox, InboxBounds, Question};
-pub(crate) use presence::Pair;
 pub(crate) use queues::{LOCAL_CHANNELS, is_normal};
 pub(crate) use wanted::Changes;
 pub(crate) use watchdog::Watchdog;

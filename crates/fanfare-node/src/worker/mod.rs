@@ -6,7 +6,6 @@ mod joining;
 mod members;
 mod registry;
 mod seat_guard;
-mod standing;
 mod wheel;
 
 use std::cell::{Cell, RefCell};
@@ -161,7 +160,6 @@ impl WorkerThread {
         // An answer that nobody waits for any more is dropped: the caller was.
         match question {
             Question::Channels { group, answer } => drop(answer.send(self.channels(&group))),
-            Question::Standing { pairs, answer } => drop(answer.send(self.standing(&pairs))),
         }
     }
 
