@@ -24,6 +24,7 @@ const FAULT: &str = "fanfare-node/fault";
 const WITHOUT_REDIS: &[&str] = &[
     "fanfare-layer",
     "fanfare-node",
+    "fanfare-web",
     "fanfare-consumer",
     "fanfare-gateway",
     "fanfare",
