@@ -3,12 +3,11 @@
 use std::future::ready;
 
 use fanfare_protocol::CloseCode;
+use fanfare_web::{Accept, Reject, Request};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 
-use crate::answer::{Accept, Reject};
 use crate::failure::Outcome;
 use crate::frame::Frame;
-use crate::request::Request;
 use crate::session::Session;
 
 /// What one session does; there is one value of it for each.

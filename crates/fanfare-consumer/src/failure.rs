@@ -7,6 +7,7 @@ use std::fmt;
 
 use fanfare_node::JoinError;
 use fanfare_protocol::CloseCode;
+use fanfare_web::error_chain;
 
 use crate::cluster::GroupError;
 use crate::session::Unsent;
@@ -79,25 +80,11 @@ impl<E: Error + 'static> From<E> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause() {
-            Cause::Error(error) => out.write_str(&chain(&**error)),
+            Cause::Error(error) => out.write_str(&error_chain(&**error)),
             Cause::Close(code, reason) => write!(out, "closed with {}: {reason}", code.0),
             Cause::Over => out.write_str("the session is over"),
         }
     }
-}
-
-/// An error with those behind it, unless their text is in front of them already.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 fn is_over(error: &dyn Any) -> bool {

@@ -3,14 +3,13 @@
 use std::future::ready;
 
 use fanfare_protocol::CloseCode;
+use fanfare_web::{Accept, Reject, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Accept, Reject};
 use crate::consumer::{Consumer, Unknown};
 use crate::failure::Outcome;
 use crate::frame::Frame;
-use crate::request::Request;
 use crate::session::Session;
 
 /// A [`Consumer`] that receives values instead of frames; [`Json`] makes it one.

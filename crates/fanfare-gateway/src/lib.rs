@@ -3,11 +3,11 @@
 //! `actix_web::HttpServer` does not expose the upgrade service of actix-http, so [`Server`]
 //! assembles the same parts itself. A WebSocket handshake runs through the App like any request:
 //! routing, middleware, extractors. When the App answers 101 with
-//! [`Handshake::accept`](fanfare_consumer::Handshake::accept), the socket leaves the HTTP
+//! [`Handshake::accept`](fanfare_web::Handshake::accept), the socket leaves the HTTP
 //! dispatcher, whose two 8 KiB buffers go with it, and a session actor of `fanfare-node` owns it.
 //! [`Bound::serve`] drains on SIGTERM.
 //!
-//! This crate knows no configuration and no routes.
+//! This crate knows no configuration, no routes and no consumers.
 
 mod address;
 mod app_once;
@@ -20,8 +20,6 @@ mod serve;
 mod server;
 mod signals;
 mod takeover;
-#[cfg(feature = "testing")]
-pub mod testing;
 
 pub use actix_http::KeepAlive;
 pub use actix_server::ServerHandle;

@@ -16,7 +16,7 @@ use actix_service::{
 };
 use actix_web::Error;
 use actix_web::dev::AppConfig;
-use fanfare_consumer::{Cluster, Ours};
+use fanfare_web::Host;
 
 use crate::address::IntoBinds;
 use crate::app_once::AppOnce;
@@ -48,7 +48,7 @@ const MOST_WORKERS: usize = 64;
 /// }
 /// ```
 pub struct Server<F> {
-    cluster: Cluster,
+    host: Host,
     app: F,
     builder: ServerBuilder,
     workers: usize,
@@ -70,12 +70,13 @@ struct ConnectionOptions {
 }
 
 impl<F> Server<F> {
-    /// A server of `app` whose sessions are of the cluster's node, with a worker thread per core.
-    /// Handlers get the cluster as an extractor. A reference to a cluster does as well.
-    pub fn new(cluster: impl Into<Cluster>, app: F) -> Self {
+    /// A server of `app` whose sessions belong to the node of a cluster, with a worker thread per
+    /// core. Handlers get the cluster as an extractor. `host` is a cluster, a reference to one, or
+    /// a node.
+    pub fn new(host: impl Into<Host>, app: F) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            cluster: cluster.into(),
+            host: host.into(),
             app,
             builder: ServerBuilder::new().shutdown_timeout(2).disable_signals(),
             workers: cores.min(MOST_WORKERS),
@@ -248,10 +249,10 @@ impl<F> Server<F> {
                 most: MOST_WORKERS,
             });
         }
-        let node = self.cluster.node().clone();
+        let node = self.host.node().clone();
         node.plan_workers(self.workers);
         let parts = Parts {
-            cluster: self.cluster,
+            host: self.host,
             app: self.app,
             connections: self.connections,
         };
@@ -275,7 +276,7 @@ impl<F> Server<F> {
 /// What a worker thread builds its services from.
 #[derive(Clone)]
 struct Parts<F> {
-    cluster: Cluster,
+    host: Host,
     app: F,
     connections: ConnectionOptions,
 }
@@ -295,21 +296,21 @@ where
     T: Connection,
 {
     let Parts {
-        cluster,
+        host,
         app,
         connections,
     } = parts;
     let app = Rc::new(AppOnce::new(app));
     let handshakes = Rc::clone(&app);
-    let ours = Ours::new(cluster.clone());
+    let served = host.clone();
     let timeout = connections.handshake_timeout;
     let upgrade = fn_factory(move || {
         // On the worker thread: its registry is there before its first session.
-        cluster.node().worker();
-        let (app, cluster) = (Rc::clone(&handshakes), cluster.clone());
+        host.node().worker();
+        let (app, host) = (Rc::clone(&handshakes), host.clone());
         async move {
             let service = app.service::<I, S>().await?;
-            Ok::<_, S::InitError>(TakeoverService::new(service, cluster, timeout))
+            Ok::<_, S::InitError>(TakeoverService::new(service, host, timeout))
         }
     });
     let plain = fn_factory(move || {
@@ -324,7 +325,7 @@ where
             if let Some(hook) = &connections.on_connect {
                 hook(io, data);
             }
-            data.insert(ours.clone());
+            data.insert(served.clone());
         })
         .upgrade(upgrade)
         .finish(plain.map_err(|error: S::Error| error.into().error_response()));

@@ -17,7 +17,7 @@ use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
 use actix_service::Service;
 use actix_web::Error;
 use actix_web::http::{Method, StatusCode, header};
-use fanfare_consumer::{Cluster, Offer, Takeover};
+use fanfare_web::{Host, Offer, Takeover};
 use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
@@ -30,7 +30,7 @@ const DISCARD: usize = 64 * 1024;
 /// Runs handshakes through an App and hands over the connections of those that it accepts.
 pub(crate) struct TakeoverService<S, B> {
     app: Rc<S>,
-    cluster: Cluster,
+    host: Host,
     /// For the App's answer and for writing a refusal, each.
     timeout: Duration,
     body: PhantomData<B>,
@@ -53,10 +53,10 @@ impl From<Never> for Response<BoxBody> {
 }
 
 impl<S, B> TakeoverService<S, B> {
-    pub(crate) fn new(app: Rc<S>, cluster: Cluster, timeout: Duration) -> Self {
+    pub(crate) fn new(app: Rc<S>, host: Host, timeout: Duration) -> Self {
         Self {
             app,
-            cluster,
+            host,
             timeout,
             body: PhantomData,
         }
@@ -83,7 +83,7 @@ where
     fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
         let (app, timeout) = (Rc::clone(&self.app), self.timeout);
         let io = framed.io_ref();
-        let offer = Offer::new(io.link(), self.cluster.clone());
+        let offer = Offer::new(io.link(), self.host.clone());
         request.extensions_mut().insert(offer);
         request.head_mut().peer_addr = io.peer();
         Box::pin(async move {

@@ -11,8 +11,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
-use fanfare_consumer::Client;
-use fanfare_consumer::handshake::asks_for_websocket;
+use fanfare_web::Client;
+use fanfare_web::handshake::asks_for_websocket;
 
 use crate::http::Shared;
 use crate::logging::ACCESS_TARGET;

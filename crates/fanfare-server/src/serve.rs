@@ -6,7 +6,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use anyhow::Context as _;
-use fanfare_consumer::{Cluster, ClusterOptions, Layer};
+use fanfare_consumer::{ClusterOptions, Layer};
 use fanfare_gateway::{DrainOptions, Server, Signals};
 use fanfare_node::{Limits, PingOptions};
 use prometheus::Registry;
@@ -37,9 +37,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let settings = &shared.settings;
 
     let app_shared = shared.clone();
-    // Configured routes have no consumers and no workers: what those count is not exposed.
-    let cluster = Cluster::of(node.clone(), &Registry::new())?;
-    let server = Server::new(cluster, move || app(&app_shared, &routes))
+    let server = Server::new(node.clone(), move || app(&app_shared, &routes))
         .client_request_timeout(settings.limits.handshake)
         .client_disconnect_timeout(settings.limits.handshake)
         .handshake_timeout(settings.limits.handshake);

@@ -1,7 +1,7 @@
 //! Templates of the configured routes: paths with parameters, and the group names made from those.
 
-use fanfare_consumer::template::{self, Part, SyntaxError};
 use fanfare_protocol::{GroupName, NameError};
+use fanfare_web::template::{self, Part, SyntaxError};
 use regex_lite::Regex;
 
 /// What `{x}` matches when the template gives no pattern.

@@ -59,9 +59,6 @@
 //!
 //! Features: `redis` (on by default), without which a cluster is one process; `testing`.
 
-#[cfg(feature = "testing")]
-pub mod testing;
-
 #[doc(inline)]
 pub use fanfare_consumer::{
     Accept, Client, Cluster, ClusterError, ClusterOptions, Consumer, Failure, Frame, Frames, Gone,
@@ -86,6 +83,16 @@ pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, MembershipMode, P
 pub use fanfare_protocol::{
     ChannelName, Close, CloseCode, CloseError, Event, GroupName, NameError, TypedError, Value,
 };
+
+/// The testing kit: an application without a listener, and a live server.
+///
+/// [`Application`](testing::Application) drives an App on the test's own thread, on a clock that
+/// can stand still; [`LiveServer`](testing::LiveServer) listens on a free port.
+#[cfg(feature = "testing")]
+pub mod testing {
+    #[doc(inline)]
+    pub use fanfare_testing::*;
+}
 
 /// The channel layer, and how to write another.
 pub mod layer {

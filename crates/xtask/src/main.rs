@@ -25,6 +25,7 @@ const FAULT: &str = "fanfare-node/fault,fanfare-layer/redis-tests";
 const WITHOUT_REDIS: &[&str] = &[
     "fanfare-layer",
     "fanfare-node",
+    "fanfare-web",
     "fanfare-consumer",
     "fanfare-gateway",
     "fanfare",

@@ -4,20 +4,28 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{Error, FromRequest, HttpRequest, web};
+use fanfare_web::{Host, Refusal};
 
 use super::Cluster;
-use crate::handshake::{Offer, Ours};
-use crate::refusal::Refusal;
 
 /// The cluster of the server behind a request, plain or a handshake; none under a listener that is
 /// not Fanfare's.
 pub fn cluster_of(request: &HttpRequest) -> Option<Cluster> {
-    let offered = request.extensions().get::<Offer>().map(Offer::cluster);
-    let ours = || request.conn_data::<Ours>().map(Ours::cluster);
-    // The testing kit has no connection whose data it could be.
-    let alone = || request.extensions().get::<Ours>().map(Ours::cluster);
-    offered.or_else(ours).or_else(alone)
+    Host::of(request)?.handle().cloned()
+}
+
+/// What a listener serves when it is given a cluster.
+impl From<Cluster> for Host {
+    fn from(cluster: Cluster) -> Self {
+        Self::with_handle(cluster.node().clone(), cluster)
+    }
+}
+
+impl From<&Cluster> for Host {
+    fn from(cluster: &Cluster) -> Self {
+        cluster.clone().into()
+    }
 }
 
 /// The cluster that the App has as `app_data`, bare or as [`web::Data`], or else that of the

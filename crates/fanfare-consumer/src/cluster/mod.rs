@@ -310,12 +310,6 @@ impl Cluster {
     }
 }
 
-impl From<&Self> for Cluster {
-    fn from(cluster: &Self) -> Self {
-        cluster.clone()
-    }
-}
-
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = out.debug_struct("Cluster");

@@ -1,9 +1,9 @@
 //! Declared groups: their names, with parameters of the path in them.
 
 use fanfare_protocol::{GroupName, NameError};
+use fanfare_web::template::Part;
 
 use super::path::{TemplateError, parts};
-use crate::template::Part;
 
 /// What the groups of Fanfare's own start with: everybody's and each user's.
 const RESERVED: &str = "fanfare.";
@@ -108,15 +108,6 @@ impl GroupTemplate {
     fn unknown(&self, name: &str) -> TemplateError {
         let (group, name) = (self.text.to_owned(), name.to_owned());
         TemplateError::Unknown { group, name }
-    }
-}
-
-impl Part {
-    fn parameter(&self) -> Option<&str> {
-        match self {
-            Self::Literal(_) => None,
-            Self::Parameter { name, .. } => Some(name),
-        }
     }
 }
 

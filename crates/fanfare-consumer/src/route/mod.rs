@@ -13,10 +13,9 @@ use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::{HttpRequest, web};
 use fanfare_node::DeliveryMode;
 use fanfare_protocol::Encoder;
+use fanfare_web::{Reject, Request};
 
-use crate::answer::Reject;
 use crate::consumer::Consumer;
-use crate::request::Request;
 
 use groups::GroupTemplates;
 use path::Path;

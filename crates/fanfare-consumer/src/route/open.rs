@@ -7,19 +7,15 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use fanfare_node::{Admission, Handling, Ticket};
+use fanfare_web::{Handshake, Refusal, Reject, Request, User};
 use futures_util::FutureExt as _;
 
 use super::Route;
 use super::groups::GroupsError;
-use crate::answer::{Accept, Reject};
 use crate::cluster::{Cluster, cluster_of};
 use crate::consumer::Consumer;
-use crate::handshake::Handshake;
-use crate::refusal::Refusal;
-use crate::request::{Request, decoded};
 use crate::run::Life;
 use crate::session::{Kept, Session};
-use crate::user::User;
 
 impl Route {
     pub(super) async fn open<C, M>(
@@ -66,14 +62,17 @@ impl Route {
         let cluster =
             cluster_of(&request).ok_or_else(|| Reject::internal("there is no cluster"))?;
         let user = User::of(&request);
+        let request = Request::new(request);
+        let params = request.params();
         let kept = Kept {
-            params: params(&request),
+            params: params
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             user: user.as_ref().map(|user| user.id().into()),
         };
         let admission = self.admission(&handshake, &kept, user)?;
         let mut ticket = Ticket::admit(&cluster.node().worker(), admission).await?;
         let mut session = self.session(&ticket, cluster, kept)?;
-        let request = Request::new(request);
         let connect = async {
             let mut consumer = factory(&request)?;
             let accept = consumer.connect(&mut session, &request).await?;
@@ -86,11 +85,10 @@ impl Route {
                 return Err(Reject::internal("the consumer panicked"));
             }
         };
-        check(&accept, &request)?;
+        accept.check(&request)?;
         drop(request);
         ticket.run(Life::new(consumer, session, Arc::clone(&self.name)).into_program());
-        let headers = accept.headers.legal;
-        Ok(handshake.accept_with(ticket, accept.subprotocol.as_deref(), headers))
+        Ok(handshake.answer(ticket, accept))
     }
 
     fn admission(
@@ -131,30 +129,6 @@ impl Route {
         let port = port.ok_or_else(|| Reject::internal("the session has no port"))?;
         Ok(Session::new(port, Arc::clone(&self.encoder), cluster, kept))
     }
-}
-
-/// The parameters of the whole path, those of scopes too.
-fn params(request: &HttpRequest) -> Box<[(Box<str>, Box<str>)]> {
-    let params = request.match_info().iter();
-    params
-        .map(|(name, value)| (name.into(), decoded(value).into()))
-        .collect()
-}
-
-/// What would make the client fail the connection, or be lost on its way.
-fn check(accept: &Accept, request: &Request) -> Result<(), Reject> {
-    if let Some(chosen) = &accept.subprotocol
-        && !request.subprotocols().any(|offered| offered == chosen)
-    {
-        let error = format!("the consumer chose a subprotocol that was not offered: {chosen:?}");
-        return Err(Reject::internal(error));
-    }
-    if accept.headers.illegal > 0 {
-        return Err(Reject::internal(
-            "the consumer gave a header that cannot be sent",
-        ));
-    }
-    Ok(())
 }
 
 fn method_not_allowed() -> HttpResponse {

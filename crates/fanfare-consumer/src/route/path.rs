@@ -1,8 +1,7 @@
 //! Paths with typed parameters, in the notation of actix-web.
 
+use fanfare_web::template::{self, Part, SyntaxError};
 use regex_lite::Regex;
-
-use crate::template::{self, Part, SyntaxError};
 
 /// How many parameters actix-web takes in one path.
 const MOST: usize = 16;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::App;
-use fanfare_consumer::testing::{self, Application, settled};
 use fanfare_consumer::{CloseCode, Consumer, Frame, Frames, Outcome, Session, consumer};
+use fanfare_testing::{self as testing, Application, settled};
 use serde_json::json;
 
 /// Panics when it is dropped.

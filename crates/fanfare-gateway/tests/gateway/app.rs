@@ -10,10 +10,10 @@ use actix_web::dev::{Service as _, ServiceFactory, ServiceRequest, ServiceRespon
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError, web};
-use fanfare_consumer::middleware::{Authenticate, Origins, RateLimit};
-use fanfare_consumer::{Handshake, HandshakeError, node_of};
 use fanfare_node::{Admission, AdmitError, Handling, Inbound, Node, SessionContext, Step, Ticket};
 use fanfare_protocol::{Encoder, GroupName};
+use fanfare_web::middleware::{Authenticate, Origins, RateLimit};
+use fanfare_web::{Accept, Handshake, HandshakeError, node_of};
 use tokio::sync::Semaphore;
 
 /// What the App shares with its test.
@@ -100,11 +100,11 @@ async fn socket(
             ("content-length", "7"),
             ("sec-websocket-accept", "forged"),
         ];
-        let headers = headers.map(|(name, value)| {
-            let name = HeaderName::from_static(name);
-            (name, HeaderValue::from_static(value))
-        });
-        return Ok(handshake.accept_with(ticket, Some("v2"), headers));
+        let accept = Accept::new().subprotocol("v2");
+        let accept = headers
+            .into_iter()
+            .fold(accept, |accept, (name, value)| accept.header(name, value));
+        return Ok(handshake.answer(ticket, accept));
     }
     Ok(handshake.accept(ticket))
 }

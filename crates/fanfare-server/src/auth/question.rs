@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header as web;
-use fanfare_consumer::Client;
+use fanfare_web::Client;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
     USER_AGENT,

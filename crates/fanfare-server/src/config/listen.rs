@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use fanfare_consumer::TrustedProxies;
 use fanfare_gateway::Bind;
+use fanfare_web::TrustedProxies;
 use ipnet::IpNet;
 
 use super::reader::Reader;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fanfare_consumer::{Notation, RedisFormat, RedisLayer, TrustedProxies};
+use fanfare_consumer::{Notation, RedisFormat, RedisLayer};
 use fanfare_gateway::Bind;
+use fanfare_web::TrustedProxies;
 use http::Uri;
 
 use crate::template::{GroupTemplate, PathTemplate};

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, guard, web};
-use fanfare_consumer::handshake::asks_for_websocket;
+use fanfare_web::handshake::asks_for_websocket;
 
 use super::readable;
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fanfare_consumer::middleware::OriginRule;
 use fanfare_node::Node;
+use fanfare_web::middleware::OriginRule;
 use prometheus::Registry;
 
 use crate::auth::Authenticator;

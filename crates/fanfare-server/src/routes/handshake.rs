@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
-use fanfare_consumer::{Handshake, HandshakeError};
 use fanfare_node::{Admission, AdmitError, Handling, Ticket};
 use fanfare_protocol::GroupName;
+use fanfare_web::{Handshake, HandshakeError};
 
 use super::{Matched, WorkerRoutes};
 use crate::access;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fanfare_consumer::TrustedProxies;
 use fanfare_gateway::Bind;
+use fanfare_web::TrustedProxies;
 
 use super::*;
 

@@ -11,7 +11,7 @@ const END: &[u8] = b"\r\n\r\n";
 
 /// Reads to the end of a head; answers it, with what was read behind it left in `read`. `None`
 /// when the connection ends before.
-pub(super) async fn read<R: AsyncRead + Unpin>(
+pub(crate) async fn read<R: AsyncRead + Unpin>(
     socket: &mut R,
     read: &mut BytesMut,
 ) -> Option<Bytes> {
@@ -27,7 +27,7 @@ pub(super) async fn read<R: AsyncRead + Unpin>(
 }
 
 /// Status and headers of a response's head.
-pub(super) fn parse(head: &[u8]) -> Option<(StatusCode, HeaderMap)> {
+pub(crate) fn parse(head: &[u8]) -> Option<(StatusCode, HeaderMap)> {
     let head = std::str::from_utf8(head).ok()?;
     let mut lines = head.lines();
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
@@ -41,7 +41,7 @@ pub(super) fn parse(head: &[u8]) -> Option<(StatusCode, HeaderMap)> {
 }
 
 /// A request's head as it goes over a socket.
-pub(super) fn write(head: &RequestHead) -> Vec<u8> {
+pub(crate) fn write(head: &RequestHead) -> Vec<u8> {
     let mut out = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
     for (name, value) in &head.headers {
         out.extend(name.as_str().as_bytes());

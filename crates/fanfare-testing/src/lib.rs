@@ -1,4 +1,5 @@
 //! The testing kit: drives a whole application, or one consumer, without a listener or a port.
+//! [`LiveServer`] listens on a free port instead.
 //!
 //! An [`Application`] runs an actix-web App and a node on the test's own thread. A handshake goes
 //! through the App like any other, middleware and extractors included; the session that it is
@@ -8,7 +9,7 @@
 //!
 //! ```
 //! use actix_web::App;
-//! use fanfare_consumer::testing::{self, Application};
+//! use fanfare_testing::{self as testing, Application};
 //! use fanfare_consumer::{Consumer, Frame, Outcome, Session, consumer};
 //!
 //! #[derive(Clone)]
@@ -44,25 +45,34 @@
 //! # Failing
 //!
 //! What does not come out as asked panics with the line of the test and what came instead.
+//!
+//! This crate stands above the library and is compiled into tests alone; no other crate of the
+//! product uses it.
 
 mod answer;
+mod app;
 mod application;
 mod codec;
 mod connecting;
 mod head;
 mod listener;
+mod live;
+mod message;
 mod pump;
+mod settled;
 mod websocket;
 
 pub use answer::{Answer, Response};
-pub use application::{Application, settled};
+pub use application::Application;
 pub use connecting::Connecting;
 pub use listener::Listener;
+pub use live::{LiveOptions, LiveServer};
+pub use message::{Closed, Message};
+pub use settled::settled;
 pub use tokio::time::{advance, pause, resume};
-pub use websocket::{Closed, Message, WebSocket};
+pub use websocket::WebSocket;
 
-use crate::consumer::Consumer;
-use crate::route::consumer;
+use fanfare_consumer::{Consumer, consumer};
 
 /// Connects to one consumer, in an application of its own with a memory cluster. `route` is where
 /// the consumer is, such as `/ws/chat/{room}/`, and `path` what is asked for, such as

@@ -13,9 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::application::settled;
-use super::codec;
-use super::pump::{Pump, Writer};
+use crate::codec;
+use crate::message::{Closed, Message};
+use crate::pump::{Pump, Writer};
+use crate::settled::settled;
 
 /// How long a message may take, unless [`WebSocket::timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,28 +36,8 @@ pub struct WebSocket {
     timeout: Duration,
 }
 
-/// What comes from the server.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Message {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Bytes),
-    /// The end of the connection.
-    Closed(Closed),
-}
-
-/// How the server ended a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
-    /// The code of its close frame; 1005 for a frame without one, 1006 when there was no frame.
-    pub code: CloseCode,
-    /// The reason in its close frame.
-    pub reason: String,
-}
-
 impl WebSocket {
-    pub(super) fn new((writer, pump): (Writer, Pump), channel: String, headers: HeaderMap) -> Self {
+    pub(crate) fn new((writer, pump): (Writer, Pump), channel: String, headers: HeaderMap) -> Self {
         Self {
             writer,
             pump,
@@ -281,39 +262,5 @@ impl fmt::Debug for WebSocket {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = out.debug_struct("WebSocket");
         out.field("channel", &self.channel).finish_non_exhaustive()
-    }
-}
-
-impl Closed {
-    pub(super) fn lost() -> Self {
-        Self {
-            code: CloseCode::LOST,
-            reason: String::new(),
-        }
-    }
-}
-
-impl PartialEq<(u16, &str)> for Closed {
-    fn eq(&self, (code, reason): &(u16, &str)) -> bool {
-        self.code.0 == *code && self.reason == *reason
-    }
-}
-
-impl fmt::Display for Message {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(out, "the text {text:?}"),
-            Self::Binary(bytes) => write!(out, "the bytes {bytes:?}"),
-            Self::Closed(closed) => write!(out, "{closed}"),
-        }
-    }
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.code {
-            CloseCode::LOST => out.write_str("the end of the connection without a close frame"),
-            code => write!(out, "the close {} {:?}", code.0, self.reason),
-        }
     }
 }

@@ -1,14 +1,14 @@
 //! The WebSocket handshake (RFC 6455 §4.2), and the seam between a listener and routes.
 //!
 //! A listener (the gateway, the communicator of the testing kit) puts an [`Offer`] into the
-//! extensions of a request whose connection it can hand over, and [`Ours`] into the data of every
-//! connection. A route calls [`Handshake::check`], has a session admitted on [`Handshake::link`],
+//! extensions of a request whose connection it can hand over, and its [`Host`] into the data of
+//! every connection. A route calls [`Handshake::check`], has a session admitted on [`Handshake::link`],
 //! and answers [`Handshake::accept`]. The listener finds the ticket in the extensions of the
 //! response with [`Takeover::remove`], and opens it on the socket.
 
 use actix_http::Extensions;
 use actix_web::http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE,
 };
@@ -16,29 +16,24 @@ use actix_web::http::{Method, Version};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fanfare_node::{Link, Node, Ticket};
+use fanfare_node::{Link, Ticket};
 use sha1::{Digest as _, Sha1};
 
-use crate::cluster::{Cluster, cluster_of};
+use crate::answer::Accept;
+use crate::host::Host;
 
 /// Appended to the client's key before it is hashed (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The response header with the session's channel name.
 const CHANNEL: HeaderName = HeaderName::from_static("x-fanfare-channel");
 
-/// In the extensions of a request: its connection can be taken over, by a session of this
-/// cluster's node.
+/// In the extensions of a request: its connection can be taken over, by a session of this host's
+/// node. A listener makes no offer to a request that asks for more than a WebSocket, such as one
+/// with a body.
 #[derive(Clone)]
 pub struct Offer {
     link: Link,
-    cluster: Cluster,
-}
-
-/// In the data of every connection of a listener that makes offers. It makes no offer to a request
-/// that asks for more than a WebSocket, such as one with a body.
-#[derive(Clone)]
-pub struct Ours {
-    cluster: Cluster,
+    host: Host,
 }
 
 /// In the extensions of a 101 response: who takes the connection over.
@@ -73,11 +68,6 @@ pub enum HandshakeError {
     WrongServer,
 }
 
-/// The node behind a request, plain or a handshake; none under a listener that is not Fanfare's.
-pub fn node_of(request: &HttpRequest) -> Option<Node> {
-    cluster_of(request).map(|cluster| cluster.node().clone())
-}
-
 /// Whether a request wants to become a WebSocket, rightly or not.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &UPGRADE, "websocket")
@@ -89,24 +79,13 @@ pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 impl Offer {
-    /// Offers the connection of `link` to sessions of a cluster's node.
-    pub fn new(link: Link, cluster: Cluster) -> Self {
-        Self { link, cluster }
+    /// Offers the connection of `link` to sessions of a host's node.
+    pub fn new(link: Link, host: Host) -> Self {
+        Self { link, host }
     }
 
-    pub(crate) fn cluster(&self) -> Cluster {
-        self.cluster.clone()
-    }
-}
-
-impl Ours {
-    /// Marks a connection of a listener of a cluster's node.
-    pub fn new(cluster: Cluster) -> Self {
-        Self { cluster }
-    }
-
-    pub(crate) fn cluster(&self) -> Cluster {
-        self.cluster.clone()
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
     }
 }
 
@@ -159,27 +138,22 @@ impl Handshake {
 
     /// The 101 response: when it leaves the App, the session takes the connection over.
     pub fn accept(self, ticket: Ticket) -> HttpResponse {
-        self.accept_with(ticket, None, [])
+        self.answer(ticket, Accept::new())
     }
 
-    /// The 101 response with a subprotocol and more headers. The subprotocol must be one of
-    /// [`subprotocols`], or clients fail the connection; one that cannot stand in a header makes
-    /// this a 500. A header for which [`is_reserved`] holds is left out, and that is logged.
-    pub fn accept_with(
-        self,
-        ticket: Ticket,
-        subprotocol: Option<&str>,
-        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
-    ) -> HttpResponse {
+    /// The 101 response with the subprotocol and the headers of an [`Accept`] that was
+    /// [checked](Accept::check). A header for which [`is_reserved`] holds is left out, and that is
+    /// logged.
+    pub fn answer(self, ticket: Ticket, accept: Accept) -> HttpResponse {
         let mut response = HttpResponse::SwitchingProtocols();
         response
             .upgrade("websocket")
             .insert_header((SEC_WEBSOCKET_ACCEPT, self.accept))
             .insert_header((CHANNEL, ticket.channel().as_str()));
-        if let Some(subprotocol) = subprotocol {
-            response.insert_header((SEC_WEBSOCKET_PROTOCOL, subprotocol));
+        if let Some(chosen) = &accept.subprotocol {
+            response.insert_header((SEC_WEBSOCKET_PROTOCOL, &**chosen));
         }
-        for header in headers {
+        for header in accept.headers.legal {
             if is_reserved(&header.0) {
                 tracing::error!(name = %header.0, "a header of the handshake's own was left out");
             } else {
@@ -213,7 +187,7 @@ fn link(request: &HttpRequest) -> Result<Link, HandshakeError> {
     if let Some(offer) = request.extensions().get::<Offer>() {
         return Ok(offer.link);
     }
-    Err(if request.conn_data::<Ours>().is_some() {
+    Err(if request.conn_data::<Host>().is_some() {
         HandshakeError::Bad(
             "the Upgrade header must be \"websocket\" alone, without a request body",
         )

@@ -13,10 +13,10 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::answer::{Answer, Response};
-use super::application::Application;
-use super::websocket::WebSocket;
-use super::{head, pump};
+use crate::answer::{Answer, Response};
+use crate::app::App;
+use crate::websocket::WebSocket;
+use crate::{head, pump};
 
 /// The key of RFC 6455 §1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -32,14 +32,14 @@ pub struct Connecting<'a> {
 
 enum To<'a> {
     /// On this thread.
-    Application(&'a Application),
+    App(&'a App),
     /// Over the network.
     Address(SocketAddr),
 }
 
 impl<'a> Connecting<'a> {
-    pub(super) fn new(app: &'a Application, path: &str) -> Self {
-        Self::over(To::Application(app), path)
+    pub(crate) fn new(app: &'a App, path: &str) -> Self {
+        Self::over(To::App(app), path)
     }
 
     /// A handshake with a server that listens, over TCP. With a paused clock the server's answer
@@ -131,7 +131,7 @@ impl<'a> Connecting<'a> {
         head.headers = self.headers;
         head.peer_addr = self.peer;
         match self.to {
-            To::Application(app) => app.shake_hands(request).await,
+            To::App(app) => app.shake_hands(request).await,
             To::Address(address) => match dial(address, &request).await {
                 Ok(answer) => answer,
                 Err(error) => panic!("the handshake with {address} failed: {error}"),

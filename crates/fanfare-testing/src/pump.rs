@@ -12,23 +12,23 @@ use tokio::io::{
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use super::codec::{self, Received};
-use super::websocket::{Closed, Message};
+use crate::codec::{self, Received};
+use crate::message::{Closed, Message};
 
 /// Messages that are read ahead; with so many waiting the client does not read.
 const AHEAD: usize = 1024;
 
 /// What a client talks over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// The writing side, shared by the test and the pump.
 #[derive(Clone)]
-pub(super) struct Writer(Rc<Mutex<WriteHalf<Box<dyn Stream>>>>);
+pub(crate) struct Writer(Rc<Mutex<WriteHalf<Box<dyn Stream>>>>);
 
 /// The reading side.
-pub(super) struct Pump {
-    pub(super) messages: mpsc::Receiver<Message>,
+pub(crate) struct Pump {
+    pub(crate) messages: mpsc::Receiver<Message>,
     task: JoinHandle<()>,
 }
 
@@ -40,7 +40,7 @@ struct Reader {
 }
 
 /// Both sides of a client's socket; `read` came in behind the response head.
-pub(super) fn start(socket: Box<dyn Stream>, read: BytesMut) -> (Writer, Pump) {
+pub(crate) fn start(socket: Box<dyn Stream>, read: BytesMut) -> (Writer, Pump) {
     let (socket, writer) = tokio::io::split(socket);
     let writer = Writer(Rc::new(Mutex::new(writer)));
     let (sender, messages) = mpsc::channel(AHEAD);
@@ -56,12 +56,12 @@ pub(super) fn start(socket: Box<dyn Stream>, read: BytesMut) -> (Writer, Pump) {
 
 impl Writer {
     /// Sends a frame; false when the server has gone.
-    pub(super) async fn send(&self, opcode: Opcode, payload: &[u8]) -> bool {
+    pub(crate) async fn send(&self, opcode: Opcode, payload: &[u8]) -> bool {
         self.send_raw(&codec::masked(opcode, payload)).await
     }
 
     /// Sends bytes as they are; false when the server has gone.
-    pub(super) async fn send_raw(&self, bytes: &[u8]) -> bool {
+    pub(crate) async fn send_raw(&self, bytes: &[u8]) -> bool {
         self.0.lock().await.write_all(bytes).await.is_ok()
     }
 
@@ -73,7 +73,7 @@ impl Writer {
 
 impl Pump {
     /// From now on nothing is read.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.task.abort();
     }
 }

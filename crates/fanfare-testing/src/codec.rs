@@ -10,13 +10,13 @@ const MASKED: u8 = 0x80;
 const MASK: [u8; 4] = [0x3c, 0x9a, 0x51, 0xe7];
 
 /// A frame of the server.
-pub(super) struct Received {
-    pub(super) opcode: u8,
-    pub(super) payload: Bytes,
+pub(crate) struct Received {
+    pub(crate) opcode: u8,
+    pub(crate) payload: Bytes,
 }
 
 /// A masked frame.
-pub(super) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![FINAL | opcode as u8];
     match payload.len() {
         short @ 0..126 => frame.push(MASKED | u8::try_from(short).unwrap_or_default()),
@@ -38,7 +38,7 @@ pub(super) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload of a close frame; 1005 stands for a frame without a code.
-pub(super) fn close_payload(code: CloseCode, reason: &str) -> Vec<u8> {
+pub(crate) fn close_payload(code: CloseCode, reason: &str) -> Vec<u8> {
     if code == CloseCode::NO_STATUS {
         return Vec::new();
     }
@@ -48,7 +48,7 @@ pub(super) fn close_payload(code: CloseCode, reason: &str) -> Vec<u8> {
 }
 
 /// Code and reason of a close frame's payload.
-pub(super) fn read_close(payload: &[u8]) -> (CloseCode, String) {
+pub(crate) fn read_close(payload: &[u8]) -> (CloseCode, String) {
     match payload {
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
@@ -63,7 +63,7 @@ pub(super) fn read_close(payload: &[u8]) -> (CloseCode, String) {
 
 /// Takes one frame out of what has been read; `None` when it has not come whole. Servers of this
 /// project send every message in one frame.
-pub(super) fn take(read: &mut BytesMut) -> Option<Received> {
+pub(crate) fn take(read: &mut BytesMut) -> Option<Received> {
     let mut rest: &[u8] = read;
     let start = rest.len();
     if start < 2 {

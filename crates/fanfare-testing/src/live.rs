@@ -12,13 +12,12 @@ use actix_service::{IntoServiceFactory, ServiceFactory};
 use actix_web::Error;
 use actix_web::dev::AppConfig;
 use fanfare_consumer::Cluster;
-use fanfare_consumer::testing::{Answer, Connecting};
+use fanfare_gateway::{Bind, Bound, Server};
 use fanfare_node::Node;
 use tokio::sync::oneshot;
 
-use crate::bind::Bind;
-use crate::serve::Bound;
-use crate::server::Server;
+use crate::answer::Answer;
+use crate::connecting::Connecting;
 
 /// A server on a free port of 127.0.0.1. Dropped, it drains: its sessions are closed with 1001 and
 /// their consumers' `disconnect` runs, before the drop returns.
@@ -27,7 +26,7 @@ use crate::server::Server;
 ///
 /// ```no_run
 /// use actix_web::{App, web};
-/// use fanfare_gateway::testing::LiveServer;
+/// use fanfare_testing::LiveServer;
 ///
 /// let server = LiveServer::start(|| App::new().route("/", web::get().to(async || "hello")));
 /// assert!(server.url("/").starts_with("http://127.0.0.1:"));

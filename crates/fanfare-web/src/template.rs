@@ -17,6 +17,16 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// The name of a parameter.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Parameter { name, .. } => Some(name),
+        }
+    }
+}
+
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxError {
@@ -31,7 +41,7 @@ pub enum SyntaxError {
 /// The pieces of a template. A pattern may have balanced or escaped braces.
 ///
 /// ```
-/// use fanfare_consumer::template::{Part, parts};
+/// use fanfare_web::template::{Part, parts};
 ///
 /// let room = parts("chat_{room}").unwrap();
 /// assert_eq!(room.len(), 2);
@@ -95,7 +105,8 @@ fn closing_brace(text: &str) -> Option<usize> {
     })
 }
 
-pub(crate) fn is_name(text: &str) -> bool {
+/// Whether a text can be the name of a parameter.
+pub fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     bytes.next().is_some_and(starts)

@@ -11,7 +11,7 @@ use crate::handshake::HandshakeError;
 
 /// A refused request: `{"error":{"code":"snake_case","message":"..","field":null}}`.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
@@ -32,7 +32,8 @@ struct Fields<'a> {
 }
 
 impl Refusal {
-    pub(crate) fn new(
+    /// A refusal with a status and a code for programs.
+    pub fn new(
         status: StatusCode,
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
@@ -45,8 +46,9 @@ impl Refusal {
         }
     }
 
-    /// With a `Retry-After` of so many seconds.
-    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+    /// Adds a `Retry-After` of so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }

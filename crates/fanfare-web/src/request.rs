@@ -56,7 +56,8 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(http: HttpRequest) -> Self {
+    /// The request of a handshake.
+    pub fn new(http: HttpRequest) -> Self {
         Self { http }
     }
 
@@ -74,6 +75,12 @@ impl Request {
             let message = format!("there is nothing at this path: {name}");
             Reject::refusal(Refusal::new(StatusCode::NOT_FOUND, "not_found", message))
         })
+    }
+
+    /// All parameters of the path, those of scopes too, decoded.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let params = self.http.match_info().iter();
+        params.map(|(name, value)| (name, decoded(value)))
     }
 
     /// The query.
@@ -155,7 +162,7 @@ impl Deref for Request {
 }
 
 /// A parameter as it was meant: actix-web decodes a path but for `%2F`, `%2B` and `%25`.
-pub(crate) fn decoded(parameter: &str) -> Cow<'_, str> {
+fn decoded(parameter: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(parameter).decode_utf8_lossy()
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::application::settled;
+use crate::settled::settled;
 
 /// How long an event may take, unless [`Listener::timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ impl Handler<Arrived> for Ear {
 }
 
 impl Listener {
-    pub(super) async fn join(node: &Node, group: &str) -> Self {
+    pub(crate) async fn join(node: &Node, group: &str) -> Self {
         let (sender, events) = mpsc::channel(AHEAD);
         let ear = Ear(sender).start();
         let enrolled = match Enrolled::new(&node.worker(), ear.recipient()) {

@@ -5,16 +5,15 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use bytes::Bytes;
 use fanfare_node::AdmitError;
 use fanfare_protocol::NameError;
 
-use crate::cluster::{GroupError, SendError};
-use crate::failure::chain;
+use crate::error_chain::error_chain;
+use crate::handshake::subprotocols;
 use crate::refusal::Refusal;
-use crate::session::Unsent;
 
 /// The handshake becomes a session.
 ///
@@ -94,6 +93,24 @@ impl Accept {
         self.headers.push(name, value);
         self
     }
+
+    /// Checks the answer to a request.
+    ///
+    /// # Errors
+    /// 500 for a subprotocol that the client did not offer, with which it would fail the
+    /// connection, and for a header that cannot be sent.
+    pub fn check(&self, request: &HttpRequest) -> Result<(), Reject> {
+        if let Some(chosen) = &self.subprotocol
+            && !subprotocols(request.headers()).any(|offered| offered == chosen)
+        {
+            let error = format!("the chosen subprotocol was not offered: {chosen:?}");
+            return Err(Reject::internal(error));
+        }
+        if self.headers.illegal > 0 {
+            return Err(Reject::internal("a header of the answer cannot be sent"));
+        }
+        Ok(())
+    }
 }
 
 impl Reject {
@@ -118,7 +135,17 @@ impl Reject {
         let message = "the server failed; its log says more";
         let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
         let mut reject = Self::refusal(refusal);
-        reject.0.cause = Some(chain(&*error.into()));
+        reject.0.cause = Some(error_chain(&*error.into()));
+        reject
+    }
+
+    /// Rejects with 503 because of an error that is not the client's fault. The error is logged and
+    /// not shown to the client.
+    pub fn unavailable(error: &dyn Error) -> Self {
+        let message = "the server cannot do this now";
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        let mut reject = Self::refusal(refusal.retry_after(1));
+        reject.0.cause = Some(error_chain(error));
         reject
     }
 
@@ -175,11 +202,12 @@ impl Reject {
     }
 
     /// What is to be logged, when this is the server's own fault.
-    pub(crate) fn cause(&self) -> Option<&str> {
+    pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
 
-    pub(crate) fn refusal(refusal: Refusal) -> Self {
+    /// Rejects with a refusal.
+    pub fn refusal(refusal: Refusal) -> Self {
         Self::of(Answer::Error(refusal))
     }
 
@@ -257,66 +285,11 @@ impl From<AdmitError> for Reject {
     }
 }
 
-/// 400 for a name, 503 for what did not work.
-impl From<GroupError> for Reject {
-    fn from(error: GroupError) -> Self {
-        match error {
-            GroupError::Name(error) => error.into(),
-            other => Self::unavailable(&other),
-        }
-    }
-}
-
-/// 400 for a name, 503 when the layer did not take it, and 500 for what should not have been sent.
-impl From<SendError> for Reject {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Name(error) => error.into(),
-            SendError::Layer(_) => Self::unavailable(&error),
-            other => Self::internal(other),
-        }
-    }
-}
-
-/// So that a handler may publish with `?`: answered as a handshake would be, logged if it is the
-/// server's own fault.
-impl ResponseError for SendError {
-    fn status_code(&self) -> StatusCode {
-        Reject::from(self.clone()).status()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let reject = Reject::from(self.clone());
-        if let Some(error) = reject.cause() {
-            let status = reject.status().as_u16();
-            tracing::error!(status, error, "a handler could not publish");
-        }
-        reject.into_response()
-    }
-}
-
-/// 500.
-impl From<Unsent> for Reject {
-    fn from(error: Unsent) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl Reject {
-    /// 503, logged: something that is not the client's fault does not work for now.
-    fn unavailable(error: &dyn Error) -> Self {
-        let message = "the server cannot do this now";
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        let mut reject = Self::refusal(refusal).header(RETRY_AFTER, HeaderValue::from_static("1"));
-        reject.0.cause = Some(chain(error));
-        reject
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
     use actix_web::error::ErrorForbidden;
+    use actix_web::http::header::RETRY_AFTER;
 
     use super::*;
 

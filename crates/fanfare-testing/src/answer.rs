@@ -7,7 +7,7 @@ use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::websocket::WebSocket;
+use crate::websocket::WebSocket;
 
 /// The answer to a handshake.
 #[derive(Debug)]
