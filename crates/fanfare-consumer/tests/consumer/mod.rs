@@ -2,4 +2,4 @@ mod cluster;
 mod endings;
 mod workers;
 #[cfg(feature = "redis")]
-mod workers_redis;
+mod workers_with_redis;
