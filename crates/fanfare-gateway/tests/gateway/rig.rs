@@ -8,9 +8,7 @@ use fanfare_consumer::Cluster;
 use fanfare_gateway::{Bind, BindError, Server, ServerHandle};
 use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
 use fanfare_node::{Node, NodeOptions, PingOptions};
-use fanfare_protocol::{
-    DeliverTable, Envelope, Event, GroupName, NodeId, RouteEncoder, Target,
-};
+use fanfare_protocol::{DeliverTable, Envelope, Event, GroupName, NodeId, RouteEncoder, Target};
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 

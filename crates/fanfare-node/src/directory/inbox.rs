@@ -17,7 +17,6 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-
 /// What another thread wants to know of a worker; answered between two turns of its fan-out.
 pub(crate) enum Question {
     /// The channels of a group's members.
