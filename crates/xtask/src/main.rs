@@ -1,6 +1,7 @@
 //! One command per habit: `cargo xtask <habit>`. CI calls these and nothing else.
 
 mod backports;
+mod dependencies;
 mod metadata;
 mod msrv;
 mod newcomer;
@@ -44,6 +45,8 @@ enum Habit {
     Fmt,
     /// Check the format and the rooms, and run clippy, warnings denied
     Lint,
+    /// Check licences, bans and sources of the dependencies
+    Deny,
     /// Check that no rooms of a crate import each other in a circle, and who depends on whom
     Rooms,
     /// Set up, build the server and run every test; arguments go to `cargo test`
@@ -79,6 +82,7 @@ fn perform(habit: Habit) -> Result<()> {
         Habit::Setup => setup(),
         Habit::Fmt => run(cargo().args(["fmt", "--all"])),
         Habit::Lint => lint(),
+        Habit::Deny => dependencies::check(&Metadata::read()?),
         Habit::Rooms => rooms::check(&Metadata::read()?),
         Habit::Test { arguments } => test(&arguments),
         Habit::Doc => doc(),
@@ -100,7 +104,9 @@ fn setup() -> Result<()> {
 
 fn lint() -> Result<()> {
     msrv::check()?;
-    rooms::check(&Metadata::read()?)?;
+    let metadata = Metadata::read()?;
+    rooms::check(&metadata)?;
+    dependencies::check(&metadata)?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo()
         .args([

@@ -19,6 +19,10 @@ pub(crate) struct Metadata {
 pub(crate) struct Package {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) license: Option<String>,
+    /// None for a package of a local path.
+    pub(crate) source: Option<String>,
     pub(crate) dependencies: Vec<Dependency>,
     targets: Vec<Target>,
 }
@@ -27,6 +31,7 @@ pub(crate) struct Package {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
+    pub(crate) req: String,
     /// None for a dependency that every build has, else `dev` or `build`.
     pub(crate) kind: Option<String>,
     pub(crate) path: Option<PathBuf>,
@@ -78,6 +83,9 @@ impl Package {
         Self {
             id: name.to_owned(),
             name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            license: None,
+            source: None,
             dependencies,
             targets: Vec::new(),
         }

@@ -140,6 +140,7 @@ fn modules_and_imports_for_tests_are_left_out() {
 fn package(name: &str, dependencies: &[(&str, Option<&str>, bool)]) -> Package {
     let dependencies = dependencies.iter().map(|(name, kind, ours)| Dependency {
         name: (*name).to_owned(),
+        req: "^1".to_owned(),
         kind: kind.map(str::to_owned),
         path: ours.then(|| "somewhere".into()),
     });
