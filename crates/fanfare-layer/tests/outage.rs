@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use fanfare_layer::redis::Format;
 use fanfare_layer::{Publish, PublishError, State};
-use fanfare_rig::{RedisOptions, RedisServer, eventually, within};
+use fanfare_rig::{RedisOptions, RedisServer, ReservedPort, eventually, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -40,10 +40,8 @@ fn publish(node: &Node, number: i64) -> Publish {
 }
 
 async fn a_server_that_appears_late_is_found(format: Format) -> Result<()> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let mut options = options([format!("redis://127.0.0.1:{port}")])?;
+    let port = ReservedPort::reserve()?;
+    let mut options = options([format!("redis://127.0.0.1:{}", port.number())])?;
     options.probe = PROBE;
     options.format = format;
     let node = Node::redis(options)?.reading();

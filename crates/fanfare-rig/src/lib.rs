@@ -6,6 +6,7 @@
 //! - [`Api`], [`Metrics`]: the HTTP side of a node.
 //! - [`DjangoSite`]: the sample Django project, and [`Visitor`]s of its pages; [`Nginx`] in front.
 //! - [`PythonLayer`], [`PythonWorker`]: unmodified `channels_redis` and Channels, in Python processes.
+//! - [`ReservedPort`]: a port for a server that cannot be told to take any free one.
 //! - [`within`], [`eventually`]: waiting with a deadline, for an event or a condition.
 //! - [`documented_rules`]: what the documentation lets Redis users do.
 //! - [`Logs`]: what a test's own thread logs.
@@ -24,6 +25,7 @@ mod metrics;
 mod nginx;
 mod node;
 mod paths;
+mod ports;
 mod process;
 mod python;
 mod raw;
@@ -46,6 +48,7 @@ pub use metrics::Metrics;
 pub use nginx::Nginx;
 pub use node::{API_KEY, Node};
 pub use paths::{project_root, server_binary};
+pub use ports::ReservedPort;
 pub use process::{Process, raise_descriptor_limit};
 pub use python::{
     PythonBackend, PythonError, PythonLayer, PythonOptions, PythonSerializer, PythonSeries,

@@ -1,7 +1,7 @@
 //! A private nginx in front of others.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::deadline::eventually;
+use crate::ports::ReservedPort;
 use crate::process::Process;
 
 const START: Duration = Duration::from_secs(20);
@@ -23,6 +24,7 @@ const LISTEN: &str = "listen 8080;";
 pub struct Nginx {
     process: Process,
     address: SocketAddr,
+    _port: ReservedPort,
     /// Holds the configuration and what nginx keeps on disk.
     _home: TempDir,
 }
@@ -35,7 +37,8 @@ impl Nginx {
     /// # Errors
     /// When nginx is not installed or does not come up, or the file lacks what is to be replaced.
     pub async fn start(site: &Path, replace: &[(&str, String)]) -> Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let port = ReservedPort::reserve()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
         let mut text =
             fs::read_to_string(site).with_context(|| format!("reading {}", site.display()))?;
         let listen = (LISTEN, format!("listen {address};"));
@@ -69,6 +72,7 @@ impl Nginx {
         Ok(Self {
             process,
             address,
+            _port: port,
             _home: home,
         })
     }

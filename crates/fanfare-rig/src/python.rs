@@ -9,7 +9,7 @@ mod pipe;
 mod serializer;
 mod series;
 #[cfg(test)]
-mod tests;
+mod with_python;
 mod worker;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::deadline::eventually;
-use crate::redis_process::free_port;
+use crate::ports::ReservedPort;
 use crate::redis_server::{RedisOptions, RedisServer};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -16,6 +16,8 @@ const MASTERS: u32 = 3;
 #[derive(Debug)]
 pub struct RedisCluster {
     servers: Vec<RedisServer>,
+    /// Held for as long as the servers listen there.
+    _buses: Vec<ReservedPort>,
 }
 
 impl RedisCluster {
@@ -28,8 +30,9 @@ impl RedisCluster {
         let mut buses = Vec::new();
         for number in 0..MASTERS {
             // The usual bus port is 10,000 higher, which may not exist.
-            let bus = free_port()?.to_string();
-            let arguments = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            let bus = ReservedPort::reserve()?;
+            let port = bus.number().to_string();
+            let arguments = ["--cluster-enabled", "yes", "--cluster-port", &port];
             let server = RedisServer::with(RedisOptions {
                 arguments: arguments.map(String::from).to_vec(),
                 ..RedisOptions::default()
@@ -45,9 +48,13 @@ impl RedisCluster {
         let (first, others) = servers.split_first().context("no server")?;
         for (server, bus) in others.iter().zip(buses.iter().skip(1)) {
             let port = server.port().to_string();
-            first.cli(&["CLUSTER", "MEET", "127.0.0.1", &port, bus])?;
+            let bus = bus.number().to_string();
+            first.cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
         }
-        let cluster = Self { servers };
+        let cluster = Self {
+            servers,
+            _buses: buses,
+        };
         eventually(LIMIT, "a whole cluster", async || {
             for server in &cluster.servers {
                 whole(server)?;
@@ -88,7 +95,7 @@ fn whole(server: &RedisServer) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+mod with_redis {
     use super::*;
 
     #[tokio::test]

@@ -1,7 +1,6 @@
 //! A process of Redis or Valkey: started, awaited by what it logs, gone with its value.
 
 use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -127,10 +126,6 @@ pub(crate) fn ask(info: ConnectionInfo, words: &[&str]) -> anyhow::Result<redis:
         Ok(answer) => answer,
         Err(_) => bail!("asking panicked"),
     }
-}
-
-pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Reads the log until the server says that it is ready; the rest is drained in a thread, because

@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 use tempfile::TempDir;
 
-use crate::redis_process::{Program, RedisProcess, ask, free_port};
+use crate::ports::ReservedPort;
+use crate::redis_process::{Program, RedisProcess, ask};
 
-/// How a [`RedisServer`] differs from the plain one: no password, no TLS, any free port.
-#[derive(Debug, Clone, Default)]
+/// How a [`RedisServer`] differs from the plain one: no password, no TLS, a port of its own.
+#[derive(Debug, Default)]
 pub struct RedisOptions {
     /// Redis or Valkey.
     pub program: Program,
@@ -20,8 +21,8 @@ pub struct RedisOptions {
     /// TLS on the port, with a certificate of its own for `localhost` and `127.0.0.1`; the Unix
     /// socket stays plain.
     pub tls: bool,
-    /// A fixed port, for a server that is to appear where clients already knock.
-    pub port: Option<u16>,
+    /// The port, for a server that is to appear where clients already knock.
+    pub port: Option<ReservedPort>,
     /// More command line, such as `["--maxclients", "10"]`.
     pub arguments: Vec<String>,
 }
@@ -30,7 +31,7 @@ pub struct RedisOptions {
 #[derive(Debug)]
 pub struct RedisServer {
     options: RedisOptions,
-    port: u16,
+    port: ReservedPort,
     process: Option<RedisProcess>,
     /// Holds the socket and the certificates; removed after the process.
     home: TempDir,
@@ -49,16 +50,16 @@ impl RedisServer {
     ///
     /// # Errors
     /// When redis-server is not installed or does not come up; the text has its log.
-    pub fn with(options: RedisOptions) -> anyhow::Result<Self> {
+    pub fn with(mut options: RedisOptions) -> anyhow::Result<Self> {
         let home = tempfile::Builder::new()
             .prefix("fanfare-redis-")
             .tempdir()?;
         if options.tls {
             write_certificates(&home)?;
         }
-        let port = match options.port {
+        let port = match options.port.take() {
             Some(port) => port,
-            None => free_port()?,
+            None => ReservedPort::reserve()?,
         };
         let mut server = Self {
             options,
@@ -72,7 +73,7 @@ impl RedisServer {
 
     /// The TCP port, the same after every restart.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The process id while it runs.
@@ -92,10 +93,10 @@ impl RedisServer {
             let authority = self.certificate().display().to_string();
             format!(
                 "rediss://{user}localhost:{}/0?ssl_ca_certs={authority}",
-                self.port
+                self.port()
             )
         } else {
-            format!("redis://{user}127.0.0.1:{}/0", self.port)
+            format!("redis://{user}127.0.0.1:{}/0", self.port())
         }
     }
 
@@ -130,7 +131,7 @@ impl RedisServer {
 
     /// Its URL for a user of an ACL.
     pub fn user_url(&self, user: &str, password: &str) -> String {
-        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
+        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port())
     }
 
     /// Makes a user that may do exactly what the rules say, such as `["+publish", "&asgi*"]`.
@@ -168,7 +169,7 @@ impl RedisServer {
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.kill();
         let started = (self.options.program).start(self.command(), "ready to accept connections");
-        self.process = Some(started.with_context(|| format!("on port {}", self.port))?);
+        self.process = Some(started.with_context(|| format!("on port {}", self.port()))?);
         Ok(())
     }
 
@@ -216,7 +217,7 @@ impl RedisServer {
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(self.home.path());
         command.arg("--unixsocket").arg(self.socket());
-        let port = self.port.to_string();
+        let port = self.port().to_string();
         if self.options.tls {
             command.args([
                 "--port",
@@ -252,7 +253,7 @@ fn write_certificates(home: &TempDir) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+mod with_redis {
     use std::net::TcpListener;
 
     use super::*;
@@ -274,10 +275,11 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_an_error_with_the_log() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = taken.local_addr().unwrap().port();
+        let reserved = ReservedPort::reserve().unwrap();
+        let port = reserved.number();
+        let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let options = RedisOptions {
-            port: Some(port),
+            port: Some(reserved),
             ..RedisOptions::default()
         };
         let error = format!("{:#}", RedisServer::with(options).unwrap_err());

@@ -8,7 +8,8 @@ use redis::{ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, Value}
 use tempfile::TempDir;
 
 use crate::deadline::eventually;
-use crate::redis_process::{Program, RedisProcess, ask, free_port};
+use crate::ports::ReservedPort;
+use crate::redis_process::{Program, RedisProcess, ask};
 use crate::redis_server::{RedisOptions, RedisServer};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -46,7 +47,7 @@ pub struct Sentinels {
 
 #[derive(Debug)]
 struct Sentinel {
-    port: u16,
+    port: ReservedPort,
     password: Option<String>,
     process: Option<RedisProcess>,
     /// Holds the configuration, which the sentinel itself rewrites; removed after the process.
@@ -95,7 +96,7 @@ impl Sentinels {
 
     /// The ports of the sentinels on 127.0.0.1.
     pub fn ports(&self) -> Vec<u16> {
-        self.sentinels.iter().map(|it| it.port).collect()
+        self.sentinels.iter().map(|it| it.port.number()).collect()
     }
 
     /// The server that the sentinels call the master.
@@ -225,13 +226,14 @@ impl Sentinel {
         let home = tempfile::Builder::new()
             .prefix("fanfare-sentinel-")
             .tempdir()?;
-        let (port, name) = (free_port()?, Sentinels::MASTER);
+        let (port, name) = (ReservedPort::reserve()?, Sentinels::MASTER);
         let quorum = options.sentinels / 2 + 1;
         let mut lines = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\n\
+            "port {}\nbind 127.0.0.1\ndir {}\n\
              sentinel monitor {name} 127.0.0.1 {master} {quorum}\n\
              sentinel down-after-milliseconds {name} 1500\n\
              sentinel failover-timeout {name} 5000\n",
+            port.number(),
             home.path().display()
         );
         if let Some(password) = &options.password {
@@ -260,7 +262,8 @@ impl Sentinel {
         if let Some(password) = &self.password {
             settings = settings.set_password(password);
         }
-        let info = ConnectionAddr::Tcp("127.0.0.1".into(), self.port).into_connection_info()?;
+        let info =
+            ConnectionAddr::Tcp("127.0.0.1".into(), self.port.number()).into_connection_info()?;
         ask(info.set_redis_settings(settings), words)
     }
 
@@ -295,7 +298,7 @@ fn field<'a>(pairs: &'a [String], name: &str) -> Result<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod with_redis {
     use super::*;
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 //! The real binary: what it says and how it ends.
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+
+use fanfare_rig::ReservedPort;
 
 /// What a run of the binary left behind.
 struct Ran {
@@ -51,10 +52,9 @@ impl Drop for File {
     }
 }
 
-/// An address where nothing listens: bound once, and free again.
-fn closed_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").to_string()
+/// A port where nothing listens.
+fn closed_port() -> ReservedPort {
+    ReservedPort::reserve().expect("a free port")
 }
 
 #[test]
@@ -286,8 +286,9 @@ fn an_event_may_come_from_standard_input() {
 
 #[test]
 fn a_server_that_is_not_there_is_unavailable_but_for_health_just_not_ready() {
-    let url = format!("http://{}", closed_address());
-    let bind = format!("http.bind={}", closed_address());
+    let (remote, local) = (closed_port(), closed_port());
+    let url = format!("http://127.0.0.1:{}", remote.number());
+    let bind = format!("http.bind=127.0.0.1:{}", local.number());
     for arguments in [
         &["nodes", "--url", &url][..],
         &["nodes", "--url", "unix:/nowhere/fanfare.sock"],
@@ -317,7 +318,11 @@ fn a_server_that_is_not_there_is_unavailable_but_for_health_just_not_ready() {
 
 #[test]
 fn redis_that_is_not_there_is_unavailable_without_its_password() {
-    let hosts = format!("layer.redis.hosts=redis://:pa55@{}", closed_address());
+    let port = closed_port();
+    let hosts = format!(
+        "layer.redis.hosts=redis://:pa55@127.0.0.1:{}",
+        port.number()
+    );
     for arguments in [
         &["tail", "--group", "g", "--set", &hosts][..],
         &["publish", "--all", "--set", &hosts, "{\"type\":\"a\"}"],
@@ -335,7 +340,8 @@ fn redis_that_is_not_there_is_unavailable_without_its_password() {
 
 #[test]
 fn names_are_checked_before_anything_is_published() {
-    let hosts = format!("layer.redis.hosts=redis://{}", closed_address());
+    let port = closed_port();
+    let hosts = format!("layer.redis.hosts=redis://127.0.0.1:{}", port.number());
     for target in [
         ["--group", "no spaces"],
         ["--channel", "fanfare:x"],

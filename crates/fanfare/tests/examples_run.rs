@@ -1,13 +1,15 @@
 //! The examples as people run them: one command, and what it prints.
 
+use std::collections::HashMap;
 use std::env;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fanfare::testing::{Connecting, WebSocket};
-use fanfare_rig::{Api, Process, eventually};
+use fanfare_rig::{Api, Process, eventually, project_root};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -49,16 +51,40 @@ impl Running {
     }
 }
 
-/// Cargo puts examples beside the directory of the test binaries.
+/// The program of an example, built if that is needed.
 fn binary(name: &str) -> PathBuf {
-    let tests = env::current_exe().unwrap();
-    let directory = tests.parent().and_then(Path::parent).unwrap();
-    let path = directory.join("examples").join(name);
-    assert!(
-        path.is_file(),
-        "{name} is not built: run `cargo build -p fanfare --examples`, or `cargo xtask test`"
-    );
-    path
+    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(build)[name].clone()
+}
+
+/// Builds all examples and says where cargo puts each. The packages and features are those of
+/// `cargo xtask test`, where everything is built already.
+fn build() -> HashMap<String, PathBuf> {
+    let mut command = Command::new(env::var_os("CARGO").expect("cargo runs the tests"));
+    command
+        .args([
+            "build",
+            "--workspace",
+            "--examples",
+            "--message-format",
+            "json",
+        ])
+        .args(["--features", "fanfare-node/fault"])
+        .current_dir(project_root());
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "the examples do not build");
+    let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let examples = messages.filter_map(|message| {
+        let message = message.unwrap();
+        let is_example = message["target"]["kind"] == json!(["example"]);
+        let path = message["executable"].as_str().filter(|_| is_example)?;
+        let name = message["target"]["name"].as_str()?;
+        Some((name.to_owned(), PathBuf::from(path)))
+    });
+    examples.collect()
 }
 
 fn address_in(text: &str) -> Option<SocketAddr> {

@@ -8,6 +8,7 @@ mod newcomer;
 mod packages;
 mod rooms;
 mod run;
+mod testing;
 mod venv;
 
 use std::process::ExitCode;
@@ -17,9 +18,6 @@ use clap::{Parser, Subcommand};
 
 use crate::metadata::Metadata;
 use crate::run::{cargo, run};
-
-/// Tests that inject panics need this feature; the message they use is compiled in by it alone.
-const FAULT: &str = "fanfare-node/fault";
 
 /// The crates of an application that has switched the feature `redis` off.
 const WITHOUT_REDIS: &[&str] = &[
@@ -51,6 +49,12 @@ enum Habit {
     Rooms,
     /// Set up, build the server and run every test; arguments go to `cargo test`
     Test {
+        /// Only tests that need no Redis, no Python, no browser and no other program
+        #[arg(long)]
+        quick: bool,
+        /// Install nothing: what the tests need is there by other means
+        #[arg(long, conflicts_with = "quick")]
+        no_setup: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -79,27 +83,31 @@ fn main() -> ExitCode {
 
 fn perform(habit: Habit) -> Result<()> {
     match habit {
-        Habit::Setup => setup(),
+        Habit::Setup => testing::setup(),
         Habit::Fmt => run(cargo().args(["fmt", "--all"])),
         Habit::Lint => lint(),
         Habit::Deny => dependencies::check(&Metadata::read()?),
         Habit::Rooms => rooms::check(&Metadata::read()?),
-        Habit::Test { arguments } => test(&arguments),
+        Habit::Test {
+            quick: true,
+            arguments,
+            ..
+        } => testing::quick(&arguments),
+        Habit::Test {
+            no_setup,
+            arguments,
+            ..
+        } => testing::all(!no_setup, &arguments),
         Habit::Doc => doc(),
         Habit::Bench { arguments } => bench(&arguments),
         Habit::Newcomer => newcomer::check(),
         Habit::Ci => {
             lint()?;
             doc()?;
-            test(&[])?;
+            testing::all(true, &[])?;
             newcomer::check()
         }
     }
-}
-
-fn setup() -> Result<()> {
-    packages::install_missing()?;
-    venv::make()
 }
 
 fn lint() -> Result<()> {
@@ -114,22 +122,13 @@ fn lint() -> Result<()> {
             "--workspace",
             "--all-targets",
             "--features",
-            FAULT,
+            testing::FEATURES,
         ])
         .args(["--", "-D", "warnings"]))?;
     run(cargo()
         .args(["clippy", "--no-default-features"])
         .args(WITHOUT_REDIS.iter().flat_map(|name| ["-p", name]))
         .args(["--", "-D", "warnings"]))
-}
-
-fn test(arguments: &[String]) -> Result<()> {
-    setup()?;
-    // The same packages and features for both, so that nothing is built twice.
-    run(cargo().args(["build", "--workspace", "--bins", "--features", FAULT]))?;
-    run(cargo()
-        .args(["test", "--workspace", "--no-fail-fast", "--features", FAULT])
-        .args(arguments))
 }
 
 fn doc() -> Result<()> {

@@ -74,6 +74,13 @@ impl Package {
         });
         shipped.map(|target| (target.name.as_str(), target.src_path.as_path()))
     }
+
+    /// The names of its integration tests.
+    pub(crate) fn test_targets(&self) -> impl Iterator<Item = &str> {
+        let tests = self.targets.iter();
+        let tests = tests.filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        tests.map(|target| target.name.as_str())
+    }
 }
 
 #[cfg(test)]

@@ -4,4 +4,4 @@ mod endings;
 mod middleware;
 mod workers;
 #[cfg(feature = "redis")]
-mod workers_redis;
+mod workers_with_redis;

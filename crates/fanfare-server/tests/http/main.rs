@@ -11,6 +11,7 @@ mod drain;
 mod handshake;
 mod health;
 mod pages;
+mod with_redis;
 
 use anyhow::{Result, ensure};
 use fanfare_rig::{API_KEY, Answer, Node};

@@ -2,10 +2,8 @@
 
 mod blocking;
 mod extract;
-#[cfg(feature = "redis")]
-mod format;
 mod members;
 mod publish;
-#[cfg(feature = "redis")]
-mod redis;
 mod rig;
+#[cfg(feature = "redis")]
+mod with_redis;

@@ -11,7 +11,7 @@ use fanfare_layer::PublishError;
 use fanfare_protocol::{Event, SerializeError, Value};
 use fanfare_rig::RedisServer;
 
-use super::rig::{Listener, flash};
+use super::super::rig::{Listener, flash};
 
 /// A cluster over a layer.
 fn over(redis: RedisLayer) -> Result<Cluster, ClusterError> {

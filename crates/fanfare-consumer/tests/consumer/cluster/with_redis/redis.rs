@@ -7,7 +7,7 @@ use fanfare_consumer::{Cluster, ClusterError, ClusterOptions, Layer, SendError, 
 use fanfare_protocol::{CloseCode, GroupName};
 use fanfare_rig::RedisServer;
 
-use super::rig::{Listener, Visitor, flash};
+use super::super::rig::{Listener, Visitor, flash};
 
 #[actix_web::test]
 async fn a_program_without_a_server_reaches_the_members_of_a_node() -> Result<()> {

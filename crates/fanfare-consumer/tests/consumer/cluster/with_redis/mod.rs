@@ -1,0 +1,4 @@
+//! Clusters over a Redis server of their own.
+
+mod format;
+mod redis;
