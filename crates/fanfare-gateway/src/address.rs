@@ -141,10 +141,7 @@ fn all<T: IntoBinds>(many: impl IntoIterator<Item = T>) -> Result<Vec<Bind>, Bin
 }
 
 fn no_address(address: String, error: AddressError) -> BindError {
-    BindError {
-        address,
-        error: io::Error::new(io::ErrorKind::InvalidInput, error),
-    }
+    BindError::refused(address, io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 #[cfg(test)]
@@ -183,9 +180,12 @@ mod tests {
             ("::", "[::]:8000"),
             ("unix:a", "must start with"),
         ] {
-            let error = bad.into_binds().unwrap_err();
-            assert_eq!(error.error.kind(), io::ErrorKind::InvalidInput);
-            let message = error.to_string();
+            let refused = bad.into_binds().unwrap_err();
+            let message = refused.to_string();
+            let BindError::Address { error, .. } = refused else {
+                panic!("{message}")
+            };
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             let start = format!("cannot listen on {bad}: ");
             assert!(message.starts_with(&start), "{message}");
             assert!(message.contains(missing), "{message}");

@@ -7,10 +7,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
-
-/// Connections that may wait to be accepted: a reconnect storm arrives at once.
-const BACKLOG: i32 = 4096;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +18,36 @@ pub enum Bind {
     Unix(PathBuf),
 }
 
-/// Why an address cannot be listened on. `Debug` says the same as `Display`: it is what a program
-/// prints whose `main` answers with this.
+/// Why a server does not listen. `Debug` says the same as `Display`: it is what a program prints
+/// whose `main` answers with this.
 #[derive(thiserror::Error)]
-#[error("cannot listen on {address}: {error}")]
-pub struct BindError {
-    /// The address, as it was given.
-    pub address: String,
-    /// What the system answered; [`io::ErrorKind::InvalidInput`] when it is no address.
-    pub error: io::Error,
+#[non_exhaustive]
+pub enum BindError {
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Address {
+        /// The address, as it was given.
+        address: String,
+        /// What the system answered; [`io::ErrorKind::InvalidInput`] when it is no address.
+        error: io::Error,
+    },
+    /// A number of worker threads that a server cannot have.
+    #[error("a server has 1 to {most} worker threads, not {workers}")]
+    Workers {
+        /// The number that was given.
+        workers: usize,
+        /// The highest possible number.
+        most: usize,
+    },
+}
+
+impl BindError {
+    pub(crate) fn refused(address: impl Into<String>, error: io::Error) -> Self {
+        Self::Address {
+            address: address.into(),
+            error,
+        }
+    }
 }
 
 impl fmt::Debug for BindError {
@@ -54,30 +72,23 @@ pub(crate) enum Listener {
 
 impl Bind {
     /// Listens; answers the address with the port that was taken.
-    pub(crate) fn listen(self) -> Result<(Self, Listener), BindError> {
+    pub(crate) fn listen(self, backlog: i32) -> Result<(Self, Listener), BindError> {
         let listening = match &self {
-            Self::Tcp(address) => tcp(*address),
-            Self::Unix(path) => unix(path),
+            Self::Tcp(address) => tcp(*address, backlog),
+            Self::Unix(path) => unix(path, backlog),
         };
         match listening {
             Ok(Listener::Tcp(listener)) => match listener.local_addr() {
                 Ok(address) => Ok((Self::Tcp(address), Listener::Tcp(listener))),
-                Err(error) => Err(self.refused(error)),
+                Err(error) => Err(BindError::refused(self.to_string(), error)),
             },
             Ok(listener) => Ok((self, listener)),
-            Err(error) => Err(self.refused(error)),
-        }
-    }
-
-    pub(crate) fn refused(&self, error: io::Error) -> BindError {
-        BindError {
-            address: self.to_string(),
-            error,
+            Err(error) => Err(BindError::refused(self.to_string(), error)),
         }
     }
 }
 
-fn tcp(address: SocketAddr) -> io::Result<Listener> {
+fn tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -85,21 +96,25 @@ fn tcp(address: SocketAddr) -> io::Result<Listener> {
     )?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     Ok(Listener::Tcp(socket.into()))
 }
 
-fn unix(path: &Path) -> io::Result<Listener> {
-    match UnixListener::bind(path) {
+fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if !is_abandoned(path) {
                 return Err(error);
             }
             std::fs::remove_file(path)?;
-            UnixListener::bind(path).map(Listener::Unix)
+            socket.bind(&address)?;
         }
-        bound => bound.map(Listener::Unix),
+        bound => bound?,
     }
+    socket.listen(backlog)?;
+    Ok(Listener::Unix(socket.into()))
 }
 
 /// Whether there is a socket that nobody listens on; any other file is somebody's.

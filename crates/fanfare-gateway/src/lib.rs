@@ -10,10 +10,12 @@
 //! This crate knows no configuration and no routes.
 
 mod address;
+mod app_once;
 mod bind;
 mod connection;
 mod drain;
 mod head;
+mod listeners;
 mod serve;
 mod server;
 mod signals;
@@ -21,6 +23,7 @@ mod takeover;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use actix_http::KeepAlive;
 pub use actix_server::ServerHandle;
 pub use address::{AddressError, IntoBinds};
 pub use bind::{Bind, BindError};

@@ -2,25 +2,24 @@
 
 use std::fmt;
 use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::pin::pin;
 
-use actix_server::{ServerBuilder, ServerHandle};
+use actix_server::ServerHandle;
 use fanfare_node::Node;
 use futures_util::future::join;
 
 use crate::bind::Bind;
 use crate::drain::{DrainOptions, drain};
-use crate::server::Listen;
+use crate::listeners::Listeners;
 use crate::signals::Signals;
 use crate::{BindError, IntoBinds};
 
 /// A server that listens and does not accept yet.
 pub struct Bound {
     node: Node,
-    builder: ServerBuilder,
-    /// Adds a listener of the App.
-    listen: Listen,
-    addresses: Vec<Bind>,
+    listeners: Listeners,
     drain: DrainOptions,
     on_drain: Box<dyn FnOnce()>,
 }
@@ -54,12 +53,10 @@ impl fmt::Debug for ServeError {
 }
 
 impl Bound {
-    pub(crate) fn new(node: Node, builder: ServerBuilder, listen: Listen) -> Self {
+    pub(crate) fn new(node: Node, listeners: Listeners) -> Self {
         Self {
             node,
-            builder,
-            listen,
-            addresses: Vec::new(),
+            listeners,
             drain: DrainOptions::default(),
             on_drain: Box::new(|| ()),
         }
@@ -70,21 +67,31 @@ impl Bound {
     /// # Errors
     /// [`BindError`] for the first address that cannot be listened on.
     pub fn bind(mut self, binds: impl IntoBinds) -> Result<Self, BindError> {
-        let mut listeners = Vec::new();
-        for bind in binds.into_binds()? {
-            listeners.push(bind.listen()?);
-        }
-        for (bind, listener) in listeners {
-            let listening = (self.listen)(self.builder, bind.to_string(), listener);
-            self.builder = listening.map_err(|error| bind.refused(error))?;
-            self.addresses.push(bind);
-        }
+        self.listeners = self.listeners.bind(binds)?;
+        Ok(self)
+    }
+
+    /// Accepts from one more TCP listener that the program made.
+    ///
+    /// # Errors
+    /// [`BindError`] when the system refuses it.
+    pub fn listen(mut self, listener: TcpListener) -> Result<Self, BindError> {
+        self.listeners = self.listeners.listen_tcp(listener)?;
+        Ok(self)
+    }
+
+    /// Accepts from one more Unix listener that the program made.
+    ///
+    /// # Errors
+    /// [`BindError`] when the system refuses it.
+    pub fn listen_uds(mut self, listener: UnixListener) -> Result<Self, BindError> {
+        self.listeners = self.listeners.listen_unix(listener)?;
         Ok(self)
     }
 
     /// The addresses, with the ports that were taken.
     pub fn addresses(&self) -> &[Bind] {
-        &self.addresses
+        &self.listeners.addresses
     }
 
     /// How long [`serve`](Self::serve) takes over its end.
@@ -103,9 +110,10 @@ impl Bound {
     }
 
     /// Accepts. Resolves when [`ServerHandle::stop`] has been called and the workers are gone; a
-    /// graceful stop gives requests under way two seconds.
+    /// graceful stop gives requests under way the time of
+    /// [`Server::shutdown_timeout`](crate::Server::shutdown_timeout).
     pub fn run(self) -> (ServerHandle, impl Future<Output = io::Result<()>>) {
-        let server = self.builder.run();
+        let server = self.listeners.builder.run();
         (server.handle(), server)
     }
 
@@ -126,7 +134,7 @@ impl Bound {
     /// # Errors
     /// [`ServeError`].
     pub async fn serve_with(self, mut signals: Signals) -> Result<(), ServeError> {
-        let server = self.builder.run();
+        let server = self.listeners.builder.run();
         let handle = server.handle();
         let mut server = pin!(server);
         tokio::select! {
@@ -150,7 +158,7 @@ impl Bound {
 /// Where it listens, as people open it: `http://127.0.0.1:8000`. Several are separated by commas.
 impl fmt::Display for Bound {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, bind) in self.addresses.iter().enumerate() {
+        for (index, bind) in self.listeners.addresses.iter().enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             let scheme = if matches!(bind, Bind::Tcp(_)) {
                 "http://"

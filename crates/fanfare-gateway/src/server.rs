@@ -1,38 +1,39 @@
 //! The server: actix-server, actix-http and an actix-web App, with the takeover in place.
 
+use std::any::Any;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
-use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, Response};
 use actix_server::ServerBuilder;
 use actix_service::{
-    IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service, map_config,
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service,
 };
 use actix_web::Error;
 use actix_web::dev::AppConfig;
 use fanfare_consumer::{Cluster, Ours};
 
 use crate::address::IntoBinds;
+use crate::app_once::AppOnce;
 use crate::bind::{BindError, Listener};
 use crate::connection::Connection;
+use crate::listeners::Listeners;
 use crate::serve::Bound;
 use crate::takeover::TakeoverService;
 
-/// How long an idle HTTP connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// How long requests under way may take once the server stops, in seconds.
-const REQUESTS: u64 = 2;
-
-/// Adds a listener of an App to a server.
-pub(crate) type Listen =
-    Box<dyn Fn(ServerBuilder, String, Listener) -> std::io::Result<ServerBuilder>>;
+/// The highest number of worker threads: a channel name has room for no more.
+const MOST_WORKERS: usize = 64;
 
 /// Serves an actix-web App whose WebSocket routes hand their sockets to the node of a cluster.
 ///
-/// The App is built twice per worker thread, once for plain requests and once for handshakes:
-/// state that they share comes from outside of its factory.
+/// The builder has the methods of `actix_web::HttpServer`, with the same names. As there, the App
+/// is built once per worker thread and listener, so state that threads share comes from outside of
+/// the factory. The server speaks HTTP/1.1 without TLS.
 ///
 /// ```no_run
 /// use actix_web::{App, web};
@@ -49,35 +50,129 @@ pub(crate) type Listen =
 pub struct Server<F> {
     cluster: Cluster,
     app: F,
+    builder: ServerBuilder,
     workers: usize,
+    backlog: u32,
+    connections: ConnectionOptions,
+}
+
+/// Called with each new connection and the data that its requests will have.
+type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
+
+/// How the server treats one connection.
+#[derive(Clone)]
+struct ConnectionOptions {
+    keep_alive: KeepAlive,
+    client_request_timeout: Duration,
+    client_disconnect_timeout: Duration,
     handshake_timeout: Duration,
+    on_connect: Option<OnConnect>,
 }
 
 impl<F> Server<F> {
     /// A server of `app` whose sessions are of the cluster's node, with a worker thread per core.
     /// Handlers get the cluster as an extractor. A reference to a cluster does as well.
     pub fn new(cluster: impl Into<Cluster>, app: F) -> Self {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             cluster: cluster.into(),
             app,
-            workers,
-            handshake_timeout: Duration::from_secs(5),
+            builder: ServerBuilder::new().shutdown_timeout(2).disable_signals(),
+            workers: cores.min(MOST_WORKERS),
+            backlog: 4096,
+            connections: ConnectionOptions {
+                keep_alive: KeepAlive::Timeout(Duration::from_secs(75)),
+                client_request_timeout: Duration::from_secs(5),
+                client_disconnect_timeout: Duration::from_secs(1),
+                handshake_timeout: Duration::from_secs(5),
+                on_connect: None,
+            },
         }
     }
 
-    /// The number of worker threads, at most 64.
+    /// The number of worker threads, 1 to 64. By default one per core. Any other number is
+    /// [`BindError::Workers`] when the server listens.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers.clamp(1, 64);
+        self.workers = workers;
         self
     }
 
-    /// How long a client may take to send a request's head, the App to answer a handshake, and a
-    /// refused client to take its answer.
+    /// How long an idle HTTP connection stays open: a `Duration`, or a [`KeepAlive`]. By default 75
+    /// seconds, longer than the 60 seconds after which most balancers drop an idle connection.
+    #[must_use]
+    pub fn keep_alive(mut self, keep_alive: impl Into<KeepAlive>) -> Self {
+        self.connections.keep_alive = keep_alive.into();
+        self
+    }
+
+    /// How long a client may take to send the head of its first request, before it gets 408. Zero
+    /// is without a limit. By default 5 seconds.
+    #[must_use]
+    pub fn client_request_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.client_request_timeout = timeout;
+        self
+    }
+
+    /// How long the end of an HTTP connection may take. Zero is without a limit. By default one
+    /// second.
+    #[must_use]
+    pub fn client_disconnect_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.client_disconnect_timeout = timeout;
+        self
+    }
+
+    /// How long the App may take to answer a handshake, and a refused client to take its answer. By
+    /// default 5 seconds each.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
+        self.connections.handshake_timeout = timeout;
+        self
+    }
+
+    /// How many HTTP connections a worker thread has at once; more wait to be accepted. Sessions
+    /// are not counted, only handshakes: the limit for sessions is
+    /// [`ClusterOptions::limits`](fanfare_consumer::ClusterOptions::limits). By default 25,600.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.builder = self.builder.max_concurrent_connections(connections);
+        self
+    }
+
+    /// How many connections may wait to be accepted, on each address of [`bind`](Self::bind). By
+    /// default 4096, because clients that reconnect arrive all at once. The system may lower it
+    /// (`net.core.somaxconn`).
+    #[must_use]
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// How many seconds requests under way may take once the server stops. By default 2: the drain
+    /// has closed the sessions by then.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, seconds: u64) -> Self {
+        self.builder = self.builder.shutdown_timeout(seconds);
+        self
+    }
+
+    /// The highest number of threads that `web::block` uses for each worker thread. By default 512
+    /// divided by the number of cores.
+    #[must_use]
+    pub fn worker_max_blocking_threads(mut self, threads: usize) -> Self {
+        self.builder = self.builder.worker_max_blocking_threads(threads);
+        self
+    }
+
+    /// Called once for each connection, before its first request, with the
+    /// `actix_web::rt::net::TcpStream` or `UnixStream` and the connection's data. A handler reads
+    /// that data with `HttpRequest::conn_data`; a handshake is such a request too.
+    #[must_use]
+    pub fn on_connect<C>(mut self, hook: C) -> Self
+    where
+        C: Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
+    {
+        self.connections.on_connect = Some(Arc::new(hook));
         self
     }
 
@@ -97,15 +192,14 @@ impl<F> Server<F> {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let builder = ServerBuilder::new()
-            .workers(self.workers)
-            .shutdown_timeout(REQUESTS)
-            .disable_signals();
-        let node = self.cluster.node().clone();
-        Bound::new(node, builder, self.listen()).bind(binds)
+        self.unbound()?.bind(binds)
     }
 
-    fn listen<I, S, B>(self) -> Listen
+    /// Accepts from a TCP listener that the program made: with socket activation, or in a test.
+    ///
+    /// # Errors
+    /// [`BindError`] when the system refuses it.
+    pub fn listen<I, S, B>(self, listener: TcpListener) -> Result<Bound, BindError>
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: IntoServiceFactory<S, Request>,
@@ -116,12 +210,51 @@ impl<F> Server<F> {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
+        self.unbound()?.listen(listener)
+    }
+
+    /// Accepts from a Unix listener that the program made.
+    ///
+    /// # Errors
+    /// [`BindError`] when the system refuses it.
+    pub fn listen_uds<I, S, B>(self, listener: UnixListener) -> Result<Bound, BindError>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>>,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        self.unbound()?.listen_uds(listener)
+    }
+
+    fn unbound<I, S, B>(self) -> Result<Bound, BindError>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>>,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        if !(1..=MOST_WORKERS).contains(&self.workers) {
+            return Err(BindError::Workers {
+                workers: self.workers,
+                most: MOST_WORKERS,
+            });
+        }
+        let node = self.cluster.node().clone();
         let parts = Parts {
             cluster: self.cluster,
             app: self.app,
-            timeout: self.handshake_timeout,
+            connections: self.connections,
         };
-        Box::new(move |builder, name, listener| {
+        let add = move |builder: ServerBuilder, name, listener| {
             let parts = parts.clone();
             match listener {
                 Listener::Tcp(listener) => {
@@ -131,7 +264,10 @@ impl<F> Server<F> {
                     builder.listen_uds(name, listener, move || accept(parts.clone()))
                 }
             }
-        })
+        };
+        let builder = self.builder.workers(self.workers);
+        let listeners = Listeners::new(builder, self.backlog, Box::new(add));
+        Ok(Bound::new(node, listeners))
     }
 }
 
@@ -140,7 +276,7 @@ impl<F> Server<F> {
 struct Parts<F> {
     cluster: Cluster,
     app: F,
-    timeout: Duration,
+    connections: ConnectionOptions,
 }
 
 fn accept<F, I, S, B, T>(
@@ -160,31 +296,37 @@ where
     let Parts {
         cluster,
         app,
-        timeout,
+        connections,
     } = parts;
-    let handshakes = app.clone();
+    let app = Rc::new(AppOnce::new(app));
+    let handshakes = Rc::clone(&app);
     let ours = Ours::new(cluster.clone());
+    let timeout = connections.handshake_timeout;
     let upgrade = fn_factory(move || {
         // On the worker thread: its registry is there before its first session.
         cluster.node().worker();
-        let service = handshakes()
-            .into_factory()
-            .new_service(AppConfig::default());
-        let cluster = cluster.clone();
-        async move { Ok::<_, S::InitError>(TakeoverService::new(service.await?, cluster, timeout)) }
+        let (app, cluster) = (Rc::clone(&handshakes), cluster.clone());
+        async move {
+            let service = app.service::<I, S>().await?;
+            Ok::<_, S::InitError>(TakeoverService::new(service, cluster, timeout))
+        }
     });
-    let plain = app()
-        .into_factory()
-        .map_err(|error| error.into().error_response());
+    let plain = fn_factory(move || {
+        let app = Rc::clone(&app);
+        async move { app.service::<I, S>().await }
+    });
     let http = HttpService::build()
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .client_request_timeout(timeout)
-        .client_disconnect_timeout(timeout)
-        .on_connect_ext(move |_, data| {
+        .keep_alive(connections.keep_alive)
+        .client_request_timeout(connections.client_request_timeout)
+        .client_disconnect_timeout(connections.client_disconnect_timeout)
+        .on_connect_ext(move |io: &T, data| {
+            if let Some(hook) = &connections.on_connect {
+                hook(io, data);
+            }
             data.insert(ours.clone());
         })
         .upgrade(upgrade)
-        .finish(map_config(plain, |()| AppConfig::default()));
+        .finish(plain.map_err(|error: S::Error| error.into().error_response()));
     fn_service(|io: T| async move {
         let peer: Option<SocketAddr> = io.peer();
         Ok((io, Protocol::Http1, peer))

@@ -53,9 +53,9 @@ impl From<Never> for Response<BoxBody> {
 }
 
 impl<S, B> TakeoverService<S, B> {
-    pub(crate) fn new(app: S, cluster: Cluster, timeout: Duration) -> Self {
+    pub(crate) fn new(app: Rc<S>, cluster: Cluster, timeout: Duration) -> Self {
         Self {
-            app: Rc::new(app),
+            app,
             cluster,
             timeout,
             body: PhantomData,

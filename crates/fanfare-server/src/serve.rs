@@ -40,9 +40,14 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     // Configured routes have no consumers and no workers: what those count is not exposed.
     let cluster = Cluster::of(node.clone(), &Registry::new())?;
     let server = Server::new(cluster, move || app(&app_shared, &routes))
-        .workers(worker_threads(settings))
-        .handshake_timeout(settings.limits.handshake)
-        .bind(settings.http.bind.clone())?;
+        .client_request_timeout(settings.limits.handshake)
+        .client_disconnect_timeout(settings.limits.handshake)
+        .handshake_timeout(settings.limits.handshake);
+    let server = match settings.http.workers {
+        0 => server,
+        threads => server.workers(threads),
+    };
+    let server = server.bind(settings.http.bind.clone())?;
     let addresses = server.addresses().to_vec();
     let listening: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     tracing::info!(
@@ -134,13 +139,6 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
         close_timeout: settings.drain.close,
         registry: registry.clone(),
         ..ClusterOptions::default()
-    }
-}
-
-fn worker_threads(settings: &Settings) -> usize {
-    match settings.http.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
     }
 }
 

@@ -1,5 +1,6 @@
 mod admission;
 mod app;
+mod builder;
 mod client;
 mod handshakes;
 mod listeners;

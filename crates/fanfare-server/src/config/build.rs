@@ -15,7 +15,7 @@ use super::tree::Table;
 
 const GIGABYTE: i64 = 1 << 30;
 /// Session ids have one byte for the worker.
-const MOST_WORKERS: i64 = 256;
+const MOST_WORKERS: i64 = 64;
 const MOST_SESSIONS: i64 = 10_000_000;
 const MOST_QUEUED: i64 = 1_000_000;
 
