@@ -42,6 +42,7 @@ async fn every_direction(configuration: Configuration) -> Result<()> {
         direct::a_python_send_reaches_one_socket,
         direct::a_message_reaches_one_python_channel,
         memberships::python_adds_a_session_to_a_group_if_its_layer_can,
+        memberships::a_session_that_joined_and_was_added_too_hears_its_group_twice,
         memberships::a_python_group_discard_leaves_a_session_in_its_groups,
         workers::a_python_worker_gets_what_a_rust_program_sends,
         workers::a_python_worker_answers_a_session_whose_channel_was_stored,

@@ -1,6 +1,57 @@
 //! What the layers count.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, Result,
+};
+
+/// Creates metrics in a registry. Every method fails when the name is taken there.
+#[derive(Debug, Clone, Copy)]
+pub struct Metrics<'a>(pub &'a Registry);
+
+impl Metrics<'_> {
+    /// A counter.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    /// A gauge.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    /// Counters by labels.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn family(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    /// A histogram with the upper bounds of its buckets.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram> {
+        let options = HistogramOpts::new(name, help).buckets(buckets);
+        self.register(Histogram::with_opts(options)?)
+    }
+
+    /// Any other metric.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn register<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
 
 /// The layer's counters; clones count together.
 #[derive(Debug, Clone)]
@@ -90,66 +141,60 @@ impl LayerMetrics {
     ///
     /// # Errors
     /// When one of the names is taken there.
-    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
-        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
-        let by_cause = |name: &str, help: &str| {
-            registered(
-                registry,
-                IntCounterVec::new(Opts::new(name, help), &["cause"])?,
-            )
-        };
-        let failures = by_cause(
+    pub fn new(registry: &Registry) -> Result<Self> {
+        let metrics = Metrics(registry);
+        let failures = metrics.family(
             "fanfare_layer_publish_failures_total",
             "Events that the layer did not take, by cause",
+            &["cause"],
         )?;
-        let dropped = by_cause(
+        let dropped = metrics.family(
             "fanfare_layer_dropped_total",
             "Messages that came from the layer and were dropped before delivery, by cause",
+            &["cause"],
         )?;
-        let round_trip = HistogramOpts::new(
-            "fanfare_layer_round_trip_seconds",
-            "Time from publishing a probe to its arrival at this node, per host",
-        )
-        .buckets(prometheus::exponential_buckets(0.0001, 2.5, 12)?);
         Ok(Self {
-            up: gauge(
+            up: metrics.gauge(
                 "fanfare_layer_up",
                 "1 while every host of the layer answers, else 0",
             )?,
-            published: counter("fanfare_layer_published_total", "Events taken by the layer")?,
+            published: metrics.counter("fanfare_layer_published_total", "Events taken by the layer")?,
             failures: PublishFailures::of(&failures),
-            received: counter(
+            received: metrics.counter(
                 "fanfare_layer_received_total",
                 "Messages that came from the layer for this node",
             )?,
             dropped: Drops::of(&dropped),
-            round_trip: registered(registry, Histogram::with_opts(round_trip)?)?,
-            gaps: counter(
+            round_trip: metrics.histogram(
+                "fanfare_layer_round_trip_seconds",
+                "Time from publishing a probe to its arrival at this node, per host",
+                prometheus::exponential_buckets(0.0001, 2.5, 12)?,
+            )?,
+            gaps: metrics.counter(
                 "fanfare_layer_gaps_total",
                 "Lost and restored connections, where what was published meanwhile did not reach this node",
             )?,
-            reconnects: counter(
+            reconnects: metrics.counter(
                 "fanfare_layer_reconnects_total",
                 "Attempts to connect to a host again",
             )?,
-            lapsed: counter(
+            lapsed: metrics.counter(
                 "fanfare_layer_lapsed_total",
                 "Messages that no process took in time, removed from its channel by this node's sending",
             )?,
-            over_capacity: counter(
+            over_capacity: metrics.counter(
                 "fanfare_layer_over_capacity_total",
                 "Copies of group events that a process did not get because its channel was full",
             )?,
-            cleaned: counter(
+            cleaned: metrics.counter(
                 "fanfare_layer_nodes_cleaned_total",
                 "Dead nodes whose memberships this node took out of the layer, per host",
             )?,
-            restored: counter(
+            restored: metrics.counter(
                 "fanfare_layer_memberships_lost_total",
                 "Times that a host had lost this node's memberships, which were added again",
             )?,
-            subscriptions: gauge(
+            subscriptions: metrics.gauge(
                 "fanfare_layer_subscriptions",
                 "Groups and channels whose subscription the layer has acknowledged",
             )?,
@@ -186,12 +231,4 @@ impl Drops {
             closed: causes.with_label_values(&["closed"]),
         }
     }
-}
-
-fn registered<C>(registry: &Registry, collector: C) -> prometheus::Result<C>
-where
-    C: prometheus::core::Collector + Clone + 'static,
-{
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

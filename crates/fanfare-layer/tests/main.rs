@@ -8,8 +8,8 @@
 
 mod clusters;
 mod conformance;
+mod core_added_sessions;
 mod core_faults;
-mod core_guests;
 mod core_intake;
 mod core_members;
 mod core_nodes;

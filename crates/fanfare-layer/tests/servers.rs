@@ -69,7 +69,7 @@ async fn whole_life(server: &RedisServer, url: &str, format: &Format) -> Result<
     let other = Node::redis(options_of(url.to_owned(), format)?)?.reading();
     whole_day(&one, &other).await?;
     if is_core(format) {
-        a_guest_is_found(server, &one, &other).await?;
+        an_added_session_gets_the_events(server, &one, &other).await?;
         a_dead_node_is_cleared_away(server, [&one, &other]).await?;
     } else {
         other.probes_return(1).await?;
@@ -79,11 +79,15 @@ async fn whole_life(server: &RedisServer, url: &str, format: &Format) -> Result<
 }
 
 /// A session that Python added to a group.
-async fn a_guest_is_found(server: &RedisServer, one: &Node, other: &Node) -> Result<()> {
+async fn an_added_session_gets_the_events(
+    server: &RedisServer,
+    one: &Node,
+    other: &Node,
+) -> Result<()> {
     let before = one.arrivals.len();
     let session = format!("{}0000000000000001", one.naming.node_prefix(one.id));
-    server.cli(&["ZADD", "asgi:group:guests", "99999999999", &session])?;
-    other.publish(&group("guests"), numbered(4)).await?;
+    server.cli(&["ZADD", "asgi:group:added", "99999999999", &session])?;
+    other.publish(&group("added"), numbered(4)).await?;
     let arrived = numbers(&one.arrivals.first(before + 1).await?);
     assert_eq!(arrived.last(), Some(&4));
     Ok(())

@@ -35,7 +35,7 @@ impl Node {
         let registry = Registry::new();
         let (naming, id) = (options.format.naming(&options.prefix), options.node);
         let arrivals = Arc::new(Arrivals::new(0)?);
-        let layer = connect(options, arrivals.clone(), LayerMetrics::new(&registry)?);
+        let layer = connect(options, LayerMetrics::new(&registry)?);
         Ok(Self {
             layer,
             naming,

@@ -6,9 +6,8 @@
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
-use fanfare_layer::{ChannelQueue, Delivery, Full, Presence, QueueOptions, Sink, Undelivered};
+use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
 use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
-use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::oneshot;
@@ -231,10 +230,6 @@ impl Sink for Directory {
                 }
             },
         }
-    }
-
-    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>> {
-        self.ask_presence(pairs)
     }
 }
 

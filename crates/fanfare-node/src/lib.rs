@@ -32,7 +32,6 @@ mod node;
 mod outbox;
 mod outlet;
 mod port;
-mod presence;
 mod program;
 mod queue;
 mod registry;

@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use fanfare_rig::{PythonTarget, Recorder, RedisServer, eventually};
-use redis::Value as Reply;
 use serde_json::Value;
 
 use super::{keys, lane_of, node_of, nodes, number_of, python, traces_of};
-use crate::support::{SOON, said, say};
+use crate::support::{SOON, say};
 
 /// After the death.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
@@ -17,17 +16,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 fn numbers(socket: &Recorder) -> Vec<u64> {
     let number = |text: &String| number_of(&serde_json::from_str::<Value>(text).ok()?);
     socket.texts().iter().filter_map(number).collect()
-}
-
-/// Waits until a node has written down that Python has added a session of its own to a group.
-async fn noted(redis: &RedisServer, group: &str, channel: &str) -> Result<()> {
-    let notes = format!("fanfare:asgi:node:{}:members", node_of(channel)?);
-    let note = format!("{group} {channel}");
-    eventually(SOON, "the note of a guest", async || {
-        let found = redis.cli(&["SISMEMBER", &notes, &note])?;
-        Ok((found == Reply::Int(1)).then_some(()))
-    })
-    .await
 }
 
 /// Waits until a node that was killed has left nothing in Redis.
@@ -54,15 +42,11 @@ async fn the_others_clear_away_what_a_killed_node_left_while_python_goes_on_send
         let socket = cluster.nth(number % 2).connect("/two/red").await?;
         living.push(Recorder::new(socket));
     }
-    let mut dying = cluster[2].connect("/two/blue?user=ann").await?;
+    let dying = cluster[2].connect("/two/blue?user=ann").await?;
     let channel = dying.channel().to_owned();
     let dead = node_of(&channel)?;
     let steady_lane = lane_of(&redis, "steady", &dead)?;
     let mut python = python(&redis).await?;
-    python.group_add("guests", &channel).await?;
-    python.group_send("guests", &say("guest")).await?;
-    assert_eq!(dying.text().await?, said("guest"));
-    noted(&redis, "guests", &channel).await?;
     let steady = PythonTarget::Group("steady");
     python.start_sender(steady, &say("on"), PAUSE).await?;
     witness.reaches(10, SOON).await?;
@@ -72,7 +56,7 @@ async fn the_others_clear_away_what_a_killed_node_left_while_python_goes_on_send
     node.process().kill();
     // Something waits for it everywhere.
     python.send(&channel, &say("too late")).await?;
-    for group in ["blue", "guests", "fanfare.user.ann"] {
+    for group in ["blue", "fanfare.user.ann"] {
         python.group_send(group, &say("too late")).await?;
     }
     cleared(&redis, &dead, &steady_lane).await?;
@@ -99,17 +83,13 @@ async fn a_node_that_ends_in_order_leaves_nothing_behind() -> Result<()> {
     let mut cluster = options.set("drain.window_ms", 100).start().await?;
     let mut python = python(&redis).await?;
     let stays = Recorder::new(cluster[1].connect("/two/red").await?);
-    let guest = Recorder::new(cluster[0].connect("/two/blue?user=ann").await?);
-    let channel = guest.channel().to_owned();
-    let mut leaving = vec![guest];
+    let first = Recorder::new(cluster[0].connect("/two/blue?user=ann").await?);
+    let gone = node_of(first.channel())?;
+    let mut leaving = vec![first];
     for group in ["red", "green"] {
         let path = format!("/two/{group}?user={group}");
         leaving.push(Recorder::new(cluster[0].connect(&path).await?));
     }
-    python.group_add("guests", &channel).await?;
-    python.group_send("guests", &say("guest")).await?;
-    noted(&redis, "guests", &channel).await?;
-    let gone = node_of(&channel)?;
     assert!(traces_of(&redis, &gone)?.len() > 7);
 
     let node = cluster.nodes_mut().first_mut().context("a node")?;

@@ -201,7 +201,7 @@ impl Carrier {
                     probe: PROBE,
                     format: redis.format,
                 };
-                fanfare_layer::redis::connect(options, sink, metrics)
+                fanfare_layer::redis::connect(options, metrics)
             }
         }
     }

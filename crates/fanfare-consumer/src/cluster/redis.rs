@@ -67,8 +67,8 @@ pub struct CoreFormat {
     /// How many messages may wait for one process, or in one normal channel, before senders
     /// refuse; at least 1.
     pub capacity: usize,
-    /// The same for channels whose full name matches a pattern as Python's `fnmatch` reads it; the
-    /// first that matches counts. At least 1 each.
+    /// The same for channels whose full name matches a pattern: `*` is any characters, `?` is one.
+    /// The first that matches counts. At least 1 each.
     pub channel_capacity: Vec<(String, usize)>,
     /// How many messages may wait in one lane of a Fanfare node, where none of the patterns matches,
     /// before senders of Fanfare refuse; at least 1. It is not channels_redis' 100, because a lane
@@ -210,7 +210,10 @@ impl CoreFormat {
             let option = format!("channel_capacity[{}]", place.unwrap_or_default());
             refused(
                 option,
-                format!("has a pattern that cannot be used: {error}"),
+                format!(
+                    "has the pattern {:?}, which cannot be used: {}",
+                    error.pattern, error.reason
+                ),
             )
         })?;
         Ok(capacities.of_nodes(self.node_capacity))

@@ -5,12 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use fanfare_layer::{
-    ChannelFull, ChannelQueue, Delivery, Full, Presence, QueueOptions, Sink, Undelivered,
-};
-use fanfare_protocol::{ChannelName, GroupName, Target};
+use fanfare_layer::{ChannelFull, ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
+use fanfare_protocol::{ChannelName, Target};
 use fanfare_rig::{eventually, within};
-use futures_util::future::BoxFuture;
 use prometheus::IntCounter;
 use tokio::sync::Notify;
 
@@ -35,12 +32,7 @@ pub(crate) struct Arrivals {
     /// Every how many deliveries the sink is full once; 0 is never.
     full_every: usize,
     offered: AtomicUsize,
-    /// What it says about sessions, when asked.
-    presence: Mutex<Says>,
 }
-
-/// What a node says about a session and a group.
-type Says = Box<dyn Fn(&GroupName, &ChannelName) -> Presence + Send>;
 
 impl Arrivals {
     pub(super) fn new(full_every: usize) -> Result<Self> {
@@ -59,13 +51,7 @@ impl Arrivals {
             grown: Notify::new(),
             full_every,
             offered: AtomicUsize::new(0),
-            presence: Mutex::new(Box::new(|_, _| Presence::Guest)),
         })
-    }
-
-    /// What to say about sessions from now on.
-    pub(crate) fn say(&self, says: impl Fn(&GroupName, &ChannelName) -> Presence + Send + 'static) {
-        *self.presence.lock().unwrap() = Box::new(says);
     }
 
     /// Takes what came from elsewhere.
@@ -137,12 +123,6 @@ impl Sink for Arrivals {
             }));
         }
         self.put(delivery).map_err(Undelivered::ChannelFull)
-    }
-
-    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>> {
-        let says = self.presence.lock().unwrap();
-        let answers = pairs.iter().map(|(group, channel)| says(group, channel));
-        Box::pin(std::future::ready(answers.collect()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish, Sink};
+use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, Publish};
 use fanfare_node::{
     Admission, AdmitError, Handling, Inbound, Limits, Link, Node, NodeOptions, PingOptions,
     SessionContext, Socket, Step, Ticket,
@@ -21,8 +21,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Rig {
     pub(crate) node: Node,
     pub(crate) registry: Registry,
-    /// What the layer was given.
-    pub(crate) sink: Arc<dyn Sink>,
     encoder: Arc<dyn Encoder>,
 }
 
@@ -90,9 +88,7 @@ impl Rig {
     ) -> Self {
         let registry = Registry::new();
         let metrics = LayerMetrics::new(&registry).unwrap();
-        let mut given = None;
         let node = Node::new(options, &registry, |sink| {
-            given = Some(Arc::clone(&sink));
             layer(MemoryLayer::new(sink, metrics))
         })
         .unwrap();
@@ -104,7 +100,6 @@ impl Rig {
         Self {
             node,
             registry,
-            sink: given.unwrap(),
             encoder,
         }
     }

@@ -5,7 +5,6 @@ mod each;
 mod faults;
 mod members;
 mod membership;
-mod presence;
 mod programs;
 mod sessions;
 mod streams;

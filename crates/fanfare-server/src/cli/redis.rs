@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fanfare_layer::redis::{self, RedisOptions};
-use fanfare_layer::{
-    ChannelLayer, Delivery, LayerMetrics, Presence, PublishError, Sink, State, Undelivered,
-};
-use fanfare_protocol::{ChannelName, GroupName, NodeId, SerializeError};
-use futures_util::FutureExt as _;
-use futures_util::future::{self, BoxFuture};
+use fanfare_layer::{ChannelLayer, LayerMetrics, PublishError, State};
+use fanfare_protocol::{NodeId, SerializeError};
 
 use super::{Exit, Failed};
 use crate::config::Settings;
@@ -33,7 +29,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>
     };
     // Nobody scrapes a command; the layer counts all the same.
     let metrics = LayerMetrics::new(&prometheus::Registry::new()).context("metrics")?;
-    let layer = redis::connect(options, Arc::new(NoSessions), metrics);
+    let layer = redis::connect(options, metrics);
     let mut status = layer.status();
     let up = status.wait_for(|status| status.state == State::Up);
     match tokio::time::timeout(DEADLINE, up).await {
@@ -61,19 +57,6 @@ pub(super) fn unpublished(error: PublishError) -> Failed {
         PublishError::Unserializable(SerializeError::Random) => Failed::new(Exit::Failure, error),
         PublishError::Unserializable(_) => Failed::usage(error),
         _ => Failed::unavailable(error),
-    }
-}
-
-/// A command has no sessions; what arrives it reads from the stream.
-struct NoSessions;
-
-impl Sink for NoSessions {
-    fn deliver(&self, _: Delivery) -> Result<(), Undelivered> {
-        Ok(())
-    }
-
-    fn presence(&self, pairs: Vec<(GroupName, ChannelName)>) -> BoxFuture<'static, Vec<Presence>> {
-        future::ready(vec![Presence::Gone; pairs.len()]).boxed()
     }
 }
 

@@ -172,7 +172,7 @@ fn pair(node: &Node) -> Result<(String, usize), String> {
     );
     match Capacities::new(1, std::slice::from_ref(&pair)) {
         Ok(_) => Ok(pair),
-        Err(error) => Err(format!("the pattern cannot be used: {}", error.reason)),
+        Err(error) => Err(error.to_string()),
     }
 }
 

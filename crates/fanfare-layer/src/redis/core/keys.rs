@@ -21,7 +21,7 @@ pub(super) struct Keys {
 
 /// What a member of a group that leads to this node stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Member<'a> {
+pub(super) enum Addressee<'a> {
     /// This node's members of a group.
     Group(&'a str),
     /// One session, or a channel of this node's own.
@@ -54,11 +54,6 @@ impl Keys {
         format!("{}:group:{group}", self.prefix)
     }
 
-    /// The start of every group's zset.
-    pub(super) fn groups(&self) -> String {
-        self.group("")
-    }
-
     /// The member that stands in a group for all of this node's members.
     pub(super) fn member(&self, group: &str) -> String {
         member(&self.node.to_string(), group)
@@ -70,15 +65,15 @@ impl Keys {
     }
 
     /// Whom a full name in a message to this node means; `None` if it is not of this node.
-    pub(super) fn read<'a>(&self, name: &'a str) -> Option<Member<'a>> {
+    pub(super) fn read<'a>(&self, name: &'a str) -> Option<Addressee<'a>> {
         let node = self.own.strip_suffix('!').unwrap_or(&self.own);
         let rest = name.strip_prefix(node)?;
         if rest.starts_with('!') {
-            return Some(Member::Channel(name));
+            return Some(Addressee::Channel(name));
         }
         let (lane, group) = rest.strip_prefix(".g")?.split_once('!')?;
         let known = lane.parse::<usize>().is_ok_and(|at| at < GROUP_LANES);
-        known.then_some(Member::Group(group))
+        known.then_some(Addressee::Group(group))
     }
 
     /// When each node was last heard of; one for each host.
@@ -97,7 +92,7 @@ impl Keys {
     }
 
     /// Wakes this node from waiting for the messages of normal channels.
-    pub(super) fn bell(&self) -> String {
+    pub(super) fn wakeup(&self) -> String {
         format!("fanfare:{}:node:{}:bell", self.prefix, self.node)
     }
 
@@ -188,11 +183,11 @@ mod tests {
                 keys.lanes()[1..].contains(&keys.channel(&member)),
                 "{member}"
             );
-            assert_eq!(keys.read(&member), Some(Member::Group(group)));
+            assert_eq!(keys.read(&member), Some(Addressee::Group(group)));
             assert!(is_fanfare(&member));
         }
         let session = format!("specific.{NODE}!0000000100000001");
-        assert_eq!(keys.read(&session), Some(Member::Channel(&session)));
+        assert_eq!(keys.read(&session), Some(Addressee::Channel(&session)));
         assert!(is_fanfare(&session));
     }
 

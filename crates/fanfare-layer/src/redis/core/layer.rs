@@ -6,100 +6,93 @@ use fanfare_protocol::{ChannelName, Envelope, Target};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use super::channels::Wants;
-use super::guests::Guests;
+use super::host::commands::CommandConnection;
 use super::keys::{Keys, non_local};
-use super::line::Line;
-use super::link::End;
-use super::members::Roll;
-use super::recent::Recent;
-use super::send::{self, Order};
-use super::unpack::{Bodies, Listed};
-use super::{CoreOptions, Shared};
-use crate::redis::RedisOptions;
-use crate::redis::inbox::Inbox;
-use crate::redis::keepers::{Keepers, Post};
-use crate::redis::pipe::{Pipe, Room};
-use crate::redis::shard::shard;
-use crate::redis::subscriptions::Subscriptions;
+use super::link::CoreHost;
+use super::membership::store::MembershipStore;
+use super::options::CoreOptions;
+use super::receive::demand::Demand;
+use super::receive::unpack::Bodies;
+use super::send;
+use super::send::request::PublishRequest;
+use super::shared::Shared;
+use crate::redis::connection::subscriptions::Subscriptions;
+use crate::redis::connection::supervisors::{HostTask, Supervisors};
+use crate::redis::hosts::shard::shard;
+use crate::redis::options::RedisOptions;
+use crate::redis::queue::incoming::Incoming;
+use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
-    ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Sink, Status, SubscribeError,
+    ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError,
     Subscription,
 };
 
 /// Bodies of publishes in flight.
 const IN_FLIGHT_BYTES: usize = 32 << 20;
-/// Messages for single sessions that wait to be looked into.
-const LISTED: usize = 1024;
 
 type Answer = Result<(), SubscribeError>;
 
 /// What callers touch; the rest is in the tasks of the hosts.
 pub(in crate::redis) struct CoreLayer {
     shared: Arc<Shared>,
-    pipe: Arc<Pipe<Order>>,
-    keepers: Keepers,
-    /// End with the layer.
-    tasks: Vec<JoinHandle<()>>,
+    outgoing: Arc<Outgoing<PublishRequest>>,
+    supervisors: Supervisors,
+    /// Ends with the layer.
+    sending: JoinHandle<()>,
 }
 
 impl CoreLayer {
     pub(in crate::redis) fn start(
         options: RedisOptions,
         core: CoreOptions,
-        sink: Arc<dyn Sink>,
         metrics: LayerMetrics,
     ) -> Self {
-        let (listed, guests) = mpsc::channel(LISTED);
-        let shared = Arc::new(shared(&options, core, listed, metrics));
-        let pipe = pipe(&options, &shared);
-        let tasks = vec![
-            tokio::spawn(send::run(shared.clone(), pipe.clone())),
-            tokio::spawn(Guests::new(shared.clone(), sink).run(guests)),
-        ];
-        let hosts = options.hosts.into_iter().zip(&shared.lines).enumerate();
-        let posts = hosts.map(|(index, (host, line))| {
+        let shared = Arc::new(shared(&options, core, metrics));
+        let outgoing = outgoing(&options, &shared);
+        let sending = tokio::spawn(send::run(shared.clone(), outgoing.clone()));
+        let hosts = options.hosts.into_iter().zip(&shared.servers).enumerate();
+        let tasks = hosts.map(|(index, (host, server))| {
             let subscriptions = Arc::new(Subscriptions::new(shared.metrics.clone()));
-            let backend = End {
+            let backend = CoreHost {
                 shared: shared.clone(),
-                line: line.clone(),
+                server: server.clone(),
                 index,
                 subscriptions: subscriptions.clone(),
-                roll: Roll::default(),
-                pipe: pipe.clone(),
+                memberships: MembershipStore::default(),
+                outgoing: outgoing.clone(),
             };
-            Post {
+            HostTask {
                 host,
                 backend,
                 subscriptions,
             }
         });
-        let posts = posts.collect();
-        let last = shared.inbox.clone();
+        let tasks = tasks.collect();
+        let last = shared.incoming.clone();
         let last = Arc::new(move || last.close());
         Self {
-            keepers: Keepers::start(posts, shared.probe, &shared.metrics, last),
+            supervisors: Supervisors::start(tasks, shared.probe, &shared.metrics, last),
             shared,
-            pipe,
-            tasks,
+            outgoing,
+            sending,
         }
     }
 
     /// Why a publish cannot go out now, if so. A normal channel's may go to any host.
     fn check(&self, target: &Target) -> Result<(), PublishError> {
-        let lines = &self.shared.lines;
+        let servers = &self.shared.servers;
         let name = match target {
             Target::Group(group) => group.as_str(),
             Target::Channel(channel) if channel.as_str().contains('!') => {
                 non_local(channel.as_str())
             }
-            Target::Channel(_) => return any(lines),
+            Target::Channel(_) => return any(servers),
         };
-        match lines.get(shard(name, lines.len())) {
-            Some(line) => line.check(),
+        match servers.get(shard(name, servers.len())) {
+            Some(server) => server.check(),
             None => Err(PublishError::Down("no host is configured".into())),
         }
     }
@@ -112,7 +105,7 @@ impl CoreLayer {
             }
             Subscription::Channel(channel) => channel.as_str(),
         };
-        shard(name, self.shared.lines.len())
+        shard(name, self.shared.servers.len())
     }
 }
 
@@ -122,13 +115,13 @@ impl ChannelLayer for CoreLayer {
         // After a close the pipe says so.
         if let Err(reason) = self.check(&target)
             && reason != PublishError::Closed
-            && !self.keepers.is_closing()
+            && !self.supervisors.is_closing()
         {
             failures.down.inc();
             return Publish::Done(Err(reason));
         }
-        match Order::new(&self.shared.options.serializer, target, &envelope) {
-            Ok(order) => self.pipe.publish(order),
+        match PublishRequest::new(&self.shared.options.serializer, target, &envelope) {
+            Ok(request) => self.outgoing.publish(request),
             Err(error) => {
                 failures.unserializable.inc();
                 Publish::Done(Err(error.into()))
@@ -138,43 +131,43 @@ impl ChannelLayer for CoreLayer {
 
     fn subscribe(&self, subscriptions: Vec<Subscription>) -> BoxFuture<'static, Answer> {
         let place = |it: &Subscription| self.place(it);
-        self.keepers
+        self.supervisors
             .change(subscriptions, place, Subscriptions::add)
     }
 
     fn unsubscribe(&self, subscriptions: Vec<Subscription>) -> BoxFuture<'static, Answer> {
         for subscription in &subscriptions {
             if let Subscription::Channel(channel) = subscription {
-                self.shared.wants.forget(channel);
+                self.shared.demand.forget(channel);
             }
         }
         let place = |it: &Subscription| self.place(it);
-        self.keepers
+        self.supervisors
             .change(subscriptions, place, Subscriptions::remove)
     }
 
     fn pull(&self, channel: &ChannelName) {
-        self.shared.wants.pull(channel);
+        self.shared.demand.pull(channel);
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.shared.inbox.stream()
+        self.shared.incoming.stream()
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        self.keepers.status()
+        self.supervisors.status()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        self.pipe.close();
-        let ended = self.keepers.close();
-        let tasks: Vec<_> = self.tasks.iter().map(JoinHandle::abort_handle).collect();
-        let pipe = self.pipe.clone();
+        self.outgoing.close();
+        let ended = self.supervisors.close();
+        let sending = self.sending.abort_handle();
+        let outgoing = self.outgoing.clone();
         async move {
             ended.await;
-            tasks.iter().for_each(AbortHandle::abort);
+            sending.abort();
             // Nobody sends what is left.
-            pipe.refuse(PublishError::Closed);
+            outgoing.refuse(PublishError::Closed);
         }
         .boxed()
     }
@@ -182,58 +175,48 @@ impl ChannelLayer for CoreLayer {
 
 impl Drop for CoreLayer {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.sending.abort();
         // Nobody sends what is left, and publishers may still wait for room.
-        self.pipe.refuse(PublishError::Closed);
+        self.outgoing.refuse(PublishError::Closed);
     }
 }
 
-fn shared(
-    options: &RedisOptions,
-    core: CoreOptions,
-    listed: mpsc::Sender<Listed>,
-    metrics: LayerMetrics,
-) -> Shared {
+fn shared(options: &RedisOptions, core: CoreOptions, metrics: LayerMetrics) -> Shared {
     let keys = Arc::new(Keys::new(&options.prefix, options.node));
-    let recent = Arc::new(Recent::default());
     let bodies = Bodies {
         keys: keys.clone(),
         serializer: core.serializer.clone(),
-        guests: Some(listed),
-        per_session: core.per_session,
-        recent: recent.clone(),
     };
-    let lines = options.hosts.iter().map(|host| {
+    let servers = options.hosts.iter().map(|host| {
         let unheard = PublishError::Down(format!("{host} has not answered yet"));
-        Arc::new(Line::new(options.probe, unheard))
+        Arc::new(CommandConnection::new(options.probe, unheard))
     });
     Shared {
         keys,
         options: core,
-        lines: lines.collect(),
-        inbox: Arc::new(Inbox::new(bodies, options.inbox, metrics.clone())),
-        wants: Wants::default(),
-        recent,
+        servers: servers.collect(),
+        incoming: Arc::new(Incoming::new(bodies, options.inbox, metrics.clone())),
+        demand: Demand::default(),
         metrics,
         probe: options.probe,
     }
 }
 
-fn pipe(options: &RedisOptions, shared: &Shared) -> Arc<Pipe<Order>> {
+fn outgoing(options: &RedisOptions, shared: &Shared) -> Arc<Outgoing<PublishRequest>> {
     let room = Room {
         publishes: options.publish_in_flight,
         bytes: IN_FLIGHT_BYTES,
     };
     let unheard = PublishError::Down("no host has answered yet".into());
-    let pipe = Pipe::new(room, unheard, shared.metrics.clone());
+    let outgoing = Outgoing::new(room, unheard, shared.metrics.clone());
     // From the start: each order finds out by itself which hosts it needs.
-    pipe.open();
-    Arc::new(pipe)
+    outgoing.open();
+    Arc::new(outgoing)
 }
 
 /// Whether one of the hosts takes publishes; if not, why the first does not.
-fn any(lines: &[Arc<Line>]) -> Result<(), PublishError> {
-    let mut answers = lines.iter().map(|line| line.check());
+fn any(servers: &[Arc<CommandConnection>]) -> Result<(), PublishError> {
+    let mut answers = servers.iter().map(|server| server.check());
     let none = || PublishError::Down("no host is configured".into());
     let first = answers.next().ok_or_else(none)?;
     first.or_else(|reason| answers.find(Result::is_ok).unwrap_or(Err(reason)))

@@ -7,24 +7,27 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisError};
 use tokio::time::timeout;
 
-use super::line::Line;
-use super::members::Roll;
-use super::send::{self, Order};
-use super::{Shared, beat, channels, clean, intake};
+use super::host::commands::CommandConnection;
+use super::membership::store::MembershipStore;
+use super::membership::{heartbeat, reaper};
+use super::receive::{channels, lanes};
+use super::send::request::PublishRequest;
+use super::send::script;
+use super::shared::Shared;
 use crate::PublishError;
-use crate::redis::keeper::Backend;
-use crate::redis::pipe::Pipe;
-use crate::redis::subscriptions::{Round, Subscriptions};
+use crate::redis::connection::subscriptions::{Round, Subscriptions};
+use crate::redis::connection::supervisor::Backend;
+use crate::redis::queue::outgoing::Outgoing;
 
 /// What this node does on one host.
-pub(super) struct End {
+pub(super) struct CoreHost {
     pub(super) shared: Arc<Shared>,
-    pub(super) line: Arc<Line>,
+    pub(super) server: Arc<CommandConnection>,
     /// The host's place among all.
     pub(super) index: usize,
     pub(super) subscriptions: Arc<Subscriptions>,
-    pub(super) roll: Roll,
-    pub(super) pipe: Arc<Pipe<Order>>,
+    pub(super) memberships: MembershipStore,
+    pub(super) outgoing: Arc<Outgoing<PublishRequest>>,
 }
 
 /// Open connections. Two are apart from the line, because they wait in Redis for messages.
@@ -36,7 +39,7 @@ pub(super) struct Link {
     gap: bool,
 }
 
-impl Backend for End {
+impl Backend for CoreHost {
     type Link = Link;
 
     async fn open(
@@ -53,7 +56,7 @@ impl Backend for End {
         timeout(limit, set_up(&mut command))
             .await
             .map_err(|_| format!("no answer within {limit:?}"))??;
-        self.line.prepare(command);
+        self.server.prepare(command);
         let (round, gap) = self.restore().await?;
         let link = Link {
             lanes,
@@ -68,31 +71,31 @@ impl Backend for End {
     }
 
     fn accept(&self) {
-        self.line.accept();
+        self.server.accept();
     }
 
     fn refuse(&self, reason: PublishError) {
-        self.line.refuse(reason);
+        self.server.refuse(reason);
     }
 
     async fn serve(&self, link: &mut Link) -> String {
-        let Self { shared, line, .. } = self;
+        let Self { shared, server, .. } = self;
         tokio::select! {
-            reason = line.failure() => reason,
-            reason = intake::take(link.lanes.clone(), shared, self.index) => reason,
+            reason = server.failure() => reason,
+            reason = lanes::take(link.lanes.clone(), shared, self.index) => reason,
             reason = channels::fetch(link.channels.clone(), shared, self.index) => reason,
             reason = self.follow() => reason,
-            reason = beat::run(shared, line, &self.roll) => reason,
+            reason = heartbeat::run(shared, server, &self.memberships) => reason,
         }
     }
 
     async fn idle(&self) {
-        self.pipe.idle().await;
+        self.outgoing.idle().await;
     }
 
     async fn leave(&self, _: &mut Link) -> Result<(), String> {
-        self.roll.clear();
-        let unread = clean::leave(&self.shared, &self.line).await?;
+        self.memberships.clear();
+        let unread = reaper::leave(&self.shared, &self.server).await?;
         if unread > 0 {
             self.shared.metrics.dropped.closed.inc_by(unread);
             tracing::warn!(
@@ -108,18 +111,20 @@ impl Backend for End {
     }
 }
 
-impl End {
+impl CoreHost {
     /// Makes the host know what is wanted now; says whether there is a gap. The keeper opens the line
     /// for publishes after that.
     async fn restore(&self) -> Result<(Round, bool), String> {
-        let Self { shared, line, .. } = self;
-        beat::read_clock(line).await?;
-        let forgotten = beat::is_forgotten(shared, line).await?;
-        let gap =
-            forgotten || beat::absence(shared, line).await? > shared.options.expiry.as_secs_f64();
-        beat::announce(shared, line).await?;
+        let Self { shared, server, .. } = self;
+        heartbeat::read_clock(server).await?;
+        let forgotten = heartbeat::is_forgotten(shared, server).await?;
+        let gap = forgotten
+            || heartbeat::absence(shared, server).await? > shared.options.expiry.as_secs_f64();
+        heartbeat::announce(shared, server).await?;
         let round = self.subscriptions.connected();
-        self.roll.restore(shared, line, &round, forgotten).await?;
+        self.memberships
+            .restore(shared, server, &round, forgotten)
+            .await?;
         Ok((round, gap))
     }
 
@@ -127,7 +132,11 @@ impl End {
     async fn follow(&self) -> String {
         loop {
             let round = self.subscriptions.next().await;
-            if let Err(reason) = self.roll.apply(&self.shared, &self.line, &round).await {
+            if let Err(reason) = self
+                .memberships
+                .apply(&self.shared, &self.server, &round)
+                .await
+            {
                 return reason;
             }
             self.subscriptions.acknowledged(round);
@@ -149,7 +158,7 @@ async fn connections(client: &redis::Client) -> Result<[MultiplexedConnection; 3
 
 async fn set_up(connection: &mut MultiplexedConnection) -> Result<(), String> {
     refuse_cluster(connection).await?;
-    let loaded = send::load(connection).await;
+    let loaded = script::load(connection).await;
     loaded.map_err(|error| error.to_string())
 }
 

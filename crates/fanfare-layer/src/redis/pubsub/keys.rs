@@ -3,7 +3,6 @@
 use fanfare_protocol::{GroupName, NameError, Naming, NodeId, Target};
 
 use crate::Subscription;
-use crate::redis::glob::escaped;
 
 /// The Redis channels of one node and one prefix.
 #[derive(Debug)]
@@ -63,6 +62,18 @@ impl Keys {
             None => self.naming.channel(channel).map(Target::Channel),
         }
     }
+}
+
+/// A pattern of Redis that matches just this text.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::keys::Keys;
-use super::link::{Order, Parts};
-use super::unpack::{Bodies, close_order};
-use crate::redis::RedisOptions;
-use crate::redis::inbox::Inbox;
-use crate::redis::keepers::{Keepers, Post};
-use crate::redis::pipe::{Pipe, Room};
-use crate::redis::shard::shard;
-use crate::redis::subscriptions::Subscriptions;
+use super::link::{PubSubHost, PublishCommand};
+use super::unpack::{Bodies, close_command};
+use crate::redis::connection::subscriptions::Subscriptions;
+use crate::redis::connection::supervisors::{HostTask, Supervisors};
+use crate::redis::hosts::shard::shard;
+use crate::redis::options::RedisOptions;
+use crate::redis::queue::incoming::Incoming;
+use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
     ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError,
     Subscription,
@@ -32,9 +32,9 @@ pub(in crate::redis) struct PubSubLayer {
     serializer: Serializer,
     metrics: LayerMetrics,
     /// One for each host.
-    pipes: Vec<Arc<Pipe<Order>>>,
-    inbox: Arc<Inbox<Bodies>>,
-    keepers: Keepers,
+    pipes: Vec<Arc<Outgoing<PublishCommand>>>,
+    incoming: Arc<Incoming<Bodies>>,
+    supervisors: Supervisors,
 }
 
 impl PubSubLayer {
@@ -52,42 +52,42 @@ impl PubSubLayer {
             serializer: serializer.clone(),
             subscriptions: subscriptions.clone(),
         };
-        let inbox = Arc::new(Inbox::new(bodies, options.inbox, metrics.clone()));
+        let incoming = Arc::new(Incoming::new(bodies, options.inbox, metrics.clone()));
         let share = options.publish_in_flight / count.max(1);
         let mut pipes = Vec::with_capacity(count);
-        let mut posts = Vec::with_capacity(count);
+        let mut tasks = Vec::with_capacity(count);
         for (host, subscriptions) in options.hosts.into_iter().zip(subscriptions) {
             let unheard = PublishError::Down(format!("{host} has not answered yet"));
             let room = Room {
                 publishes: share,
                 bytes: IN_FLIGHT_BYTES / count.max(1),
             };
-            let pipe = Arc::new(Pipe::new(room, unheard, metrics.clone()));
-            let backend = Parts {
+            let outgoing = Arc::new(Outgoing::new(room, unheard, metrics.clone()));
+            let backend = PubSubHost {
                 keys: keys.clone(),
-                inbox: inbox.clone(),
-                pipe: pipe.clone(),
+                incoming: incoming.clone(),
+                outgoing: outgoing.clone(),
                 subscriptions: subscriptions.clone(),
                 metrics: metrics.clone(),
                 probe: options.probe,
                 probes: Arc::default(),
             };
-            pipes.push(pipe);
-            posts.push(Post {
+            pipes.push(outgoing);
+            tasks.push(HostTask {
                 host,
                 backend,
                 subscriptions,
             });
         }
-        let last = inbox.clone();
+        let last = incoming.clone();
         let last = Arc::new(move || last.close());
         Self {
             keys,
             serializer,
-            keepers: Keepers::start(posts, options.probe, &metrics, last),
+            supervisors: Supervisors::start(tasks, options.probe, &metrics, last),
             metrics,
             pipes,
-            inbox,
+            incoming,
         }
     }
 
@@ -110,19 +110,19 @@ impl PubSubLayer {
 impl ChannelLayer for PubSubLayer {
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
         let channel = self.keys.channel(&target);
-        let Some(pipe) = self.pipes.get(self.host(&channel)) else {
+        let Some(outgoing) = self.pipes.get(self.host(&channel)) else {
             return Publish::Done(Err(PublishError::Down("no host is configured".into())));
         };
         let (channel, body) = match &target {
             // On the host of the group: there it keeps its place behind the group's events.
             Target::Group(group) if envelope.close.is_some() => {
-                let order = close_order(&envelope, group);
-                (self.keys.closes.clone(), self.body(&order))
+                let command = close_command(&envelope, group);
+                (self.keys.closes.clone(), self.body(&command))
             }
             _ => (channel, self.body(&envelope)),
         };
         match body {
-            Ok(body) => pipe.publish(Order { channel, body }),
+            Ok(body) => outgoing.publish(PublishCommand { channel, body }),
             Err(error) => {
                 self.metrics.failures.unserializable.inc();
                 Publish::Done(Err(error.into()))
@@ -135,7 +135,7 @@ impl ChannelLayer for PubSubLayer {
         subscriptions: Vec<Subscription>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let place = |it: &Subscription| self.place(it);
-        self.keepers
+        self.supervisors
             .change(subscriptions, place, Subscriptions::add)
     }
 
@@ -144,22 +144,22 @@ impl ChannelLayer for PubSubLayer {
         subscriptions: Vec<Subscription>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
         let place = |it: &Subscription| self.place(it);
-        self.keepers
+        self.supervisors
             .change(subscriptions, place, Subscriptions::remove)
     }
 
     fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.inbox.stream()
+        self.incoming.stream()
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        self.keepers.status()
+        self.supervisors.status()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        for pipe in &self.pipes {
-            pipe.close();
+        for outgoing in &self.pipes {
+            outgoing.close();
         }
-        self.keepers.close()
+        self.supervisors.close()
     }
 }

@@ -15,11 +15,11 @@ use tokio::time::{sleep_until, timeout};
 
 use super::keys::Keys;
 use super::unpack::{Bodies, Source};
-use crate::redis::inbox::Inbox;
-use crate::redis::keeper::Backend;
-use crate::redis::pipe::{Batch, Pipe, Reply, Work};
-use crate::redis::pulse::Pulse;
-use crate::redis::subscriptions::{Round, Subscriptions};
+use crate::redis::connection::pulse::Pulse;
+use crate::redis::connection::subscriptions::{Round, Subscriptions};
+use crate::redis::connection::supervisor::Backend;
+use crate::redis::queue::incoming::Incoming;
+use crate::redis::queue::outgoing::{Batch, Outgoing, Reply, Work};
 use crate::{LayerMetrics, PublishError};
 
 /// Batches of publishes that are written and unanswered at once.
@@ -28,10 +28,10 @@ const FLYING: usize = 8;
 const SUBSCRIBE_BATCH: usize = 500;
 
 /// What the links of one host have in common.
-pub(super) struct Parts {
+pub(super) struct PubSubHost {
     pub(super) keys: Arc<Keys>,
-    pub(super) inbox: Arc<Inbox<Bodies>>,
-    pub(super) pipe: Arc<Pipe<Order>>,
+    pub(super) incoming: Arc<Incoming<Bodies>>,
+    pub(super) outgoing: Arc<Outgoing<PublishCommand>>,
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) metrics: LayerMetrics,
     /// How often to probe, and how long an answer of any kind may take.
@@ -42,12 +42,12 @@ pub(super) struct Parts {
 }
 
 /// A PUBLISH.
-pub(super) struct Order {
+pub(super) struct PublishCommand {
     pub(super) channel: String,
     pub(super) body: Bytes,
 }
 
-impl Work for Order {
+impl Work for PublishCommand {
     fn bytes(&self) -> usize {
         self.body.len()
     }
@@ -79,7 +79,7 @@ struct Echo {
     arrived: Instant,
 }
 
-impl Backend for Parts {
+impl Backend for PubSubHost {
     type Link = Link;
 
     async fn open(
@@ -95,11 +95,11 @@ impl Backend for Parts {
     }
 
     fn accept(&self) {
-        self.pipe.open();
+        self.outgoing.open();
     }
 
     fn refuse(&self, reason: PublishError) {
-        self.pipe.refuse(reason);
+        self.outgoing.refuse(reason);
     }
 
     async fn serve(&self, link: &mut Link) -> String {
@@ -107,7 +107,7 @@ impl Backend for Parts {
     }
 
     async fn idle(&self) {
-        self.pipe.idle().await;
+        self.outgoing.idle().await;
     }
 
     async fn leave(&self, link: &mut Link) -> Result<(), String> {
@@ -121,7 +121,7 @@ impl Backend for Parts {
 
 impl Link {
     async fn open(
-        parts: &Parts,
+        host: &PubSubHost,
         client: &redis::Client,
         connect_limit: Duration,
     ) -> Result<(Self, Round), String> {
@@ -148,17 +148,17 @@ impl Link {
             arrived: Instant::now(),
         });
         let over = Arc::new(AtomicBool::new(false));
-        let intake = Intake {
-            keys: parts.keys.clone(),
-            inbox: parts.inbox.clone(),
+        let messages = Subscriber {
+            keys: host.keys.clone(),
+            incoming: host.incoming.clone(),
             over: over.clone(),
             pulse: pulses.subscriber.clone(),
-            probes: parts.probes.clone(),
+            probes: host.probes.clone(),
             echo,
         };
         // Spawned: it must go on while the link waits for an acknowledgement. Unconstrained,
         // because tokio's budget would let redis-rs read more in a turn than is drained in one.
-        let drain = tokio::spawn(unconstrained(intake.drain(stream)));
+        let drain = tokio::spawn(unconstrained(messages.drain(stream)));
         let mut link = Self {
             publisher,
             subscriber,
@@ -167,16 +167,16 @@ impl Link {
             pulses,
             echoes,
         };
-        let round = link.restore(parts).await?;
+        let round = link.restore(host).await?;
         Ok((link, round))
     }
 
-    async fn serve(&mut self, parts: &Parts) -> String {
+    async fn serve(&mut self, host: &PubSubHost) -> String {
         let mut subscriber = self.subscriber.clone();
         tokio::select! {
-            reason = write(&self.publisher, &self.pulses.publisher, parts) => reason,
-            reason = follow(&mut subscriber, parts) => reason,
-            reason = probe(&self.publisher, self.echoes.clone(), &self.pulses, parts) => reason,
+            reason = write(&self.publisher, &self.pulses.publisher, host) => reason,
+            reason = follow(&mut subscriber, host) => reason,
+            reason = probe(&self.publisher, self.echoes.clone(), &self.pulses, host) => reason,
             _ = &mut self.drain => "the subscriber connection was closed".into(),
         }
     }
@@ -203,15 +203,15 @@ impl Link {
         }
     }
 
-    async fn restore(&mut self, parts: &Parts) -> Result<Round, String> {
-        let limited = timeout(parts.probe, async {
-            let own = [&parts.keys.node, &parts.keys.closes];
+    async fn restore(&mut self, host: &PubSubHost) -> Result<Round, String> {
+        let limited = timeout(host.probe, async {
+            let own = [&host.keys.node, &host.keys.closes];
             self.subscriber.subscribe(&own).await?;
-            self.subscriber.psubscribe(&parts.keys.pattern).await
+            self.subscriber.psubscribe(&host.keys.pattern).await
         });
-        answer(limited.await, parts.probe)?;
-        let round = parts.subscriptions.connected();
-        apply(&mut self.subscriber, parts, &round).await?;
+        answer(limited.await, host.probe)?;
+        let round = host.subscriptions.connected();
+        apply(&mut self.subscriber, host, &round).await?;
         Ok(round)
     }
 }
@@ -224,7 +224,7 @@ impl Drop for Link {
 }
 
 /// Writes publishes; several batches are on their way at once, in order.
-async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, parts: &Parts) -> String {
+async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, host: &PubSubHost) -> String {
     let mut flying = FuturesOrdered::new();
     loop {
         tokio::select! {
@@ -235,8 +235,8 @@ async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, parts: &Parts) 
                     return reason;
                 }
             }
-            batch = parts.pipe.next_batch(), if flying.len() < FLYING => {
-                flying.push_back(send(publisher.clone(), batch, pulse, parts.probe));
+            batch = host.outgoing.next_batch(), if flying.len() < FLYING => {
+                flying.push_back(send(publisher.clone(), batch, pulse, host.probe));
             }
         }
     }
@@ -244,7 +244,7 @@ async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, parts: &Parts) 
 
 async fn send(
     mut publisher: MultiplexedConnection,
-    batch: Batch<Order>,
+    batch: Batch<PublishCommand>,
     pulse: &Pulse,
     limit: Duration,
 ) -> Result<(), String> {
@@ -262,13 +262,13 @@ async fn send(
     Ok(())
 }
 
-fn commands(batch: &Batch<Order>) -> redis::Pipeline {
+fn commands(batch: &Batch<PublishCommand>) -> redis::Pipeline {
     let mut commands = redis::Pipeline::with_capacity(batch.len());
-    for order in batch.works() {
+    for command in batch.works() {
         commands
             .cmd("PUBLISH")
-            .arg(&order.channel)
-            .arg(order.body.as_ref());
+            .arg(&command.channel)
+            .arg(command.body.as_ref());
     }
     commands
 }
@@ -282,29 +282,33 @@ fn reply(value: redis::Value) -> Reply {
 }
 
 /// Keeps what Redis sends equal to what the node wants.
-async fn follow(subscriber: &mut PubSubSink, parts: &Parts) -> String {
+async fn follow(subscriber: &mut PubSubSink, host: &PubSubHost) -> String {
     loop {
-        let round = parts.subscriptions.next().await;
-        if let Err(reason) = apply(subscriber, parts, &round).await {
+        let round = host.subscriptions.next().await;
+        if let Err(reason) = apply(subscriber, host, &round).await {
             return reason;
         }
-        parts.subscriptions.acknowledged(round);
+        host.subscriptions.acknowledged(round);
     }
 }
 
-async fn apply(subscriber: &mut PubSubSink, parts: &Parts, round: &Round) -> Result<(), String> {
+async fn apply(
+    subscriber: &mut PubSubSink,
+    host: &PubSubHost,
+    round: &Round,
+) -> Result<(), String> {
     for some in round.unsubscribe.chunks(SUBSCRIBE_BATCH) {
-        let names: Vec<_> = some.iter().map(|it| parts.keys.subscribed(it)).collect();
+        let names: Vec<_> = some.iter().map(|it| host.keys.subscribed(it)).collect();
         answer(
-            timeout(parts.probe, subscriber.unsubscribe(names)).await,
-            parts.probe,
+            timeout(host.probe, subscriber.unsubscribe(names)).await,
+            host.probe,
         )?;
     }
     for some in round.subscribe.chunks(SUBSCRIBE_BATCH) {
-        let names: Vec<_> = some.iter().map(|it| parts.keys.subscribed(it)).collect();
+        let names: Vec<_> = some.iter().map(|it| host.keys.subscribed(it)).collect();
         answer(
-            timeout(parts.probe, subscriber.subscribe(names)).await,
-            parts.probe,
+            timeout(host.probe, subscriber.subscribe(names)).await,
+            host.probe,
         )?;
     }
     Ok(())
@@ -325,44 +329,44 @@ async fn probe(
     publisher: &MultiplexedConnection,
     mut echoes: watch::Receiver<Echo>,
     pulses: &Pulses,
-    parts: &Parts,
+    host: &PubSubHost,
 ) -> String {
     let mut publisher = publisher.clone();
     loop {
         let sent = Instant::now();
-        let number = parts.probes.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = host.probes.fetch_add(1, Ordering::Relaxed) + 1;
         let mut command = redis::cmd("PUBLISH");
-        command.arg(&parts.keys.node).arg(number);
+        command.arg(&host.keys.node).arg(number);
         let taken = command.query_async::<()>(&mut publisher);
-        match pulses.publisher.wait(parts.probe, taken).await {
+        match pulses.publisher.wait(host.probe, taken).await {
             Some(Ok(())) => pulses.publisher.beat(),
             Some(Err(error)) => return format!("a probe was not taken: {error}"),
-            None => return format!("a probe was not taken within {:?}", parts.probe),
+            None => return format!("a probe was not taken within {:?}", host.probe),
         }
         let echo = echoes.wait_for(|echo| echo.number == number);
-        match pulses.subscriber.wait(parts.probe, echo).await {
+        match pulses.subscriber.wait(host.probe, echo).await {
             Some(Ok(echo)) => {
                 let round_trip = echo.arrived.saturating_duration_since(sent);
-                parts.metrics.round_trip.observe(round_trip.as_secs_f64());
+                host.metrics.round_trip.observe(round_trip.as_secs_f64());
             }
             Some(Err(_)) => return "the subscriber connection was closed".into(),
-            None => return format!("a probe did not come back within {:?}", parts.probe),
+            None => return format!("a probe did not come back within {:?}", host.probe),
         }
-        sleep_until((sent + parts.probe).into()).await;
+        sleep_until((sent + host.probe).into()).await;
     }
 }
 
 /// Where the messages of a subscriber connection go.
-struct Intake {
+struct Subscriber {
     keys: Arc<Keys>,
-    inbox: Arc<Inbox<Bodies>>,
+    incoming: Arc<Incoming<Bodies>>,
     over: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     probes: Arc<AtomicU64>,
     echo: watch::Sender<Echo>,
 }
 
-impl Intake {
+impl Subscriber {
     async fn drain(self, mut messages: PubSubStream) {
         while let Some(message) = messages.next().await {
             if self.over.load(Ordering::Acquire) {
@@ -391,15 +395,15 @@ impl Intake {
         }
         if channel == self.keys.closes {
             let body = Bytes::copy_from_slice(message.get_payload_bytes());
-            self.inbox.push(Source::Closes, body);
+            self.incoming.push(Source::Closes, body);
             return;
         }
         match self.keys.target(channel) {
             Ok(target) => {
                 let body = Bytes::copy_from_slice(message.get_payload_bytes());
-                self.inbox.push(Source::Of(target), body);
+                self.incoming.push(Source::Of(target), body);
             }
-            Err(error) => self.inbox.refuse(channel, &error.to_string()),
+            Err(error) => self.incoming.refuse(channel, &error.to_string()),
         }
     }
 }

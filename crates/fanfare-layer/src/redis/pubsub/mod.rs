@@ -1,9 +1,8 @@
-//! The wire format of channels_redis' pub/sub layer: every group and every channel is a channel of
-//! Redis, and nothing is stored.
+//! The wire format of channels_redis' pub/sub layer, over any number of hosts.
+//!
+//! Each host has a `link`, which is two connections: one publishes, one is subscribed.
 
 mod keys;
-mod layer;
+pub(super) mod layer;
 mod link;
 mod unpack;
-
-pub(super) use layer::PubSubLayer;

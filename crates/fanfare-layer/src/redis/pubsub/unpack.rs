@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fanfare_protocol::{Envelope, Event, GroupName, Serializer, Target, Value};
 
-use crate::redis::inbox::{Message, Refused, Unpack};
-use crate::redis::subscriptions::Subscriptions;
+use crate::redis::connection::subscriptions::Subscriptions;
+use crate::redis::queue::incoming::{Message, Refused, Unpack};
 use crate::{Delivery, Subscription};
 
 /// The field of an order to close that names its group.
@@ -27,7 +27,7 @@ pub(super) enum Source {
 }
 
 /// An order to close the sessions of a group, as it is published to all nodes.
-pub(super) fn close_order(envelope: &Envelope, group: &GroupName) -> Envelope {
+pub(super) fn close_command(envelope: &Envelope, group: &GroupName) -> Envelope {
     let event = Event::new(envelope.event.kind().to_owned());
     Envelope {
         event: event.with(GROUP, group.as_str()),
@@ -67,9 +67,9 @@ impl Unpack for Bodies {
 
 impl Bodies {
     /// The group of an order to close, if it has members here.
-    fn closed(&self, order: &Envelope) -> Result<Option<GroupName>, Refused> {
-        let group = match order.event.get(GROUP) {
-            Some(Value::Str(group)) if order.close.is_some() => GroupName::parse(group).ok(),
+    fn closed(&self, command: &Envelope) -> Result<Option<GroupName>, Refused> {
+        let group = match command.event.get(GROUP) {
+            Some(Value::Str(group)) if command.close.is_some() => GroupName::parse(group).ok(),
             _ => None,
         };
         let group = group.ok_or_else(|| Refused::Name("it closes no group".into()))?;

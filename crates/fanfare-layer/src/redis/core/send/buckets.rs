@@ -89,18 +89,18 @@ mod tests {
 
     #[test]
     fn members_of_a_process_get_one_copy_in_the_order_of_the_group() {
-        let lane = format!("specific.{NODE}.g3!room");
-        let names = owned(&["p!1", "jobs", "q!1", "p!2", &lane, "p!3", "q!2", "jobs2"]);
+        let route = format!("specific.{NODE}.g3!room");
+        let names = owned(&["p!1", "jobs", "q!1", "p!2", &route, "p!3", "q!2", "jobs2"]);
         let found: Vec<_> = buckets(&names)
             .into_iter()
             .map(|it| (it.process, it.names, it.fanfare))
             .collect();
-        let lane_process = lane.strip_suffix("room").unwrap();
+        let lane_process = route.strip_suffix("room").unwrap();
         let expected = vec![
             ("p!", vec!["p!1", "p!2", "p!3"], false),
             ("jobs", vec!["jobs"], false),
             ("q!", vec!["q!1", "q!2"], false),
-            (lane_process, vec![lane.as_str()], true),
+            (lane_process, vec![route.as_str()], true),
             ("jobs2", vec!["jobs2"], false),
         ];
         assert_eq!(found, expected);

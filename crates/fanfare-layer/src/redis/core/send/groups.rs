@@ -6,21 +6,19 @@ use fanfare_protocol::{GroupName, Target};
 use redis::{Pipeline, Value};
 use rustc_hash::FxHashMap;
 
-use super::Sender;
 use super::buckets::{Bucket, buckets};
-use super::order::{Order, Outcome};
+use super::hosts::Hosts;
+use super::request::{Outcome, PublishRequest};
 use super::script::refusal;
 use crate::PublishError;
-use crate::redis::core::capacity::Capacities;
-use crate::redis::core::keys::Keys;
-use crate::redis::shard::shard;
+use crate::redis::hosts::shard::shard;
 
 /// The members of groups, or why they are not known.
 #[derive(Default)]
 pub(super) struct Groups<'a>(FxHashMap<&'a GroupName, Result<Vec<String>, Outcome>>);
 
 /// The way to one of the processes of a group.
-pub(super) struct Lane<'a> {
+pub(super) struct Route<'a> {
     pub(super) bucket: Bucket<'a>,
     pub(super) host: usize,
     /// The zset where its messages wait.
@@ -37,30 +35,30 @@ struct Question<'a> {
 
 impl<'a> Groups<'a> {
     /// Asks for the members of every group that the orders are for, all hosts at once.
-    pub(super) async fn look_up(sender: &Sender, orders: &[&'a Order]) -> Self {
+    pub(super) async fn look_up(hosts: &Hosts, requests: &[&'a PublishRequest]) -> Self {
         let mut groups = Self::default();
-        let hosts = sender.lines.len();
-        let mut questions: Vec<_> = (0..hosts).map(|_| Question::default()).collect();
-        for order in orders {
-            let Target::Group(group) = &order.target else {
+        let count = hosts.servers.len();
+        let mut questions: Vec<_> = (0..count).map(|_| Question::default()).collect();
+        for request in requests {
+            let Target::Group(group) = &request.target else {
                 continue;
             };
-            let host = shard(group.as_str(), hosts);
+            let host = shard(group.as_str(), count);
             if let Entry::Vacant(entry) = groups.0.entry(group) {
                 let unasked = PublishError::Down("no host is configured".into());
                 entry.insert(Err(Outcome::Failed(unasked)));
                 if let Some(question) = questions.get_mut(host) {
-                    question.add(sender, host, group);
+                    question.add(hosts, host, group);
                 }
             }
         }
         let commands = questions.iter().map(|it| &it.commands);
-        let answers = sender.ask_all(commands).await;
+        let answers = hosts.ask_all(commands).await;
         for (question, answers) in questions.iter().zip(answers) {
             let mut answers = answers.map(Vec::into_iter).map_err(unasked);
             for group in &question.groups {
                 let found = match &mut answers {
-                    Ok(answers) => members(sender, answers.next(), answers.next()),
+                    Ok(answers) => members(hosts, answers.next(), answers.next()),
                     Err(outcome) => Err(outcome.clone()),
                 };
                 groups.0.insert(group, found);
@@ -70,39 +68,37 @@ impl<'a> Groups<'a> {
     }
 
     /// The ways to their members; sorted once for all orders of a batch.
-    pub(super) fn lanes(
+    pub(super) fn routes(
         &self,
-        keys: &Keys,
-        capacities: &Capacities,
-        hosts: usize,
-    ) -> FxHashMap<&'a GroupName, Result<Vec<Lane<'_>>, &Outcome>> {
+        hosts: &Hosts,
+    ) -> FxHashMap<&'a GroupName, Result<Vec<Route<'_>>, &Outcome>> {
         let all = self.0.iter().map(|(group, found)| {
-            let lanes = found.as_ref().map(|names| {
+            let routes = found.as_ref().map(|names| {
                 let buckets = buckets(names).into_iter();
-                let lanes = buckets.map(|bucket| Lane::new(keys, capacities, hosts, bucket));
-                lanes.collect()
+                let routes = buckets.map(|bucket| Route::new(hosts, bucket));
+                routes.collect()
             });
-            (*group, lanes)
+            (*group, routes)
         });
         all.collect()
     }
 }
 
-impl<'a> Lane<'a> {
-    fn new(keys: &Keys, capacities: &Capacities, hosts: usize, bucket: Bucket<'a>) -> Self {
+impl<'a> Route<'a> {
+    fn new(hosts: &Hosts, bucket: Bucket<'a>) -> Self {
         Self {
-            host: shard(bucket.process, hosts),
-            key: keys.channel(bucket.process),
-            capacity: capacities.of(bucket.first()),
+            host: shard(bucket.process, hosts.servers.len()),
+            key: hosts.keys.channel(bucket.process),
+            capacity: hosts.options.capacity.of(bucket.first()),
             bucket,
         }
     }
 }
 
 impl<'a> Question<'a> {
-    fn add(&mut self, sender: &Sender, host: usize, group: &'a GroupName) {
-        let key = sender.keys.group(group.as_str());
-        let lapsed = sender.lapsed(host);
+    fn add(&mut self, hosts: &Hosts, host: usize, group: &'a GroupName) {
+        let key = hosts.keys.group(group.as_str());
+        let lapsed = hosts.lapsed(host);
         let prune = self.commands.cmd("ZREMRANGEBYSCORE");
         prune.arg(&key).arg(0).arg(lapsed);
         self.commands.cmd("ZRANGE").arg(&key).arg(0).arg(-1);
@@ -119,7 +115,7 @@ fn unasked(error: PublishError) -> Outcome {
 }
 
 fn members(
-    sender: &Sender,
+    hosts: &Hosts,
     pruned: Option<Value>,
     listed: Option<Value>,
 ) -> Result<Vec<String>, Outcome> {
@@ -132,7 +128,7 @@ fn members(
             let names: Vec<_> = names.into_iter().filter_map(text).collect();
             let unreadable = count - names.len();
             if unreadable > 0 {
-                sender.metrics.dropped.bad_name.inc_by(unreadable as u64);
+                hosts.metrics.dropped.bad_name.inc_by(unreadable as u64);
             }
             Ok(names)
         }

@@ -7,83 +7,45 @@
 
 mod buckets;
 mod groups;
-mod order;
+mod hosts;
+pub(super) mod request;
 mod rounds;
-mod script;
+pub(super) mod script;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use fanfare_protocol::Target;
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
-use redis::{Pipeline, Value};
 
-use super::keys::Keys;
-use super::line::Line;
-use super::{CoreOptions, Shared};
-use crate::redis::pipe::{Batch, Pipe, Reply};
-use crate::{LayerMetrics, PublishError};
+use super::shared::Shared;
+use crate::Throttle;
+use crate::redis::queue::outgoing::{Batch, Outgoing, Reply};
 use groups::Groups;
-use order::{Outcome, Tally};
+use hosts::Hosts;
+use request::{Outcome, PublishRequest, Tally};
 use rounds::Rounds;
 
-pub(super) use order::Order;
-pub(super) use script::load;
-
-/// At most one line about full channels in this time.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
-
-/// What a host said to a pipeline.
-type Answers = Result<Vec<Value>, PublishError>;
-
-/// Sends what the pipe brings, for ever.
-pub(super) async fn run(shared: Arc<Shared>, pipe: Arc<Pipe<Order>>) {
-    let options = shared.options.clone();
-    let lines = shared.lines.clone();
-    let sender = Sender::new(shared.keys.clone(), options, lines, shared.metrics.clone());
-    sender.run(pipe).await;
+/// Sends what the queue brings, for ever.
+pub(super) async fn run(shared: Arc<Shared>, outgoing: Arc<Outgoing<PublishRequest>>) {
+    let sender = Sender {
+        hosts: Hosts::new(&shared),
+        throttle: Throttle::default(),
+    };
+    sender.run(outgoing).await;
 }
 
 /// The task's state.
 struct Sender {
-    keys: Arc<Keys>,
-    options: CoreOptions,
-    lines: Vec<Arc<Line>>,
-    metrics: LayerMetrics,
-    /// The host whose turn it is to get a message for a normal channel.
-    turn: usize,
-    complaints: Complaints,
-}
-
-/// Copies that met a full channel.
-#[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-    unsaid: usize,
+    hosts: Hosts,
+    /// Of lines about full channels.
+    throttle: Throttle,
 }
 
 impl Sender {
-    fn new(
-        keys: Arc<Keys>,
-        options: CoreOptions,
-        lines: Vec<Arc<Line>>,
-        metrics: LayerMetrics,
-    ) -> Self {
-        Self {
-            keys,
-            options,
-            lines,
-            metrics,
-            turn: 0,
-            complaints: Complaints::default(),
-        }
-    }
-
-    async fn run(mut self, pipe: Arc<Pipe<Order>>) {
+    async fn run(mut self, outgoing: Arc<Outgoing<PublishRequest>>) {
         loop {
-            let batch = pipe.next_batch().await;
+            let batch = outgoing.next_batch().await;
             // A panic must not leave a pipe that nobody empties.
             match AssertUnwindSafe(self.send(&batch)).catch_unwind().await {
                 Ok(replies) => batch.answered(replies),
@@ -96,87 +58,49 @@ impl Sender {
     }
 
     /// Sends every order; the replies are in their order.
-    async fn send(&mut self, batch: &Batch<Order>) -> Vec<Reply> {
-        let orders: Vec<_> = batch.works().collect();
-        let groups = Groups::look_up(self, &orders).await;
-        let lanes = groups.lanes(&self.keys, &self.options.capacity, self.lines.len());
-        let mut rounds = Rounds::new(self, orders.len());
-        for (at, order) in orders.iter().enumerate() {
-            match &order.target {
-                Target::Channel(channel) => rounds.send_one(at, order, channel).await,
-                Target::Group(group) => match lanes.get(group) {
-                    Some(Ok(lanes)) => rounds.send_group(at, order, lanes).await,
+    async fn send(&mut self, batch: &Batch<PublishRequest>) -> Vec<Reply> {
+        let requests: Vec<_> = batch.works().collect();
+        let groups = Groups::look_up(&self.hosts, &requests).await;
+        let routes = groups.routes(&self.hosts);
+        let mut rounds = Rounds::new(&mut self.hosts, requests.len());
+        for (at, request) in requests.iter().enumerate() {
+            match &request.target {
+                Target::Channel(channel) => rounds.send_one(at, request, channel).await,
+                Target::Group(group) => match routes.get(group) {
+                    Some(Ok(routes)) => rounds.send_group(at, request, routes).await,
                     Some(Err(outcome)) => rounds.note(at, Outcome::clone(outcome)),
                     None => {}
                 },
             }
         }
         let tallies = rounds.end().await;
-        self.complain(&orders, &tallies);
-        let replies = orders.iter().zip(tallies);
-        replies.map(|(order, tally)| order.reply(tally)).collect()
-    }
-
-    /// Sends each host its commands, all of them at once. A host that has failed to answer before
-    /// is not waited for again.
-    async fn ask_all(&self, commands: impl Iterator<Item = &Pipeline>) -> Vec<Answers> {
-        let asked = self.lines.iter().zip(commands);
-        let answers = asked.map(async |(line, commands)| {
-            line.check()?;
-            line.ask(commands).await
-        });
-        join_all(answers).await
-    }
-
-    /// Where the next message for a normal channel goes. Its receivers look everywhere, so a host
-    /// that is down has no turn.
-    fn next_host(&mut self) -> usize {
-        let hosts = self.lines.len().max(1);
-        let takes = |at: &usize| {
-            let line = self.lines.get(*at);
-            line.is_some_and(|line| line.check().is_ok())
-        };
-        let mut turns = (0..hosts).map(|step| (self.turn + step) % hosts);
-        let host = turns.find(takes).unwrap_or(self.turn % hosts);
-        self.turn = host + 1;
-        host
-    }
-
-    /// How long messages may wait, in whole seconds as Redis counts them.
-    fn expiry(&self) -> u64 {
-        self.options.expiry.as_secs().max(1)
-    }
-
-    /// The greatest score, on a host, of memberships that have lapsed.
-    fn lapsed(&self, host: usize) -> i64 {
-        let now = self.lines.get(host).map_or(0.0, |line| line.now());
-        let lasting = i64::try_from(self.options.group_expiry.as_secs()).unwrap_or(i64::MAX);
-        (now as i64).saturating_sub(lasting)
+        self.count(&requests, &tallies);
+        let replies = requests.iter().zip(tallies);
+        replies
+            .map(|(request, tally)| request.reply(tally))
+            .collect()
     }
 
     /// Counts the copies of groups that met full channels, and says so now and then. Counts what
     /// had lapsed there too.
-    fn complain(&mut self, orders: &[&Order], tallies: &[Tally]) {
+    fn count(&self, requests: &[&PublishRequest], tallies: &[Tally]) {
+        let metrics = &self.hosts.metrics;
         let mut worst = None;
-        for (order, tally) in orders.iter().zip(tallies) {
-            self.metrics.lapsed.inc_by(tally.lapsed());
+        let mut copies = 0;
+        for (request, tally) in requests.iter().zip(tallies) {
+            metrics.lapsed.inc_by(tally.lapsed());
             let (full, channels) = tally.full();
-            if let Target::Group(group) = &order.target
+            if let Target::Group(group) = &request.target
                 && full > 0
             {
-                self.metrics.over_capacity.inc_by(full as u64);
-                self.complaints.unsaid += full;
+                metrics.over_capacity.inc_by(full as u64);
+                copies += full as u64;
                 worst.get_or_insert((group, full, channels));
             }
         }
-        let Some((group, full, channels)) = worst else {
-            return;
-        };
-        let now = Instant::now();
-        let last = self.complaints.last;
-        if last.is_none_or(|last| now.duration_since(last) >= COMPLAINT_PAUSE) {
-            let copies = std::mem::take(&mut self.complaints.unsaid);
-            self.complaints.last = Some(now);
+        if let Some((group, full, channels)) = worst
+            && let Some(copies) = self.throttle.admit(copies)
+        {
             tracing::info!(
                 group = group.as_str(),
                 copies,
@@ -185,6 +109,3 @@ impl Sender {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,14 +6,14 @@ use fanfare_protocol::ChannelName;
 use fanfare_protocol::serializer::Recipients;
 use redis::Pipeline;
 
-use super::Sender;
 use super::buckets::Excluded;
-use super::groups::Lane;
-use super::order::{Order, Outcome, Tally};
+use super::groups::Route;
+use super::hosts::Hosts;
+use super::request::{Outcome, PublishRequest, Tally};
 use super::script::{self, Copy};
 use crate::PublishError;
 use crate::redis::core::keys::{is_fanfare, non_local};
-use crate::redis::shard::shard;
+use crate::redis::hosts::shard::shard;
 
 /// What one host gets in one round, but for the copy that reaches it: a line must bring it over, and
 /// the answers back, within the time of a probe.
@@ -23,7 +23,7 @@ const CALL_BYTES: usize = 100;
 
 /// Fills rounds and sends them, one after the other.
 pub(super) struct Rounds<'a> {
-    sender: &'a mut Sender,
+    hosts: &'a mut Hosts,
     /// One for each host.
     loads: Vec<Load>,
     /// One for each order.
@@ -35,7 +35,7 @@ pub(super) struct Rounds<'a> {
 struct Load {
     commands: Pipeline,
     /// For each command the place of its order.
-    orders: Vec<usize>,
+    requests: Vec<usize>,
     bytes: usize,
 }
 
@@ -47,22 +47,27 @@ struct Stop<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(sender: &'a mut Sender, orders: usize) -> Self {
+    pub(super) fn new(hosts: &'a mut Hosts, requests: usize) -> Self {
         let mut tallies = Vec::new();
-        tallies.resize_with(orders, Tally::default);
+        tallies.resize_with(requests, Tally::default);
         Self {
-            loads: loads(sender.lines.len()),
+            loads: loads(hosts.servers.len()),
             tallies,
-            sender,
+            hosts,
         }
     }
 
     /// To a channel: where its process reads, or any host if anybody may read it. Nothing is sent
     /// to who is excluded, or could not make anything of it.
-    pub(super) async fn send_one(&mut self, at: usize, order: &Order, channel: &ChannelName) {
+    pub(super) async fn send_one(
+        &mut self,
+        at: usize,
+        request: &PublishRequest,
+        channel: &ChannelName,
+    ) {
         let name = channel.as_str();
         let fanfare = is_fanfare(name);
-        if (order.close && !fanfare) || order.exclude.contains(channel) {
+        if (request.close && !fanfare) || request.exclude.contains(channel) {
             return;
         }
         let process = non_local(name);
@@ -70,23 +75,28 @@ impl<'a> Rounds<'a> {
             let host = shard(process, self.loads.len());
             (host, Recipients::One(name))
         } else {
-            (self.sender.next_host(), Recipients::None)
+            (self.hosts.next_host(), Recipients::None)
         };
-        let key = self.sender.keys.channel(name);
+        let key = self.hosts.keys.channel(name);
         let stop = Stop {
             host,
             key: &key,
-            capacity: self.sender.options.capacity.of(name),
+            capacity: self.hosts.options.capacity.of(name),
         };
-        self.put((at, order), &stop, to, fanfare).await;
+        self.put((at, request), &stop, to, fanfare).await;
     }
 
     /// To every process that has members, once.
-    pub(super) async fn send_group(&mut self, at: usize, order: &Order, lanes: &[Lane<'_>]) {
-        let excluded = Excluded::new(&order.exclude);
-        for lane in lanes {
-            let bucket = &lane.bucket;
-            if order.close && !bucket.fanfare {
+    pub(super) async fn send_group(
+        &mut self,
+        at: usize,
+        request: &PublishRequest,
+        routes: &[Route<'_>],
+    ) {
+        let excluded = Excluded::new(&request.exclude);
+        for route in routes {
+            let bucket = &route.bucket;
+            if request.close && !bucket.fanfare {
                 continue;
             }
             let rest = excluded.rest(bucket);
@@ -95,12 +105,12 @@ impl<'a> Rounds<'a> {
                 continue;
             }
             let stop = Stop {
-                host: lane.host,
-                key: &lane.key,
-                capacity: lane.capacity,
+                host: route.host,
+                key: &route.key,
+                capacity: route.capacity,
             };
             let to = Recipients::Many(names);
-            self.put((at, order), &stop, to, bucket.fanfare).await;
+            self.put((at, request), &stop, to, bucket.fanfare).await;
         }
     }
 
@@ -120,19 +130,19 @@ impl<'a> Rounds<'a> {
     /// Adds a copy to the round, and sends the round when the host has enough of it.
     async fn put(
         &mut self,
-        (at, order): (usize, &Order),
+        (at, request): (usize, &PublishRequest),
         stop: &Stop<'_>,
         to: Recipients<'_>,
         metadata: bool,
     ) {
-        let serializer = &self.sender.options.serializer;
-        let body = match serializer.finish(&order.draft, to, metadata) {
+        let serializer = &self.hosts.options.serializer;
+        let body = match serializer.finish(&request.draft, to, metadata) {
             Ok(body) => body,
             Err(error) => return self.note(at, Outcome::Failed(error.into())),
         };
         let copy = Copy {
             key: stop.key,
-            expiry: self.sender.expiry(),
+            expiry: self.hosts.expiry(),
             capacity: stop.capacity,
             body: &body,
         };
@@ -147,12 +157,12 @@ impl<'a> Rounds<'a> {
     }
 
     async fn flush(&mut self) {
-        let round = mem::replace(&mut self.loads, loads(self.sender.lines.len()));
+        let round = mem::replace(&mut self.loads, loads(self.hosts.servers.len()));
         let commands = round.iter().map(|load| &load.commands);
-        let answers = self.sender.ask_all(commands).await;
+        let answers = self.hosts.ask_all(commands).await;
         for (load, answers) in round.iter().zip(answers) {
             let mut answers = answers.map(Vec::into_iter);
-            for at in &load.orders {
+            for at in &load.requests {
                 let outcome = match &mut answers {
                     Ok(answers) => script::outcome(answers.next()),
                     Err(error) => Outcome::Failed(error.clone()),
@@ -164,9 +174,9 @@ impl<'a> Rounds<'a> {
 }
 
 impl Load {
-    fn add(&mut self, order: usize, copy: &Copy<'_>) {
+    fn add(&mut self, request: usize, copy: &Copy<'_>) {
         copy.send(&mut self.commands);
-        self.orders.push(order);
+        self.requests.push(request);
         self.bytes += copy.body.len() + copy.key.len() + CALL_BYTES;
     }
 }

@@ -7,9 +7,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, ServerError, Value};
 use sha1::{Digest as _, Sha1};
 
-use super::order::Outcome;
+use super::request::Outcome;
 use crate::PublishError;
-use crate::redis::core::line::is_fault;
+use crate::redis::core::host::commands::is_fault;
 
 /// Adds a message to a channel's zset, if fewer than `ARGV[2]` wait there that are younger than
 /// `ARGV[1]` seconds. The score is the server's time, or just above the greatest score if that is

@@ -1,0 +1,329 @@
+//! What this node wants subscribed from one host, and who waits for them.
+
+use std::mem;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{LayerMetrics, SubscribeError, Subscription};
+
+/// Waiters kept before those whose callers have given up are looked for.
+const WAITERS_UNCHECKED: usize = 64;
+
+type Answer = Result<(), SubscribeError>;
+
+/// The wanted state and the way to it. Callers change what is wanted; the host's task compares it
+/// with what Redis has acknowledged and sends the difference, one round at a time. So changes of a
+/// subscription are serialised, and a broken connection loses none of them.
+pub(in crate::redis) struct Subscriptions {
+    state: Mutex<State>,
+    changed: Notify,
+    metrics: LayerMetrics,
+}
+
+#[derive(Default)]
+struct State {
+    wanted: FxHashSet<Subscription>,
+    /// What this connection has acknowledged; empty without one.
+    acknowledged: FxHashSet<Subscription>,
+    /// Those whose wanted state was changed since the last round.
+    touched: FxHashSet<Subscription>,
+    /// Whether there is a connection.
+    connected: bool,
+    closed: bool,
+    waiters: Vec<Waiter>,
+    check_waiters_at: usize,
+    next_call: u64,
+}
+
+struct Waiter {
+    call: u64,
+    /// What must be wanted still for the answer to be yes.
+    subscriptions: Vec<Subscription>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What to tell Redis next.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::redis) struct Round {
+    pub(in crate::redis) subscribe: Vec<Subscription>,
+    pub(in crate::redis) unsubscribe: Vec<Subscription>,
+    /// Calls below this one are answered by this round.
+    calls: u64,
+}
+
+impl Subscriptions {
+    pub(in crate::redis) fn new(metrics: LayerMetrics) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            metrics,
+        }
+    }
+
+    /// Wants subscriptions; the answer comes once Redis has acknowledged every one.
+    pub(in crate::redis) fn add(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> oneshot::Receiver<Answer> {
+        let mut state = self.state.lock();
+        let (answer, answered) = oneshot::channel();
+        if state.closed {
+            // The caller cannot have dropped the other end yet.
+            let _ = answer.send(Err(SubscribeError("it is closed".into())));
+            return answered;
+        }
+        state.wanted.extend(subscriptions.iter().cloned());
+        state.touched.extend(subscriptions.iter().cloned());
+        state.wait(subscriptions, answer);
+        drop(state);
+        self.changed.notify_one();
+        answered
+    }
+
+    /// Wants subscriptions no more. Without a connection there is nothing to take back.
+    pub(in crate::redis) fn remove(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> oneshot::Receiver<Answer> {
+        let mut state = self.state.lock();
+        let (answer, answered) = oneshot::channel();
+        for subscription in &subscriptions {
+            state.wanted.remove(subscription);
+        }
+        if state.connected {
+            state.touched.extend(subscriptions);
+            state.wait(Vec::new(), answer);
+            drop(state);
+            self.changed.notify_one();
+        } else {
+            // The caller cannot have dropped the other end yet.
+            let _ = answer.send(Ok(()));
+        }
+        answered
+    }
+
+    /// Whether a subscription is wanted.
+    pub(in crate::redis) fn wants(&self, subscription: &Subscription) -> bool {
+        self.state.lock().wanted.contains(subscription)
+    }
+
+    /// A new connection: everything that is wanted.
+    pub(in crate::redis) fn connected(&self) -> Round {
+        let mut state = self.state.lock();
+        state.connected = true;
+        state.touched = state.wanted.clone();
+        state.round()
+    }
+
+    /// The next difference. Taken only when the round before is settled.
+    pub(in crate::redis) async fn next(&self) -> Round {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if !state.touched.is_empty() {
+                    return state.round();
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Redis has acknowledged a round.
+    pub(in crate::redis) fn acknowledged(&self, round: Round) {
+        let mut state = self.state.lock();
+        let before = state.acknowledged.len();
+        for subscription in &round.unsubscribe {
+            state.acknowledged.remove(subscription);
+        }
+        state.acknowledged.extend(round.subscribe.iter().cloned());
+        let change = count(state.acknowledged.len()) - count(before);
+        self.metrics.subscriptions.add(change);
+        let State {
+            waiters, wanted, ..
+        } = &mut *state;
+        let mut answered = Vec::new();
+        for waiter in mem::take(waiters) {
+            if waiter.call >= round.calls {
+                waiters.push(waiter);
+            } else if waiter
+                .subscriptions
+                .iter()
+                .all(|subscription| wanted.contains(subscription))
+            {
+                answered.push((waiter.answer, Ok(())));
+            } else {
+                let taken_back = SubscribeError("it was taken back meanwhile".into());
+                answered.push((waiter.answer, Err(taken_back)));
+            }
+        }
+        drop(state);
+        for (answer, outcome) in answered {
+            // A caller that gave up has dropped its end.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// The connection is gone, and with it every acknowledgement.
+    pub(in crate::redis) fn lost(&self) {
+        let mut state = self.state.lock();
+        state.connected = false;
+        self.metrics
+            .subscriptions
+            .sub(count(state.acknowledged.len()));
+        state.acknowledged.clear();
+        state.touched.clear();
+    }
+
+    /// Wants nothing any more; whoever waits is told.
+    pub(in crate::redis) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.wanted.clear();
+        state.touched.clear();
+        let waiters = mem::take(&mut state.waiters);
+        drop(state);
+        for waiter in waiters {
+            let _ = waiter
+                .answer
+                .send(Err(SubscribeError("it is closed".into())));
+        }
+    }
+}
+
+impl State {
+    fn wait(&mut self, subscriptions: Vec<Subscription>, answer: oneshot::Sender<Answer>) {
+        if self.waiters.len() >= self.check_waiters_at.max(WAITERS_UNCHECKED) {
+            self.waiters.retain(|waiter| !waiter.answer.is_closed());
+            self.check_waiters_at = self.waiters.len() * 2;
+        }
+        let call = self.next_call;
+        self.next_call += 1;
+        self.waiters.push(Waiter {
+            call,
+            subscriptions,
+            answer,
+        });
+    }
+
+    fn round(&mut self) -> Round {
+        let mut round = Round {
+            calls: self.next_call,
+            ..Round::default()
+        };
+        for subscription in mem::take(&mut self.touched) {
+            let wanted = self.wanted.contains(&subscription);
+            // Others put members into groups and take them out: what was acknowledged says little.
+            let moot = !matches!(subscription, Subscription::SessionInGroup { .. })
+                && wanted == self.acknowledged.contains(&subscription);
+            match wanted {
+                _ if moot => {}
+                true => round.subscribe.push(subscription),
+                false => round.unsubscribe.push(subscription),
+            }
+        }
+        round
+    }
+}
+
+fn count(subscriptions: usize) -> i64 {
+    i64::try_from(subscriptions).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::GroupName;
+
+    use super::*;
+
+    fn subscriptions() -> Subscriptions {
+        Subscriptions::new(LayerMetrics::new(&prometheus::Registry::new()).unwrap())
+    }
+
+    fn group(name: &str) -> Subscription {
+        Subscription::Group(GroupName::parse(name).unwrap())
+    }
+
+    #[test]
+    fn what_is_wanted_before_the_connection_is_answered_by_its_first_round() {
+        let subscriptions = subscriptions();
+        let mut answered = subscriptions.add(vec![group("a")]);
+        let round = subscriptions.connected();
+        assert_eq!(round.subscribe, [group("a")]);
+        assert!(
+            answered.try_recv().is_err(),
+            "answered before the acknowledgement"
+        );
+        subscriptions.acknowledged(round);
+        assert_eq!(answered.try_recv(), Ok(Ok(())));
+        assert_eq!(subscriptions.metrics.subscriptions.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_group_taken_back_and_wanted_again_stays_subscribed() {
+        let subscriptions = subscriptions();
+        drop(subscriptions.add(vec![group("a")]));
+        subscriptions.acknowledged(subscriptions.connected());
+        let mut removed = subscriptions.remove(vec![group("a")]);
+        let mut added = subscriptions.add(vec![group("a")]);
+        let round = subscriptions.next().await;
+        assert!(round.subscribe.is_empty() && round.unsubscribe.is_empty());
+        subscriptions.acknowledged(round);
+        assert_eq!(
+            (removed.try_recv(), added.try_recv()),
+            (Ok(Ok(())), Ok(Ok(())))
+        );
+    }
+
+    #[test]
+    fn a_call_made_during_a_round_waits_for_the_next() {
+        let subscriptions = subscriptions();
+        let round = subscriptions.connected();
+        let mut late = subscriptions.add(vec![group("b")]);
+        subscriptions.acknowledged(round);
+        assert!(late.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_lost_connection_asks_for_everything_again_and_keeps_who_waits() {
+        let subscriptions = subscriptions();
+        drop(subscriptions.add(vec![group("a")]));
+        subscriptions.acknowledged(subscriptions.connected());
+        let mut waiting = subscriptions.add(vec![group("b")]);
+        subscriptions.lost();
+        assert_eq!(subscriptions.metrics.subscriptions.get(), 0);
+        let round = subscriptions.connected();
+        assert_eq!(round.subscribe.len(), 2);
+        subscriptions.acknowledged(round);
+        assert_eq!(waiting.try_recv(), Ok(Ok(())));
+        assert_eq!(subscriptions.metrics.subscriptions.get(), 2);
+    }
+
+    #[test]
+    fn a_membership_is_written_again_because_others_may_have_taken_it_back() {
+        let subscriptions = subscriptions();
+        let member = Subscription::SessionInGroup {
+            group: GroupName::parse("a").unwrap(),
+            channel: fanfare_protocol::Naming::plain("asgi")
+                .channel("x!y")
+                .unwrap(),
+        };
+        for _ in 0..2 {
+            drop(subscriptions.add(vec![member.clone()]));
+            let round = subscriptions.state.lock().round();
+            assert_eq!(round.subscribe, std::slice::from_ref(&member));
+            subscriptions.acknowledged(round);
+            assert_eq!(subscriptions.metrics.subscriptions.get(), 1);
+        }
+    }
+
+    #[test]
+    fn callers_that_gave_up_do_not_pile_up() {
+        let subscriptions = subscriptions();
+        for _ in 0..10_000 {
+            drop(subscriptions.add(vec![group("a")]));
+        }
+        assert!(subscriptions.state.lock().waiters.len() <= 2 * WAITERS_UNCHECKED);
+    }
+}

@@ -1,0 +1,5 @@
+//! What the servers have of this node: its memberships, and its signs of life.
+
+pub(super) mod heartbeat;
+pub(super) mod reaper;
+pub(super) mod store;

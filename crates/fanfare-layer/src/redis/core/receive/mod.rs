@@ -1,0 +1,8 @@
+//! From the lanes of this node and the normal channels it receives from into the queue of what
+//! arrived.
+
+pub(super) mod channels;
+pub(super) mod demand;
+pub(super) mod lanes;
+mod merge;
+pub(super) mod unpack;

@@ -1,0 +1,115 @@
+//! From the bodies of messages to deliveries.
+
+use std::sync::{Arc, LazyLock};
+
+use fanfare_protocol::serializer::Addressed;
+use fanfare_protocol::{ChannelName, GroupName, Naming, Serializer, Target};
+use rustc_hash::FxHashSet;
+
+use crate::Delivery;
+use crate::redis::core::keys::{Addressee, Keys};
+use crate::redis::queue::incoming::{Message, Refused, Unpack};
+
+/// Bodies as the core format has them; whom they are for says `__asgi_channel__`.
+pub(in crate::redis::core) struct Bodies {
+    pub(in crate::redis::core) keys: Arc<Keys>,
+    pub(in crate::redis::core) serializer: Serializer,
+}
+
+/// How people call [`Source::Lane`].
+pub(in crate::redis::core) const LANE: &str = "a lane of this node";
+
+/// Where a message was.
+pub(in crate::redis::core) enum Source {
+    /// In a lane of this node.
+    Lane,
+    /// In a normal channel; decoded already, and its body is not read again.
+    Channel(Delivery),
+}
+
+/// The groups and channels of this node that a message names, each once.
+#[derive(Default)]
+struct Addressees {
+    groups: Vec<GroupName>,
+    channels: Vec<ChannelName>,
+}
+
+impl Unpack for Bodies {
+    type Source = Source;
+
+    fn spelled<'a>(&'a self, source: &'a Source) -> &'a str {
+        match source {
+            Source::Lane => LANE,
+            Source::Channel(delivery) => match &delivery.target {
+                Target::Group(group) => group.as_str(),
+                Target::Channel(channel) => channel.as_str(),
+            },
+        }
+    }
+
+    fn unpack(&self, message: &Message<Source>, into: &mut Vec<Delivery>) -> Result<(), Refused> {
+        if let Source::Channel(delivery) = &message.source {
+            into.push(delivery.clone());
+            return Ok(());
+        }
+        let received = self.serializer.read(&message.body).map_err(Refused::Body)?;
+        let Addressees { groups, channels } = self.addressees(&received.to)?;
+        let envelope = Arc::new(received.envelope);
+        let groups = groups.into_iter().map(Target::Group);
+        let targets = groups.chain(channels.into_iter().map(Target::Channel));
+        into.extend(targets.map(|target| Delivery {
+            target,
+            envelope: envelope.clone(),
+            arrived: message.arrived,
+        }));
+        Ok(())
+    }
+}
+
+impl Bodies {
+    fn addressees(&self, to: &Addressed) -> Result<Addressees, Refused> {
+        let names = match to {
+            Addressed::Nobody => {
+                let reason = "the message has no \"__asgi_channel__\", which says whom it is for";
+                return Err(Refused::Name(reason.into()));
+            }
+            Addressed::One(name) => std::slice::from_ref(name),
+            Addressed::Many(names) => names,
+        };
+        let mut addressees = Addressees::default();
+        let mut seen = FxHashSet::default();
+        for name in names {
+            self.address(name, &mut seen, &mut addressees);
+        }
+        if addressees.groups.is_empty() && addressees.channels.is_empty() {
+            let reason = match names.first() {
+                Some(first) => format!(
+                    "it names {} receivers, none is here: {first:?}",
+                    names.len()
+                ),
+                None => "it names no receiver".into(),
+            };
+            return Err(Refused::Name(reason));
+        }
+        Ok(addressees)
+    }
+
+    /// A name of somebody else is none of our business: senders list all members of a group that
+    /// have one lane.
+    fn address<'a>(&self, name: &'a str, seen: &mut FxHashSet<&'a str>, into: &mut Addressees) {
+        static NAMES: LazyLock<Naming> = LazyLock::new(|| Naming::plain(""));
+        match self.keys.read(name) {
+            // A legal group's name is none of a session, which has a "!".
+            Some(Addressee::Group(group)) if seen.insert(group) => {
+                into.groups.extend(GroupName::parse(group));
+            }
+            Some(Addressee::Channel(channel)) if seen.insert(channel) => {
+                into.channels.extend(NAMES.channel(channel));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

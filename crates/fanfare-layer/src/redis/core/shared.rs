@@ -1,0 +1,25 @@
+//! What the parts of a core layer have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::host::commands::CommandConnection;
+use super::keys::Keys;
+use super::options::CoreOptions;
+use super::receive::demand::Demand;
+use super::receive::unpack::Bodies;
+use crate::LayerMetrics;
+use crate::redis::queue::incoming::Incoming;
+
+/// What the parts of a core layer have in common.
+pub(super) struct Shared {
+    pub(super) keys: Arc<Keys>,
+    pub(super) options: CoreOptions,
+    /// One for each host, in their order.
+    pub(super) servers: Vec<Arc<CommandConnection>>,
+    pub(super) incoming: Arc<Incoming<Bodies>>,
+    pub(super) demand: Demand,
+    pub(super) metrics: LayerMetrics,
+    /// How long an answer may take.
+    pub(super) probe: Duration,
+}

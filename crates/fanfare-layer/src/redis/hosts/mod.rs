@@ -1,0 +1,6 @@
+//! Redis servers: how a configuration writes them, and which of them a name lives on.
+
+pub(super) mod host;
+mod reading;
+pub(super) mod sentinel;
+pub(super) mod shard;

@@ -1,0 +1,4 @@
+//! The bounded queues between the node and Redis.
+
+pub(super) mod incoming;
+pub(super) mod outgoing;
