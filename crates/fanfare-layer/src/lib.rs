@@ -23,6 +23,6 @@ pub use memory::MemoryLayer;
 pub use metrics::{LayerMetrics, Metrics};
 pub use pattern::PatternError;
 pub use publish::{Publish, PublishError};
-pub use queue::{ChannelFull, ChannelQueue, QueueOptions, Receiver};
-pub use sink::{Delivery, Full, Sink, Undelivered};
+pub use queue::{ChannelQueue, QueueOptions, Receiver};
+pub use sink::{ChannelFull, Delivery, Full, Sink, Undelivered};
 pub use throttle::Throttle;

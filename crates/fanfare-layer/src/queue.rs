@@ -20,7 +20,7 @@ use prometheus::IntCounter;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use crate::{ChannelLayer, PublishError, SubscribeError};
+use crate::{ChannelFull, ChannelLayer, SubscribeError};
 pub use receiver::Receiver;
 
 /// Bounds of a [`ChannelQueue`].
@@ -38,14 +38,6 @@ pub struct QueueOptions {
 #[derive(Clone)]
 pub struct ChannelQueue {
     shared: Arc<Shared>,
-}
-
-/// The queue of a channel has no room for a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("channel {channel} is full")]
-pub struct ChannelFull {
-    /// Whose queue it is.
-    pub channel: ChannelName,
 }
 
 type Subscribed = BoxFuture<'static, Result<(), SubscribeError>>;
@@ -243,12 +235,6 @@ impl Shared {
             line.receivers > 0 || !line.waiting.is_empty()
         });
         lines.unread -= before - lines.by_name.len();
-    }
-}
-
-impl From<ChannelFull> for PublishError {
-    fn from(ChannelFull { channel }: ChannelFull) -> Self {
-        Self::ChannelFull { channel }
     }
 }
 

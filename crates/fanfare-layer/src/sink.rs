@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fanfare_protocol::{Envelope, Target};
+use fanfare_protocol::{ChannelName, Envelope, Target};
 use futures_util::future::BoxFuture;
 
-use crate::queue::ChannelFull;
+use crate::publish::PublishError;
 
 /// An envelope that has arrived at this node.
 #[derive(Debug, Clone)]
@@ -42,4 +42,18 @@ pub struct Full {
     pub delivery: Delivery,
     /// Resolves when it is worth trying again.
     pub room: BoxFuture<'static, ()>,
+}
+
+/// The queue of a channel has no room for a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("channel {channel} is full")]
+pub struct ChannelFull {
+    /// Whose queue it is.
+    pub channel: ChannelName,
+}
+
+impl From<ChannelFull> for PublishError {
+    fn from(ChannelFull { channel }: ChannelFull) -> Self {
+        Self::ChannelFull { channel }
+    }
 }

@@ -4,6 +4,7 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use super::*;
+use crate::PublishError;
 use crate::{Delivery, Publish, State, Status, Subscription};
 
 const CAPACITY: usize = 3;

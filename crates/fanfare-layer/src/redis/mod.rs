@@ -15,11 +15,11 @@ mod queue;
 
 use std::sync::Arc;
 
-pub use self::core::capacities::Capacities;
-pub use self::core::options::CoreOptions;
 pub use hosts::host::{Host, HostError};
 pub use hosts::sentinel::SentinelOptions;
 pub use hosts::shard::shard;
+pub use options::capacities::Capacities;
+pub use options::core::CoreOptions;
 pub use options::{Format, RedisOptions};
 
 use self::core::layer::CoreLayer;

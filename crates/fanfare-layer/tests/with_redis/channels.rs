@@ -9,9 +9,9 @@ use fanfare_rig::{RedisServer, eventually};
 use redis::Value;
 
 use super::process::{EXPIRY, LONG, Process, SOON, body, channel};
+use crate::redis::core::demand::Grant;
 use crate::redis::core::receive::channels::fetch;
-use crate::redis::core::receive::demand::Grant;
-use crate::redis::core::receive::unpack::Source;
+use crate::redis::core::unpack::Source;
 use crate::{Delivery, PublishError};
 
 const KEY: &str = "asgimail";

@@ -14,14 +14,14 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::task::JoinHandle;
 
-use crate::redis::core::capacities::Capacities;
+use crate::redis::core::demand::Demand;
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::keys::Keys;
-use crate::redis::core::options::CoreOptions;
-use crate::redis::core::receive::demand::Demand;
-use crate::redis::core::receive::unpack::Bodies;
 use crate::redis::core::receive::{channels, lanes};
 use crate::redis::core::shared::Shared;
+use crate::redis::core::unpack::Bodies;
+use crate::redis::options::capacities::Capacities;
+use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::{Delivery, LayerMetrics, PublishError};
 

@@ -9,18 +9,17 @@
 //! - `send`: one task sends all that this node publishes;
 //! - `membership`: what the servers have of this node, its signs of life, and the cleaning up after
 //!   nodes that died;
-//! - `link`, `layer`: all of it together.
+//! - `layer`: all of it together.
 
-pub(super) mod capacities;
+mod demand;
 mod host;
 mod keys;
 pub(super) mod layer;
-mod link;
 mod membership;
-pub(super) mod options;
 mod receive;
 mod send;
 mod shared;
+mod unpack;
 
 #[cfg(all(test, feature = "redis-tests"))]
 #[path = "../../../tests/with_redis/mod.rs"]

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::demand::Demand;
 use super::host::commands::CommandConnection;
 use super::keys::Keys;
-use super::options::CoreOptions;
-use super::receive::demand::Demand;
-use super::receive::unpack::Bodies;
+use super::unpack::Bodies;
 use crate::LayerMetrics;
+use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 
 /// What the parts of a core layer have in common.

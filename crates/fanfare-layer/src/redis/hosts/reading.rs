@@ -309,4 +309,5 @@ fn mask(url: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "reading_tests.rs"]
 mod tests;

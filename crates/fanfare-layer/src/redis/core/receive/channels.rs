@@ -15,13 +15,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::demand::{DemandSnapshot, Grant};
-use super::unpack::{Bodies, Source};
 use crate::Delivery;
+use crate::redis::core::demand::{DemandSnapshot, Grant};
 use crate::redis::core::host::blocking::BlockingReader;
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::host::popped::{Popped, first, unexpected};
 use crate::redis::core::shared::Shared;
+use crate::redis::core::unpack::{Bodies, Source};
 use crate::redis::queue::incoming::{Incoming, Refused};
 
 /// A connection on which nothing goes is cut by some servers and networks: after so long without a

@@ -9,12 +9,12 @@ use redis::{Pipeline, Value};
 use tokio::time::timeout;
 
 use super::merge::Merge;
-use super::unpack::{Bodies, LANE, Source};
 use crate::redis::core::host::blocking::BlockingReader;
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::host::popped::{self, Popped, unexpected};
 use crate::redis::core::keys::Keys;
 use crate::redis::core::shared::Shared;
+use crate::redis::core::unpack::{Bodies, LANE, Source};
 use crate::redis::queue::incoming::{Incoming, Refused};
 
 /// Messages that are popped from one lane at once.

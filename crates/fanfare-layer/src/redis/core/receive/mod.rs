@@ -2,7 +2,5 @@
 //! arrived.
 
 pub(super) mod channels;
-pub(super) mod demand;
 pub(super) mod lanes;
 mod merge;
-pub(super) mod unpack;

@@ -89,7 +89,7 @@ impl<'a> Route<'a> {
         Self {
             host: shard(bucket.process, hosts.servers.len()),
             key: hosts.keys.channel(bucket.process),
-            capacity: hosts.options.capacity.of(bucket.first()),
+            capacity: hosts.options.capacity.of(bucket.first(), bucket.fanfare),
             bucket,
         }
     }

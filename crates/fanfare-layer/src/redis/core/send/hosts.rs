@@ -7,8 +7,8 @@ use redis::{Pipeline, Value};
 
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::keys::Keys;
-use crate::redis::core::options::CoreOptions;
 use crate::redis::core::shared::Shared;
+use crate::redis::options::core::CoreOptions;
 use crate::{LayerMetrics, PublishError};
 
 /// What a host said to a pipeline.

@@ -81,7 +81,7 @@ impl<'a> Rounds<'a> {
         let stop = Stop {
             host,
             key: &key,
-            capacity: self.hosts.options.capacity.of(name),
+            capacity: self.hosts.options.capacity.of(name, fanfare),
         };
         self.put((at, request), &stop, to, fanfare).await;
     }

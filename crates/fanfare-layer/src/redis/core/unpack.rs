@@ -6,21 +6,21 @@ use fanfare_protocol::serializer::Addressed;
 use fanfare_protocol::{ChannelName, GroupName, Naming, Serializer, Target};
 use rustc_hash::FxHashSet;
 
+use super::keys::{Addressee, Keys};
 use crate::Delivery;
-use crate::redis::core::keys::{Addressee, Keys};
 use crate::redis::queue::incoming::{Message, Refused, Unpack};
 
 /// Bodies as the core format has them; whom they are for says `__asgi_channel__`.
-pub(in crate::redis::core) struct Bodies {
-    pub(in crate::redis::core) keys: Arc<Keys>,
-    pub(in crate::redis::core) serializer: Serializer,
+pub(super) struct Bodies {
+    pub(super) keys: Arc<Keys>,
+    pub(super) serializer: Serializer,
 }
 
 /// How people call [`Source::Lane`].
-pub(in crate::redis::core) const LANE: &str = "a lane of this node";
+pub(super) const LANE: &str = "a lane of this node";
 
 /// Where a message was.
-pub(in crate::redis::core) enum Source {
+pub(super) enum Source {
     /// In a lane of this node.
     Lane,
     /// In a normal channel; decoded already, and its body is not read again.
@@ -112,4 +112,5 @@ impl Bodies {
 }
 
 #[cfg(test)]
+#[path = "unpack_tests.rs"]
 mod tests;

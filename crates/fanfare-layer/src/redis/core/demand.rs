@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
 
-use crate::redis::core::keys::Keys;
+use super::keys::Keys;
 
 /// Which channels are received from on this node, and how many receivers wait. Kept by the layer, so
 /// it outlives connections; shared by the hosts, of which any may have the next message.
-pub(in crate::redis::core) struct Demand {
+pub(super) struct Demand {
     state: Mutex<State>,
     /// A channel has become wished for, or is forgotten.
     changed: watch::Sender<()>,
@@ -33,15 +33,15 @@ struct Wish {
 }
 
 /// What a host is asked for: the keys of the channels, in turn.
-pub(in crate::redis::core) struct DemandSnapshot {
-    pub(in crate::redis::core) keys: Vec<(String, ChannelName)>,
+pub(super) struct DemandSnapshot {
+    pub(super) keys: Vec<(String, ChannelName)>,
     names: FxHashSet<ChannelName>,
     forgotten: u64,
 }
 
 /// What became of a message that was meant for a wish.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::redis::core) enum Grant<E> {
+pub(super) enum Grant<E> {
     Granted,
     /// Nobody waits for it any more.
     Unwanted,
@@ -60,7 +60,7 @@ impl Default for Demand {
 
 impl Demand {
     /// One more receiver waits for a message of a channel.
-    pub(in crate::redis::core) fn pull(&self, channel: &ChannelName) {
+    pub(super) fn pull(&self, channel: &ChannelName) {
         let mut state = self.state.lock();
         state.turn += 1;
         let turn = state.turn;
@@ -76,7 +76,7 @@ impl Demand {
     }
 
     /// Nobody on this node receives from a channel any more.
-    pub(in crate::redis::core) fn forget(&self, channel: &ChannelName) {
+    pub(super) fn forget(&self, channel: &ChannelName) {
         let mut state = self.state.lock();
         if state.wishes.remove(channel).is_some() {
             state.forgotten += 1;
@@ -86,12 +86,12 @@ impl Demand {
     }
 
     /// Sees every change from now on.
-    pub(in crate::redis::core) fn changes(&self) -> watch::Receiver<()> {
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
     /// What to ask a host for now.
-    pub(in crate::redis::core) fn snapshot(&self, keys: &Keys) -> DemandSnapshot {
+    pub(super) fn snapshot(&self, keys: &Keys) -> DemandSnapshot {
         let state = self.state.lock();
         let mut turns: Vec<_> = (state.wishes.iter())
             .map(|(name, wish)| (wish.turn, name))
@@ -108,7 +108,7 @@ impl Demand {
     /// Whether a host that was asked for a plan must be asked anew: it would not bring what is
     /// wished for, or would bring what was given up. A wish that another host has fulfilled is let
     /// be: it comes again soon, as a rule.
-    pub(in crate::redis::core) fn is_stale(&self, snapshot: &DemandSnapshot) -> bool {
+    pub(super) fn is_stale(&self, snapshot: &DemandSnapshot) -> bool {
         let state = self.state.lock();
         state.forgotten != snapshot.forgotten
             || state
@@ -118,7 +118,7 @@ impl Demand {
     }
 
     /// Fulfils a wish by handing a message over, if there is one. Nothing is forgotten meanwhile.
-    pub(in crate::redis::core) fn grant<E>(
+    pub(super) fn grant<E>(
         &self,
         channel: &ChannelName,
         hand_over: impl FnOnce() -> Result<(), E>,

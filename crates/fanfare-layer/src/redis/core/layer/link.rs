@@ -7,16 +7,16 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisError};
 use tokio::time::timeout;
 
-use super::host::commands::CommandConnection;
-use super::membership::store::MembershipStore;
-use super::membership::{heartbeat, reaper};
-use super::receive::{channels, lanes};
-use super::send::request::PublishRequest;
-use super::send::script;
-use super::shared::Shared;
 use crate::PublishError;
 use crate::redis::connection::subscriptions::{Round, Subscriptions};
 use crate::redis::connection::supervisor::Backend;
+use crate::redis::core::host::commands::CommandConnection;
+use crate::redis::core::membership::store::MembershipStore;
+use crate::redis::core::membership::{heartbeat, reaper};
+use crate::redis::core::receive::{channels, lanes};
+use crate::redis::core::send::request::PublishRequest;
+use crate::redis::core::send::script;
+use crate::redis::core::shared::Shared;
 use crate::redis::queue::outgoing::Outgoing;
 
 /// What this node does on one host.

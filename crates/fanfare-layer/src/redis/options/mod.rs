@@ -1,12 +1,15 @@
 //! How to reach Redis and what to speak there.
 
+pub(super) mod capacities;
+pub(super) mod core;
+
 use std::time::Duration;
 
 use fanfare_protocol::serializer::Notation;
 use fanfare_protocol::{Naming, NodeId, Serializer};
 
-use super::core::options::CoreOptions;
-use super::hosts::host::Host;
+use self::core::CoreOptions;
+use crate::redis::hosts::host::Host;
 
 /// How to reach Redis and what to speak there.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! The layer over its hosts.
 
+mod link;
+
 use std::sync::Arc;
 
 use fanfare_protocol::{ChannelName, Envelope, Target};
@@ -9,20 +11,20 @@ use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::host::commands::CommandConnection;
-use super::keys::{Keys, non_local};
-use super::link::CoreHost;
-use super::membership::store::MembershipStore;
-use super::options::CoreOptions;
-use super::receive::demand::Demand;
-use super::receive::unpack::Bodies;
-use super::send;
-use super::send::request::PublishRequest;
-use super::shared::Shared;
+use self::link::CoreHost;
 use crate::redis::connection::subscriptions::Subscriptions;
 use crate::redis::connection::supervisors::{HostTask, Supervisors};
+use crate::redis::core::demand::Demand;
+use crate::redis::core::host::commands::CommandConnection;
+use crate::redis::core::keys::{Keys, non_local};
+use crate::redis::core::membership::store::MembershipStore;
+use crate::redis::core::send;
+use crate::redis::core::send::request::PublishRequest;
+use crate::redis::core::shared::Shared;
+use crate::redis::core::unpack::Bodies;
 use crate::redis::hosts::shard::shard;
 use crate::redis::options::RedisOptions;
+use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
