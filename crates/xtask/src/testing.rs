@@ -9,9 +9,10 @@ use crate::metadata::Metadata;
 use crate::run::{cargo, run};
 use crate::{packages, venv};
 
-/// Tests that inject panics need this feature. It is the same for every build, so that nothing is
+/// Tests that inject panics need the first feature, units of the layer that start Redis the second.
+/// They are the same for every build, so that nothing is
 /// built twice.
-pub(crate) const FEATURES: &str = "fanfare-node/fault";
+pub(crate) const FEATURES: &str = "fanfare-node/fault,fanfare-layer/redis-tests";
 const SERVICES: [&str; 2] = ["with_redis", "with_python"];
 const END_TO_END: &str = "e2e";
 
