@@ -10,6 +10,7 @@ mod wanted;
 mod watchdog;
 
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub(crate) struct Directory {
     node: NodeId,
     naming: Naming,
     stripes: Vec<Mutex<Stripe>>,
+    /// How many groups of the application have members; changed under the lock of their stripe.
+    filled: AtomicUsize,
     inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
     /// What waits for those who receive from normal channels.
     pub(crate) queues: Queues,
@@ -67,6 +70,7 @@ impl Directory {
             node,
             naming,
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            filled: AtomicUsize::new(0),
             inboxes: [const { OnceLock::new() }; MAX_WORKERS],
             queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
             changes,
@@ -105,6 +109,9 @@ impl Directory {
             self.metrics.groups.inc();
             Entry::default()
         });
+        if entry.members == 0 && is_of_application(group) {
+            self.filled.fetch_add(1, Ordering::Relaxed);
+        }
         entry.members += 1;
         entry.workers |= 1 << worker;
         let changes = self.changes.as_ref()?;
@@ -120,6 +127,9 @@ impl Directory {
         let Some(entry) = stripe.get_mut(group) else {
             return;
         };
+        if entry.members == 1 && is_of_application(group) {
+            self.filled.fetch_sub(1, Ordering::Relaxed);
+        }
         entry.members = entry.members.saturating_sub(1);
         if last {
             entry.workers &= !(1 << worker);
@@ -147,6 +157,11 @@ impl Directory {
         self.stripe(group)
             .get(group)
             .map_or(0, |entry| entry.members)
+    }
+
+    /// How many groups of the application have members on this node.
+    pub(crate) fn count(&self) -> usize {
+        self.filled.load(Ordering::Relaxed)
     }
 
     /// All groups with members on this node, sorted by name.
@@ -256,6 +271,11 @@ impl Directory {
     }
 }
 
+/// Whether an application made the group: not the group of everyone, and not a user's.
+fn is_of_application(group: &GroupName) -> bool {
+    !group.as_str().starts_with("fanfare.")
+}
+
 impl Sink for Directory {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         match &delivery.target {
@@ -304,4 +324,57 @@ fn bits(mut word: u64) -> impl Iterator<Item = u32> {
             bit
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::members::MembershipMode;
+
+    /// The groups of the application, counted one by one.
+    fn counted(directory: &Directory) -> usize {
+        let groups = directory.groups();
+        let of_application =
+            |group: &&(GroupName, usize)| !group.0.as_str().starts_with("fanfare.");
+        groups.iter().filter(of_application).count()
+    }
+
+    #[test]
+    fn the_count_of_groups_is_exact_after_each_join_and_leave() {
+        let linger = Duration::from_secs(60);
+        let lingering = || Some(Changes::new(linger, MembershipMode::PerNode));
+        for changes in [None, lingering()] {
+            let directory = Directory::new(
+                NodeId::random().expect("randomness"),
+                Naming::plain("asgi"),
+                changes,
+                QueueOptions::default(),
+                NodeMetrics::new(&Registry::new()).expect("a fresh registry"),
+            );
+            let names = ["a", "b", "fanfare.all", "fanfare.user.ann"];
+            let groups = names.map(|name| GroupName::parse(name).expect(name));
+            for expected in [2, 0, 2] {
+                for group in &groups {
+                    for worker in [0, 1] {
+                        if expected == 0 {
+                            directory.leave(group, worker, true);
+                        } else {
+                            drop(directory.join(group, worker));
+                        }
+                        assert_eq!(directory.count(), counted(&directory), "{group:?}");
+                    }
+                }
+                assert_eq!(directory.count(), expected);
+                // A leave too many changes nothing.
+                if expected == 0 {
+                    directory.leave(&groups[0], 0, true);
+                    assert_eq!(directory.count(), 0);
+                }
+            }
+        }
+    }
 }
