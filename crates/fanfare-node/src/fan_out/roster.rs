@@ -26,7 +26,7 @@ use group::{Group, relocate};
 /// Sends of a group's turn, and between two questions whether the slice has been long enough.
 const TURN: u32 = 32;
 
-/// See the module.
+/// The groups of a worker thread, their members, and the events that are being sent to them.
 #[derive(Default)]
 pub(crate) struct Roster {
     by_name: FxHashMap<GroupName, u32>,
