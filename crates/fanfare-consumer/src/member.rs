@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, GroupError, joinable};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {
-    /// MembershipMode live on the threads of actix, such as a server's workers.
+    /// Members live on the threads of actix, such as a server's workers.
     #[error("this thread runs no actix arbiter: call it in an actor or a handler")]
     NoArbiter,
     /// The node is full.
