@@ -29,6 +29,7 @@ pub mod msgpack;
 pub mod name;
 pub mod position;
 pub mod serializer;
+mod session_id;
 pub mod typed;
 
 pub use close::{Close, CloseCode, CloseError};
@@ -36,7 +37,8 @@ pub use deliver::{DeliverTable, Payload, RouteEncoder};
 pub use encoder::{Encoder, Goodbye, Outgoing, Undeliverable};
 pub use envelope::Envelope;
 pub use event::{Event, Value};
-pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, SessionId, Target};
+pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, Target};
 pub use position::{Epoch, Position, PositionError};
 pub use serializer::{SerializeError, Serializer};
+pub use session_id::SessionId;
 pub use typed::TypedError;
