@@ -1,4 +1,5 @@
-//! Close codes (RFC 6455 §7.4) that Fanfare sends, with what a client should make of each.
+//! Close codes (RFC 6455 §7.4) that Fanfare sends. What a client should make of each is in the table of
+//! docs/SEMANTICS.md.
 
 use bytestring::ByteString;
 
@@ -34,11 +35,6 @@ impl CloseCode {
     /// Whether a peer may put this code on the wire (RFC 6455 §7.4.1 and §7.4.2).
     pub fn may_be_received(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
-    }
-
-    /// Whether a client that sees it should connect again.
-    pub fn should_reconnect(self) -> bool {
-        matches!(self.0, 1001 | 1011..=1014 | 4000..=4999)
     }
 }
 
