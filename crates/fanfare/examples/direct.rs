@@ -40,7 +40,7 @@ impl JsonConsumer for Inbox {
     }
 
     async fn event(&mut self, session: &mut Session, event: &InboxEvent) -> Outcome {
-        // As JSON without `type`, encoded once for all windows of the user.
+        // As JSON, encoded once for all windows of the user.
         Ok(session.forward(event).await?)
     }
 }

@@ -185,7 +185,10 @@ async fn what_comes_through_the_session_settles_without_time_passing() {
     for client in &mut clients {
         client.timeout(Duration::ZERO);
         for _ in 0..50 {
-            assert_eq!(client.receive_text().await, r#"{"text":"hello"}"#);
+            assert_eq!(
+                client.receive_text().await,
+                r#"{"type":"said","text":"hello"}"#
+            );
         }
     }
 }

@@ -45,13 +45,3 @@ impl Serialize for Event {
         serializer.collect_map(self.fields().iter().map(|(key, value)| (&**key, value)))
     }
 }
-
-/// An event as clients get it: without its type.
-pub(super) struct Untyped<'a>(pub(super) &'a Event);
-
-impl Serialize for Untyped<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.fields().iter().filter(|(key, _)| key != "type");
-        serializer.collect_map(fields.map(|(key, value)| (&**key, value)))
-    }
-}

@@ -48,7 +48,8 @@ async fn a_plain_thread_waits_for_room_and_loses_nothing() {
         (0..50).try_for_each(|number| twin.group_send("room", &flash(&number.to_string())))
     });
     for number in 0..50 {
-        assert_eq!(visitor.text().await, format!(r#"{{"text":"{number}"}}"#));
+        let event = serde_json::to_string(&flash(&number.to_string())).unwrap();
+        assert_eq!(visitor.text().await, event);
     }
     thread.join().unwrap().unwrap();
 }
