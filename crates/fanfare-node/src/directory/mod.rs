@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
 use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
 use parking_lot::{Mutex, MutexGuard};
-use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::oneshot;
 
 use crate::metrics::NodeMetrics;
+use crate::names::{NameHash, NameMap};
 use crate::options::MAX_WORKERS;
 use queues::Queues;
 use wanted::Subscription;
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
     pub(crate) subscription: Subscription,
 }
 
-type Stripe = FxHashMap<GroupName, Entry>;
+type Stripe = NameMap<Entry>;
 
 /// Which workers of a node have members of a group, and where its subscription stands.
 pub(crate) struct Directory {
@@ -50,6 +50,8 @@ pub(crate) struct Directory {
     stripes: Vec<Mutex<Stripe>>,
     /// How many groups of the application have members; changed under the lock of their stripe.
     filled: AtomicUsize,
+    /// Chooses the stripe of a group; the maps have hashes of their own.
+    hash: NameHash,
     inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
     /// What waits for those who receive from normal channels.
     pub(crate) queues: Queues,
@@ -71,6 +73,7 @@ impl Directory {
             naming,
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             filled: AtomicUsize::new(0),
+            hash: NameHash::default(),
             inboxes: [const { OnceLock::new() }; MAX_WORKERS],
             queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
             changes,
@@ -87,9 +90,7 @@ impl Directory {
 
     /// Locks the stripe of a group.
     pub(crate) fn stripe(&self, group: &GroupName) -> MutexGuard<'_, Stripe> {
-        let hash = FxBuildHasher.hash_one(group);
-        // The map inside uses the low bits of the same hash.
-        let index = (hash >> 32) as usize % STRIPES;
+        let index = self.hash.hash_one(group) as usize % STRIPES;
         match self.stripes.get(index) {
             Some(stripe) => stripe.lock(),
             None => unreachable!("the index is below the number of stripes"),
