@@ -4,8 +4,7 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, Serializer};
 
-use crate::event::{Event, Value};
-use crate::typed::BINARY;
+use crate::event::{BINARY, Event, Value};
 
 /// Bytes become base64 in a format that is read by people; a JSON serializer makes null of NaN and infinities.
 impl Serialize for Value {
