@@ -10,6 +10,12 @@ const REASON_BYTES: usize = 123;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(pub u16);
 
+impl From<u16> for CloseCode {
+    fn from(code: u16) -> Self {
+        Self(code)
+    }
+}
+
 impl CloseCode {
     /// The conversation is over.
     pub const NORMAL: Self = Self(1000);
@@ -64,6 +70,13 @@ pub enum CloseError {
 }
 
 impl Close {
+    /// The start of a reason that fits a close frame: at most 123 bytes, whole characters.
+    pub fn cut(reason: &str) -> &str {
+        reason
+            .get(..reason.floor_char_boundary(REASON_BYTES))
+            .unwrap_or_default()
+    }
+
     /// A close with one of the codes 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999, and a reason
     /// of at most 123 bytes.
     ///

@@ -7,9 +7,11 @@
 )]
 
 mod disconnects;
+mod event_groups;
 mod examples;
 mod examples_guide;
 mod examples_run;
+mod failures;
 mod kit;
 mod kit_plain;
 mod panics;
