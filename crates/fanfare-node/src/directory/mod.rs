@@ -334,7 +334,7 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
-    use crate::members::MembershipMode;
+    use crate::options::MembershipMode;
 
     /// The groups of the application, counted one by one.
     fn counted(directory: &Directory) -> usize {
