@@ -1,6 +1,7 @@
 //! What consumers and workers count.
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use fanfare_layer::Metrics;
+use prometheus::{IntCounter, IntCounterVec, Registry};
 
 /// Counters of consumers and workers; clones count together.
 #[derive(Debug, Clone)]
@@ -48,22 +49,18 @@ impl ConsumerMetrics {
     /// # Errors
     /// When a metric's name is taken in `registry`.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let family = |name: &str, help: &str, label: &str| {
-            let family = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(family.clone()))?;
-            prometheus::Result::Ok(family)
-        };
-        let events = family(
+        let metrics = Metrics(registry);
+        let events = metrics.family(
             "fanfare_consumer_events_total",
             "Events that came to consumers, by outcome.",
             "outcome",
         )?;
-        let failures = family(
+        let failures = metrics.family(
             "fanfare_consumer_failures_total",
             "Handlers of consumers that failed, by kind.",
             "kind",
         )?;
-        let worker_events = family(
+        let worker_events = metrics.family(
             "fanfare_worker_events_total",
             "Events that workers took from their channels, by outcome.",
             "outcome",

@@ -15,6 +15,7 @@ mod publish;
 mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod rules;
 mod sink;
 mod throttle;
 
@@ -24,5 +25,6 @@ pub use metrics::{LayerMetrics, Metrics};
 pub use pattern::PatternError;
 pub use publish::{Publish, PublishError};
 pub use queue::{ChannelQueue, QueueOptions, Receiver};
+pub use rules::{GroupRule, GroupRuleError, GroupRules};
 pub use sink::{ChannelFull, Delivery, Full, Sink, Undelivered};
 pub use throttle::Throttle;

@@ -26,12 +26,12 @@ impl Metrics<'_> {
         self.register(IntGauge::new(name, help)?)
     }
 
-    /// Counters by labels.
+    /// Counters by the values of a label.
     ///
     /// # Errors
     /// When the name is taken.
-    pub fn family(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
-        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+    pub fn family(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
     }
 
     /// A histogram with the upper bounds of its buckets.
@@ -146,12 +146,12 @@ impl LayerMetrics {
         let failures = metrics.family(
             "fanfare_layer_publish_failures_total",
             "Events that the layer did not take, by cause",
-            &["cause"],
+            "cause",
         )?;
         let dropped = metrics.family(
             "fanfare_layer_dropped_total",
             "Messages that came from the layer and were dropped before delivery, by cause",
-            &["cause"],
+            "cause",
         )?;
         Ok(Self {
             up: metrics.gauge(

@@ -46,6 +46,24 @@ impl Pattern {
         Ok(Self::new(text, true))
     }
 
+    /// A pattern of groups, where `*` means any characters.
+    ///
+    /// # Errors
+    /// [`PatternError`] for one that no group's name can match.
+    pub(crate) fn of_groups(text: &str) -> Result<Self, PatternError> {
+        let reason = match text {
+            "" => "it is empty",
+            _ if text.chars().any(char::is_control) => {
+                "it has a control character, which no group's name has"
+            }
+            _ => return Ok(Self::new(text, false)),
+        };
+        Err(PatternError {
+            pattern: text.to_owned(),
+            reason: reason.into(),
+        })
+    }
+
     fn new(text: &str, question_marks: bool) -> Self {
         let part = |letter| match letter {
             '*' => Part::Any,

@@ -1,6 +1,7 @@
 //! What a node counts.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use fanfare_layer::Metrics;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 /// A node's counters; clones count together.
 #[derive(Clone)]
@@ -75,60 +76,60 @@ pub(crate) struct Restarts {
 
 impl NodeMetrics {
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let new = New(registry);
-        let closed = new.family(
+        let metrics = Metrics(registry);
+        let closed = metrics.family(
             "fanfare_sessions_closed_total",
             "Sessions closed, by reason.",
             "reason",
         )?;
-        let refused = new.family(
+        let refused = metrics.family(
             "fanfare_sessions_refused_total",
             "Handshakes refused for want of room, by cause.",
             "cause",
         )?;
-        let dropped = new.family(
+        let dropped = metrics.family(
             "fanfare_events_dropped_total",
             "Events, or frames of them, that were not delivered on this node, by cause.",
             "cause",
         )?;
-        let restarts = new.family(
+        let restarts = metrics.family(
             "fanfare_restarts_total",
             "Actors rebuilt after a panic, by actor.",
             "actor",
         )?;
         Ok(Self {
-            sessions: new.gauge("fanfare_sessions", "Sessions open on this node.")?,
-            opened: new.counter("fanfare_sessions_opened_total", "Sessions opened.")?,
+            sessions: metrics.gauge("fanfare_sessions", "Sessions open on this node.")?,
+            opened: metrics.counter("fanfare_sessions_opened_total", "Sessions opened.")?,
             closed: Closed::new(&closed),
             refused: Refused::new(&refused),
-            published: new.counter(
+            published: metrics.counter(
                 "fanfare_events_published_total",
                 "Events given to the layer on this node.",
             )?,
-            delivered: new.counter(
+            delivered: metrics.counter(
                 "fanfare_events_delivered_total",
                 "Frames of events handed to a socket or its outbox.",
             )?,
-            posted: new.counter(
+            posted: metrics.counter(
                 "fanfare_events_posted_total",
                 "Events handed to consumers and other actors.",
             )?,
             dropped: Dropped::new(&dropped),
-            messages: new.counter(
+            messages: metrics.counter(
                 "fanfare_messages_received_total",
                 "Text and binary messages received from clients.",
             )?,
-            received_bytes: new.counter(
+            received_bytes: metrics.counter(
                 "fanfare_received_bytes_total",
                 "Bytes received on sessions.",
             )?,
-            sent_bytes: new.counter("fanfare_sent_bytes_total", "Bytes sent on sessions.")?,
-            groups: new.gauge("fanfare_groups", "Groups with members on this node.")?,
-            slow: new.counter(
+            sent_bytes: metrics.counter("fanfare_sent_bytes_total", "Bytes sent on sessions.")?,
+            groups: metrics.gauge("fanfare_groups", "Groups with members on this node.")?,
+            slow: metrics.counter(
                 "fanfare_slow_sessions_closed_total",
                 "Sessions closed because their outbox passed its bound.",
             )?,
-            abandoned: new.counter(
+            abandoned: metrics.counter(
                 "fanfare_programs_abandoned_total",
                 "Consumers given up because they took too long after their session's end.",
             )?,
@@ -136,9 +137,11 @@ impl NodeMetrics {
                 registry: restarts.with_label_values(&["registry"]),
                 bridge: restarts.with_label_values(&["bridge"]),
             },
-            fan_out: new.histogram(
+            fan_out: metrics.histogram(
                 "fanfare_fan_out_seconds",
                 "From an event's arrival at this node to the end of its fan-out on one worker.",
+                // 50 us to 6.6 s in steps of 2.
+                prometheus::exponential_buckets(0.000_05, 2.0, 18)?,
             )?,
         })
     }
@@ -187,35 +190,5 @@ impl Dropped {
             queue_full: family.with_label_values(&["queue_full"]),
             expired: family.with_label_values(&["expired"]),
         }
-    }
-}
-
-struct New<'a>(&'a Registry);
-
-impl New<'_> {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        let counter = IntCounter::new(name, help)?;
-        self.0.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        let gauge = IntGauge::new(name, help)?;
-        self.0.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn family(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
-        let family = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        self.0.register(Box::new(family.clone()))?;
-        Ok(family)
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
-        // 50 us to 6.6 s in steps of 2.
-        let buckets = prometheus::exponential_buckets(0.000_05, 2.0, 18)?;
-        let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
-        self.0.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
     }
 }

@@ -5,12 +5,12 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
+use fanfare_layer::Metrics;
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry,
+    Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -30,14 +30,14 @@ impl HttpMetrics {
         );
         let build = IntGaugeVec::new(build, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(build))?;
+        let metrics = Metrics(registry);
+        metrics.register(build)?;
         registry.register(Box::new(ProcessMetrics::new()?))?;
-        let requests = Opts::new(
+        let requests = metrics.family(
             "fanfare_http_requests_total",
             "Requests answered, handshakes too.",
-        );
-        let requests = IntCounterVec::new(requests, &["status"])?;
-        registry.register(Box::new(requests.clone()))?;
+            "status",
+        )?;
         Ok(Self { requests })
     }
 
@@ -70,25 +70,24 @@ pub(crate) enum AuthOutcome {
 impl AuthMetrics {
     /// Creates them in a registry, all at zero.
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let requests = Opts::new(
+        let metrics = Metrics(registry);
+        let requests = metrics.family(
             "fanfare_auth_requests_total",
             "Questions to the application's authentication URL.",
-        );
-        let requests = IntCounterVec::new(requests, &["outcome"])?;
+            "outcome",
+        )?;
         for outcome in AuthOutcome::ALL {
             requests.with_label_values(&[outcome.text()]);
         }
-        let hits = IntCounter::new(
+        let hits = metrics.counter(
             "fanfare_auth_cache_hits_total",
             "Handshakes decided without a question of their own.",
         )?;
-        let seconds = Histogram::with_opts(HistogramOpts::new(
+        let seconds = metrics.histogram(
             "fanfare_auth_seconds",
             "From a question to its end, with the wait for a turn.",
-        ))?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(hits.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
+            prometheus::DEFAULT_BUCKETS.to_vec(),
+        )?;
         Ok(Self {
             requests,
             hits,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::{App, web};
 use fanfare::{
-    Accept, CloseCode, Cluster, Consumer, JsonFrame, Outcome, Reject, Request, Server, Session,
+    Accept, CloseCode, Cluster, Json, JsonConsumer, Outcome, Reject, Request, Server, Session,
     consumer,
 };
 use serde::{Deserialize, Serialize};
@@ -90,8 +90,9 @@ struct Game {
 #[derive(Clone)]
 struct Tick;
 
-impl Consumer<Tick, JsonFrame<Command>> for Game {
+impl JsonConsumer<Tick> for Game {
     type Event = GameEvent;
+    type Incoming = Command;
     const GROUPS: &'static [&'static str] = &[GROUP];
 
     async fn connect(
@@ -106,11 +107,7 @@ impl Consumer<Tick, JsonFrame<Command>> for Game {
         Ok(Accept::new())
     }
 
-    async fn receive(
-        &mut self,
-        _: &mut Session<Tick>,
-        JsonFrame(command): JsonFrame<Command>,
-    ) -> Outcome {
+    async fn receive(&mut self, _: &mut Session<Tick>, command: Command) -> Outcome {
         let Command::Turn { direction } = command;
         self.world.board().turn(&self.player, direction);
         Ok(())
@@ -198,11 +195,11 @@ impl Board {
 pub(crate) fn routes(world: World) -> impl FnOnce(&mut web::ServiceConfig) {
     let game = move || {
         let (player, name) = (String::new(), String::new());
-        Game {
+        Json(Game {
             world: world.clone(),
             player,
             name,
-        }
+        })
     };
     let page = async || web::Html::new(include_str!("game.html"));
     move |app| {

@@ -12,7 +12,10 @@ impl Consumer for Room {
 
     async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
         let event = json!({"type": "room.said", "text": &*frame.into_text()?});
-        Ok(session.groups_send(&event).await?)
+        for group in session.groups() {
+            session.group_send(group.as_str(), &event).await?;
+        }
+        Ok(())
     }
 }
 

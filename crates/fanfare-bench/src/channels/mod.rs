@@ -11,10 +11,12 @@
 //! producers have the other.
 
 mod backlog;
+mod children;
 mod intake;
 mod node;
 mod producer;
 mod python;
+mod redis_server;
 mod sides;
 
 use std::path::PathBuf;

@@ -82,19 +82,19 @@ fn keep_cleanest<T>(
 }
 
 /// The sides of a comparison, one after the other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Pair {
     /// Of the program under measurement.
     pub(super) product: Run,
     /// Of what it is measured against.
     pub(super) baseline: Run,
     /// Of what is measured beside them.
-    pub(super) beside: Vec<Run>,
+    pub(super) beside: Option<Run>,
 }
 
 impl Pair {
     fn any(&self, of: impl Fn(&Run) -> bool) -> bool {
-        of(&self.product) || of(&self.baseline) || self.beside.iter().any(of)
+        of(&self.product) || of(&self.baseline) || self.beside.as_ref().is_some_and(of)
     }
 }
 
@@ -126,9 +126,7 @@ fn pair(
     mut run: impl FnMut(&Side) -> anyhow::Result<Run>,
 ) -> anyhow::Result<Pair> {
     if reverse {
-        let beside = sides.beside.iter().rev().map(&mut run);
-        let mut beside = beside.collect::<anyhow::Result<Vec<_>>>()?;
-        beside.reverse();
+        let beside = sides.beside.as_ref().map(&mut run).transpose()?;
         let baseline = run(&sides.baseline)?;
         let product = run(&sides.product)?;
         return Ok(Pair {
@@ -140,11 +138,7 @@ fn pair(
     Ok(Pair {
         product: run(&sides.product)?,
         baseline: run(&sides.baseline)?,
-        beside: sides
-            .beside
-            .iter()
-            .map(run)
-            .collect::<anyhow::Result<_>>()?,
+        beside: sides.beside.as_ref().map(run).transpose()?,
     })
 }
 

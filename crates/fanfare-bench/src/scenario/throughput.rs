@@ -23,22 +23,18 @@ pub(super) fn compare(name: &str, sides: &Sides, bench: &Bench) -> anyhow::Resul
         .iter()
         .map(|pair| (pair.product, pair.baseline))
         .unzip();
+    let beside: Vec<Run> = pairs.iter().filter_map(|pair| pair.beside).collect();
     let mut outcome = Outcome::of(name, sides.unit, &ratios)?;
     outcome.details = vec![
         describe(&sides.product.program, &ours),
         describe(&sides.baseline.program, &theirs),
     ];
-    let mut all_beside = Vec::new();
-    for (index, side) in sides.beside.iter().enumerate() {
-        let beside = beside(&pairs, index);
+    if let Some(side) = &sides.beside {
         outcome.details.push(describe(&side.program, &beside));
-        outcome
-            .details
-            .push(describe_ratio(sides, side, &pairs, index));
-        all_beside.push(json!({ "program": side.program.to_string(), "runs": beside }));
+        outcome.details.push(describe_ratio(sides, side, &pairs));
     }
     outcome.notes = notes(&pairs);
-    outcome.runs = json!({ "product": ours, "baseline": theirs, "beside": all_beside });
+    outcome.runs = json!({ "product": ours, "baseline": theirs, "beside": beside });
     Ok(outcome)
 }
 
@@ -69,8 +65,8 @@ fn describe(program: &Program, runs: &[Run]) -> String {
 }
 
 /// Against what is measured beside the baseline.
-fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair], index: usize) -> String {
-    let ratio = |pair: &Pair| Some(pair.product.rate() / pair.beside.get(index)?.rate());
+fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair]) -> String {
+    let ratio = |pair: &Pair| Some(pair.product.rate() / pair.beside?.rate());
     format!(
         "{}: {:.3} of {}",
         sides.product.program,
@@ -79,13 +75,6 @@ fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair], index: usize) ->
     )
 }
 
-/// The runs of one of the programs beside.
-pub(super) fn beside(pairs: &[Pair], index: usize) -> Vec<Run> {
-    let runs = pairs.iter().filter_map(|pair| pair.beside.get(index));
-    runs.copied().collect()
-}
-
-/// The median; no number of nothing.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
+fn median(values: impl Iterator<Item = f64>) -> f64 {
     Spread::of(&values.collect::<Vec<_>>()).map_or(f64::NAN, |all| all.median)
 }

@@ -1,7 +1,6 @@
 //! The cluster in handlers.
 
 use std::future::{Ready, ready};
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -19,8 +18,7 @@ pub fn cluster_of(request: &HttpRequest) -> Option<Cluster> {
 /// What a listener serves when it is given a cluster.
 impl From<Cluster> for Host {
     fn from(cluster: Cluster) -> Self {
-        let draining = Arc::clone(&cluster.shared.draining);
-        Self::with_handle(cluster.node().clone(), cluster, draining)
+        Self::with_handle(cluster.node().clone(), cluster)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{ChannelName, Close, CloseCode, Envelope, Event, GroupName, Naming, Target};
+use fanfare_protocol::{ChannelName, CloseCode, Envelope, Event, GroupName, Naming, Target};
 use fanfare_protocol::{NameError, event_rules};
 use serde::Serialize;
 
@@ -60,8 +60,7 @@ impl Posting {
         naming: &Naming,
     ) -> Result<Self, SendError> {
         let target = to.target(naming)?;
-        let envelope = Envelope::closing(code, Close::cut(reason))?;
-        Ok(Self::new(target, envelope))
+        Ok(Self::new(target, Envelope::closing(code, reason)?))
     }
 
     fn new(target: Target, envelope: Envelope) -> Self {

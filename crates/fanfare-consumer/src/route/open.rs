@@ -14,22 +14,20 @@ use super::Route;
 use super::groups::GroupsError;
 use crate::cluster::{Cluster, cluster_of};
 use crate::consumer::Consumer;
-use crate::frame::FromFrame;
 use crate::run::Life;
 use crate::session::{Kept, Session};
 
 impl Route {
-    pub(super) async fn open<C, M, I>(
+    pub(super) async fn open<C, M>(
         &self,
         factory: &impl Fn(&Request) -> Result<C, Reject>,
         request: HttpRequest,
     ) -> HttpResponse
     where
-        C: Consumer<M, I>,
+        C: Consumer<M>,
         M: 'static,
-        I: FromFrame,
     {
-        match self.answer::<C, M, I>(factory, request).await {
+        match self.answer(factory, request).await {
             Ok(response) => response,
             Err(reject) => {
                 let (route, status) = (&*self.name, reject.status().as_u16());
@@ -44,15 +42,14 @@ impl Route {
         }
     }
 
-    async fn answer<C, M, I>(
+    async fn answer<C, M>(
         &self,
         factory: &impl Fn(&Request) -> Result<C, Reject>,
         request: HttpRequest,
     ) -> Result<HttpResponse, Reject>
     where
-        C: Consumer<M, I>,
+        C: Consumer<M>,
         M: 'static,
-        I: FromFrame,
     {
         if request.method() != Method::GET {
             return Ok(method_not_allowed());
@@ -90,8 +87,7 @@ impl Route {
         };
         accept.check(&request)?;
         drop(request);
-        let life = Life::<C, M, I>::new(consumer, session, Arc::clone(&self.name));
-        ticket.run(life.into_program());
+        ticket.run(Life::new(consumer, session, Arc::clone(&self.name)).into_program());
         Ok(handshake.answer(ticket, accept))
     }
 

@@ -27,7 +27,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone)]
 pub struct Timer(AbortHandle);
 
-/// The timers and spawned futures of a session, and the orders of its handles.
+/// See the module.
 pub(super) struct Extras<M> {
     /// Timers and spawned futures: each is a stream of messages.
     sources: SelectAll<Pin<Box<dyn Stream<Item = M>>>>,

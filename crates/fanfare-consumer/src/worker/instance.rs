@@ -81,7 +81,7 @@ impl Shift {
                 Outcome::Failed
             }
             Ok(Err(Failure::Unknown)) => {
-                if let Some(count) = self.tally.complains() {
+                if let Some(count) = self.tally.unknown() {
                     tracing::warn!(
                         %channel,
                         kind,

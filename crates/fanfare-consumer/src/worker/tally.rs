@@ -1,12 +1,10 @@
 //! What became of the events that workers took.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+
+use fanfare_layer::Throttle;
 
 use crate::metrics::WorkerEvents;
-
-/// At most one line about unknown events in this time.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 /// What [`Workers`](super::Workers) did until they stopped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,14 +37,8 @@ pub(super) struct Tally {
     report: Cell<WorkersReport>,
     /// Events in work.
     busy: Cell<u64>,
-    complaints: Complaints,
-}
-
-/// Keeps a program that sends the wrong events from filling the log.
-#[derive(Default)]
-struct Complaints {
-    last: Cell<Option<Instant>>,
-    unsaid: Cell<u64>,
+    /// Of lines about unknown events.
+    throttle: Throttle,
 }
 
 impl Tally {
@@ -55,20 +47,13 @@ impl Tally {
             metrics,
             report: Cell::default(),
             busy: Cell::default(),
-            complaints: Complaints::default(),
+            throttle: Throttle::default(),
         }
     }
 
-    /// Whether an unknown event is worth a line now; if so, for how many of them.
-    pub(super) fn complains(&self) -> Option<u64> {
-        let Complaints { last, unsaid } = &self.complaints;
-        unsaid.set(unsaid.get() + 1);
-        let soon = |last: Instant| last.elapsed() < COMPLAINT_PAUSE;
-        if last.get().is_some_and(soon) {
-            return None;
-        }
-        last.set(Some(Instant::now()));
-        Some(unsaid.replace(0))
+    /// Counts an unknown event. Where a line may be written now, answers for how many of them.
+    pub(super) fn unknown(&self) -> Option<u64> {
+        self.throttle.admit(1)
     }
 
     pub(super) fn started(&self) {

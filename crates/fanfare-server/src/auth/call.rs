@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Verdict};
-use super::complaints::Complaints;
+use super::throttles::Throttles;
 use super::{Outcome, Question, Unavailable, tls};
 use crate::config::settings::Auth;
 use crate::metrics::{AuthMetrics, AuthOutcome};
@@ -34,7 +34,7 @@ pub(super) struct Asker {
     /// As many as there may be requests at once.
     turns: Semaphore,
     metrics: AuthMetrics,
-    complaints: Complaints,
+    throttles: Throttles,
 }
 
 /// Why there is no decision: what is counted, and what is logged.
@@ -71,7 +71,7 @@ impl Asker {
             timeout: settings.timeout,
             turns: Semaphore::new(settings.concurrency),
             metrics,
-            complaints: Complaints::default(),
+            throttles: Throttles::default(),
         })
     }
 
@@ -92,7 +92,7 @@ impl Asker {
             }
             Err(failure) => {
                 tally.outcome = failure.outcome;
-                self.complaints.log(failure.outcome, &failure.what);
+                self.throttles.log(failure.outcome, &failure.what);
                 Err(Unavailable)
             }
         }

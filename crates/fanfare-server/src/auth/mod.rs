@@ -7,8 +7,8 @@
 mod answer;
 mod answers;
 mod call;
-mod complaints;
 mod question;
+mod throttles;
 mod tls;
 
 use std::sync::Arc;

@@ -75,14 +75,18 @@ impl Subscriptions {
             return answered;
         }
         state.wanted.extend(subscriptions.iter().cloned());
-        state.touched.extend(subscriptions.iter().cloned());
+        // The next connection begins with everything that is wanted.
+        if state.connected {
+            state.touched.extend(subscriptions.iter().cloned());
+        }
         state.wait(subscriptions, answer);
         drop(state);
         self.changed.notify_one();
         answered
     }
 
-    /// Wants subscriptions no more. Without a connection there is nothing to take back.
+    /// Wants subscriptions no more. Without a connection there is nothing to take back, and callers
+    /// that wait for one of them are told so: the connection may never come.
     pub(in crate::redis) fn remove(
         &self,
         subscriptions: Vec<Subscription>,
@@ -100,6 +104,7 @@ impl Subscriptions {
         } else {
             // The caller cannot have dropped the other end yet.
             let _ = answer.send(Ok(()));
+            state.answer_unwanted();
         }
         answered
     }
@@ -154,8 +159,7 @@ impl Subscriptions {
             {
                 answered.push((waiter.answer, Ok(())));
             } else {
-                let taken_back = SubscribeError("it was taken back meanwhile".into());
-                answered.push((waiter.answer, Err(taken_back)));
+                answered.push((waiter.answer, Err(taken_back())));
             }
         }
         drop(state);
@@ -174,6 +178,7 @@ impl Subscriptions {
             .sub(count(state.acknowledged.len()));
         state.acknowledged.clear();
         state.touched.clear();
+        state.answer_unwanted();
     }
 
     /// Wants nothing any more; whoever waits is told.
@@ -207,6 +212,19 @@ impl State {
         });
     }
 
+    /// Answers the callers whose subscriptions are not wanted any more.
+    fn answer_unwanted(&mut self) {
+        let Self {
+            waiters, wanted, ..
+        } = self;
+        let is_wanted =
+            |waiter: &mut Waiter| waiter.subscriptions.iter().all(|it| wanted.contains(it));
+        for waiter in waiters.extract_if(.., |waiter| !is_wanted(waiter)) {
+            // A caller that gave up has dropped its end.
+            let _ = waiter.answer.send(Err(taken_back()));
+        }
+    }
+
     fn round(&mut self) -> Round {
         let mut round = Round {
             calls: self.next_call,
@@ -225,6 +243,10 @@ impl State {
         }
         round
     }
+}
+
+fn taken_back() -> SubscribeError {
+    SubscribeError("it was taken back meanwhile".into())
 }
 
 fn count(subscriptions: usize) -> i64 {
@@ -303,6 +325,7 @@ mod tests {
     #[test]
     fn a_membership_is_written_again_because_others_may_have_taken_it_back() {
         let subscriptions = subscriptions();
+        subscriptions.acknowledged(subscriptions.connected());
         let member = Subscription::SessionInGroup {
             group: GroupName::parse("a").unwrap(),
             channel: fanfare_protocol::Naming::plain("asgi")
@@ -316,6 +339,31 @@ mod tests {
             subscriptions.acknowledged(round);
             assert_eq!(subscriptions.metrics.subscriptions.get(), 1);
         }
+    }
+
+    #[test]
+    fn names_that_are_wanted_and_taken_back_without_a_connection_leave_nothing_behind() {
+        let subscriptions = subscriptions();
+        for number in 0..1000 {
+            let name = group(&format!("g{number}"));
+            let mut waiting = subscriptions.add(vec![name.clone()]);
+            drop(subscriptions.remove(vec![name]));
+            assert_eq!(waiting.try_recv(), Ok(Err(taken_back())));
+        }
+        let state = subscriptions.state.lock();
+        let sizes = [state.waiters.len(), state.wanted.len(), state.touched.len()];
+        assert_eq!(sizes, [0, 0, 0]);
+    }
+
+    #[test]
+    fn who_waits_for_what_was_taken_back_is_told_when_the_connection_is_lost() {
+        let subscriptions = subscriptions();
+        subscriptions.acknowledged(subscriptions.connected());
+        let mut waiting = subscriptions.add(vec![group("a")]);
+        drop(subscriptions.remove(vec![group("a")]));
+        assert!(waiting.try_recv().is_err(), "the next round answers");
+        subscriptions.lost();
+        assert_eq!(waiting.try_recv(), Ok(Err(taken_back())));
     }
 
     #[test]

@@ -6,10 +6,10 @@ mod scalars;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::error::DecodeError;
+use super::Parts;
 use crate::event::{MAX_DEPTH, Value};
 use crate::fields::Fields;
-use crate::parts::Parts;
+use crate::msgpack::DecodeError;
 
 type Read<T> = Result<T, DecodeError>;
 

@@ -19,7 +19,7 @@ pub struct TypedError {
 }
 
 impl TypedError {
-    pub(crate) fn new(message: impl Display) -> Self {
+    pub(super) fn new(message: impl Display) -> Self {
         Self {
             path: String::new(),
             message: message.to_string(),
@@ -45,7 +45,7 @@ impl TypedError {
     }
 
     /// The error of a map, from that of the value under this key.
-    pub(crate) fn under(mut self, key: &str) -> Self {
+    pub(super) fn under(mut self, key: &str) -> Self {
         let dot = match self.path.chars().next() {
             None | Some('[') => "",
             Some(_) => ".",
@@ -55,7 +55,7 @@ impl TypedError {
     }
 
     /// The error of a list, from that of the item with this index.
-    pub(crate) fn item(self, index: usize) -> Self {
+    pub(super) fn item(self, index: usize) -> Self {
         self.under(&format!("[{index}]"))
     }
 }
