@@ -48,7 +48,8 @@ async fn the_shipped_notifications_route_welcomes_with_the_channel() -> Result<(
         .api()
         .publish_group("notifications", &event)
         .await?;
-    assert_eq!(socket.text().await?, r#"{"level":3,"text":"grün"}"#);
+    let text = r#"{"type":"alert","level":3,"text":"grün"}"#;
+    assert_eq!(socket.text().await?, text);
     Ok(())
 }
 

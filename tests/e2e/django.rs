@@ -172,8 +172,8 @@ async fn a_day_of_a_site(format: Format) -> Result<()> {
     for socket in [&mut at_ann, &mut at_bob] {
         let mut both = vec![socket.json().await?, socket.json().await?];
         both.sort_by_key(|message| message.get("user").is_some());
-        let spoken = json!({"message": "from a socket"});
-        let said = json!({"message": "from a view", "user": "bob"});
+        let spoken = json!({"type": "chat.message", "message": "from a socket"});
+        let said = json!({"type": "chat.message", "message": "from a view", "user": "bob"});
         assert_eq!(both, [spoken, said]);
     }
 
@@ -291,7 +291,8 @@ async fn nginx_leads_clients_past_a_node_that_drains() -> Result<()> {
     for _ in 0..4 {
         let mut socket = site.open(&ann).await?;
         socket.send_text("here again").await?;
-        assert_eq!(socket.json().await?, json!({"message": "here again"}));
+        let heard = json!({"type": "chat.message", "message": "here again"});
+        assert_eq!(socket.json().await?, heard);
         socket.close(1000).await?;
     }
     Ok(())

@@ -8,6 +8,7 @@ mod cluster;
 mod core_faults;
 mod delivery;
 mod django;
+mod doc_links;
 mod docs;
 mod drain;
 mod flush;

@@ -1,6 +1,6 @@
 //! Values in the notation of `tests/python/notation.py`: JSON that loses nothing.
 
-use fanfare::protocol::{Event, Value};
+use fanfare::{Event, Value};
 use serde_json::{Value as Json, json};
 
 /// The notation of an event.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use fanfare::protocol::envelope::Envelope;
-use fanfare::protocol::serializer::{Notation, Recipients};
-use fanfare::protocol::{Event, Serializer, Value};
+use fanfare::protocol::{Envelope, Notation, Recipients, Serializer};
+use fanfare::{Event, Value};
 use fanfare_rig::{PythonLayer, PythonSerializer};
 use serde_json::{Value as Json, json};
 

@@ -27,7 +27,7 @@ pub(crate) fn say(message: &str) -> Value {
 
 /// What [`GROUP_ROUTE`] sends for [`say`].
 pub(crate) fn said(message: &str) -> String {
-    json!({ "message": message }).to_string()
+    say(message).to_string()
 }
 
 /// The message of a frame that [`GROUP_ROUTE`] sent.

@@ -1,15 +1,18 @@
 //! The server that `fanfare-bench` measures consumers with: one worker thread, the limits and the
 //! pings that it gives the binary `fanfare`, and consumers for what that one's routes do.
 //!
-//! It prints its address and serves until it is ended.
+//! It prints its address and serves until it is ended. With `--redis URL` its cluster is there, on
+//! pub/sub, instead of in memory.
 
 use std::time::Duration;
 
-use actix_web::App;
-use anyhow::Context as _;
+use actix_web::dev::{Service as _, ServiceRequest};
+use actix_web::{App, HttpMessage as _};
+use anyhow::{Context as _, bail};
 use bytestring::ByteString;
 use fanfare_consumer::{
-    Cluster, ClusterOptions, Consumer, Frame, Frames, Outcome, Session, consumer,
+    Accept, Cluster, ClusterOptions, Consumer, Frame, Frames, Layer, Outcome, Reject, Request,
+    Session, User, consumer,
 };
 use fanfare_gateway::Server;
 use serde::{Deserialize, Serialize};
@@ -32,7 +35,13 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
     let mut options = ClusterOptions::default();
+    match (arguments.next().as_deref(), arguments.next()) {
+        (None, None) => {}
+        (Some("--redis"), Some(url)) => options.layer = Layer::redis([url])?,
+        _ => bail!("usage: fanfare-bench-consumers [--redis URL]"),
+    }
     options.limits.sessions = SESSIONS;
     options.ping.interval = PING_INTERVAL;
     let app = || {
@@ -41,6 +50,12 @@ async fn serve() -> anyhow::Result<()> {
             .service(consumer("/frames/{group}", || Forwarded))
             .service(consumer("/events/{group}", || Told))
             .service(consumer("/idle/{group}", || Told))
+            .service(consumer("/users/{group}", || Told))
+            .service(consumer("/many/{groups}", || Many))
+            .wrap_fn(|request, service| {
+                identify(&request);
+                service.call(request)
+            })
     };
     let server = Server::new(Cluster::new(options)?, app)
         .workers(1)
@@ -48,6 +63,14 @@ async fn serve() -> anyhow::Result<()> {
     let address = server.addresses().first().context("no address")?;
     println!("fanfare-bench-consumers on http://{address}");
     Ok(server.serve().await?)
+}
+
+/// Makes the user of a query, `?user=ID`, the user of the request.
+fn identify(request: &ServiceRequest) {
+    let id = request.query_string().strip_prefix("user=");
+    if let Some(user) = id.and_then(|id| User::new(id).ok()) {
+        request.extensions_mut().insert(user);
+    }
 }
 
 /// The same message back.
@@ -101,6 +124,25 @@ impl Consumer for Told {
         let Chat::Message { message } = event;
         session.send_text(message).await?;
         Ok(())
+    }
+}
+
+/// Joins as many groups as its path says, one by one.
+struct Many;
+
+impl Consumer for Many {
+    type Event = Frames;
+
+    async fn connect(
+        &mut self,
+        session: &mut Session,
+        request: &Request,
+    ) -> Result<Accept, Reject> {
+        let groups: usize = request.param("groups")?;
+        for number in 0..groups {
+            session.group_add(&format!("many{number}")).await?;
+        }
+        Ok(Accept::new())
     }
 }
 

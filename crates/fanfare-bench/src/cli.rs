@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::affinity::Cores;
 use crate::channels::{self, Line};
-use crate::scenario::{Bench, Named, Scenario, Servers};
+use crate::scenario::{Bench, Named, OldServers, Scenario, Servers};
 use crate::server::{Program, beside};
 
 /// Measures a Fanfare server per second of its CPU, against a bare epoll loop.
@@ -81,6 +81,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Server CPU for opening a session with a group.
+    Connect {
+        /// Sessions, opened and closed in waves of 250.
+        #[arg(long, default_value_t = 2000)]
+        sessions: usize,
+        #[command(flatten)]
+        options: Options,
+    },
     /// A node among Python processes on channels_redis: what their producers pay, what it takes in.
     Channels {
         #[command(flatten)]
@@ -105,6 +113,10 @@ pub(crate) struct Options {
     /// The server of the consumers; by default `fanfare-bench-consumers` beside `--server`.
     #[arg(long)]
     consumers: Option<PathBuf>,
+    /// An earlier build of `fanfare`, with its `fanfare-bench-consumers` beside it: each pair has a
+    /// run of it too, and the report the ratio to it.
+    #[arg(long, conflicts_with = "server_kind")]
+    old: Option<PathBuf>,
     /// What to measure; `limit` measures the limit against itself, which must give 1.0.
     #[arg(long, value_enum, default_value_t = Kind::Fanfare)]
     server_kind: Kind,
@@ -238,7 +250,16 @@ impl Options {
         Ok(Servers {
             fanfare: Program::Fanfare(fanfare),
             consumers: Program::Consumers(consumers),
+            old: self.old.as_deref().map(old_servers),
         })
+    }
+}
+
+fn old_servers(fanfare: &Path) -> OldServers {
+    let consumers = fanfare.with_file_name("fanfare-bench-consumers");
+    OldServers {
+        fanfare: Program::Old(Box::new(Program::Fanfare(fanfare.to_path_buf()))),
+        consumers: Program::Old(Box::new(Program::Consumers(consumers))),
     }
 }
 
@@ -258,6 +279,7 @@ impl Command {
             Self::IdleMemory { sessions, .. } => {
                 one("idle-memory", Scenario::IdleMemory { sessions })
             }
+            Self::Connect { sessions, .. } => one("connect", Scenario::Connect { sessions }),
             Self::Fairness { members, .. } => one("fairness", Scenario::Fairness { members }),
             Self::UserTime { members, .. } => one("user-time", Scenario::UserTime { members }),
         }

@@ -10,12 +10,14 @@
 
 mod affinity;
 mod channels;
+mod children;
 mod cli;
 mod handshake;
 mod limit;
 mod loader;
 mod pause;
 mod proc;
+mod redis_server;
 mod report;
 mod scenario;
 mod server;
@@ -41,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         | Command::Consumers { options }
         | Command::FanOut { options, .. }
         | Command::RoundTrip { options, .. }
+        | Command::Connect { options, .. }
         | Command::IdleMemory { options, .. }
         | Command::Fairness { options, .. }
         | Command::UserTime { options, .. } => measure(&command, options),

@@ -41,6 +41,15 @@ pub(crate) enum Program {
     },
     /// The server of the consumers, at this path; it has the settings in itself.
     Consumers(PathBuf),
+    /// The server of the consumers, with its cluster on this Redis.
+    ConsumersOnRedis {
+        /// Its path.
+        path: PathBuf,
+        /// The URL of the Redis.
+        url: String,
+    },
+    /// An earlier build of another program.
+    Old(Box<Program>),
     /// The limit, in this executable.
     Limit {
         /// All messages of one read in one write for each member.
@@ -62,6 +71,12 @@ impl Program {
             Self::Fanfare(path) => fanfare(path, &[]),
             Self::Member { path, settings } => fanfare(path, settings),
             Self::Consumers(path) => built(path, "fanfare-benches"),
+            Self::ConsumersOnRedis { path, url } => {
+                let mut command = built(path, "fanfare-benches")?;
+                command.args(["--redis", url]);
+                Ok(command)
+            }
+            Self::Old(program) => program.command(),
             Self::Limit { coalesce } => {
                 let mut command = Command::new(own_path()?);
                 command.args(["limit", "--bind", "127.0.0.1:0"]);
@@ -77,8 +92,9 @@ impl Program {
 impl fmt::Display for Program {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
+            Self::Old(program) => return write!(out, "old {program}"),
             Self::Fanfare(_) | Self::Member { .. } => "fanfare",
-            Self::Consumers(_) => "consumers",
+            Self::Consumers(_) | Self::ConsumersOnRedis { .. } => "consumers",
             Self::Limit { coalesce: false } => "limit",
             Self::Limit { coalesce: true } => "limit --coalesce",
         })

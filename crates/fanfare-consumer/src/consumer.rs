@@ -6,8 +6,8 @@ use fanfare_protocol::CloseCode;
 use fanfare_web::{Accept, Reject, Request};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 
-use crate::failure::Outcome;
-use crate::frame::Frame;
+use crate::failure::{Failure, Outcome};
+use crate::frame::{Frame, FromFrame};
 use crate::session::Session;
 
 /// What one session does; there is one value of it for each.
@@ -17,12 +17,16 @@ use crate::session::Session;
 /// Client and layer are apart: what a client sends is only ever [`receive`](Self::receive)d, what
 /// comes through the layer is only ever an [`event`](Self::event).
 ///
-/// A method that fails or panics closes its session with 1011, and is logged once, with its route;
-/// other sessions do not notice. [`disconnect`](Self::disconnect) is called in the end, whatever
-/// the end, of every session that was accepted.
+/// A method that fails closes its session with 1011, unless [`failed`](Self::failed) decides
+/// otherwise. One that panics always does. Either is logged once, with its route; other sessions do
+/// not notice. [`disconnect`](Self::disconnect) is called at the end of every session that was
+/// accepted, whatever ended it.
 ///
-/// `M` is what a consumer says to itself: the messages of its timers, of the futures that it
-/// [spawns](Session::spawn), and of the [handles](Session::handle) that it gives away.
+/// The two parameters have defaults. `M` is the type of the messages that a consumer sends to
+/// itself: by its timers, by the futures that it [spawns](Session::spawn), and by the
+/// [handles](Session::handle) that it gives away. `I` is what it receives of a client: a [`Frame`],
+/// or for clients that speak JSON a [`JsonFrame`](crate::JsonFrame). A consumer of frames with a
+/// timer is a `Consumer<Tick>`, one of JSON a `Consumer<(), JsonFrame<Command>>`.
 ///
 /// A chat:
 ///
@@ -76,7 +80,13 @@ use crate::session::Session;
 ///
 /// The group could be [declared](Self::GROUPS) instead. And where events are to reach the client
 /// as they are, `type Event = Frames` says so, and is faster: see [`Frames`].
-pub trait Consumer<M: 'static = ()>: Sized + 'static {
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no consumer with messages `{M}` whose clients send `{I}`",
+    label = "no `Consumer<{M}, {I}>`",
+    note = "the session of a `Consumer<M>` is a `Session<M>`, and its `I` is what `receive` takes: \
+            `Consumer<Tick>` has a `Session<Tick>`, `Consumer<(), JsonFrame<T>>` receives JSON"
+)]
+pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
     /// The events that this consumer knows: a type that serde reads, usually an enum tagged by
     /// `type`. Or [`Frames`], for a consumer without [`event`](Self::event).
     type Event: DeserializeOwned + 'static;
@@ -114,9 +124,9 @@ pub trait Consumer<M: 'static = ()>: Sized + 'static {
     /// A message of the client. The default ignores it.
     ///
     /// # Errors
-    /// A [`Failure`](crate::Failure) ends the session.
-    fn receive(&mut self, session: &mut Session<M>, frame: Frame) -> impl Future<Output = Outcome> {
-        let _unused = (session, frame);
+    /// A [`Failure`]: see [`failed`](Self::failed).
+    fn receive(&mut self, session: &mut Session<M>, message: I) -> impl Future<Output = Outcome> {
+        let _unused = (session, message);
         ready(Ok(()))
     }
 
@@ -124,7 +134,7 @@ pub trait Consumer<M: 'static = ()>: Sized + 'static {
     /// [`Event`](Self::Event) is [`Frames`]. The default ignores it.
     ///
     /// # Errors
-    /// A [`Failure`](crate::Failure) ends the session.
+    /// A [`Failure`]: see [`failed`](Self::failed).
     fn event(
         &mut self,
         session: &mut Session<M>,
@@ -137,10 +147,57 @@ pub trait Consumer<M: 'static = ()>: Sized + 'static {
     /// A message of a timer, of a future that was spawned, or of a handle. The default ignores it.
     ///
     /// # Errors
-    /// A [`Failure`](crate::Failure) ends the session.
+    /// A [`Failure`]: see [`failed`](Self::failed).
     fn message(&mut self, session: &mut Session<M>, message: M) -> impl Future<Output = Outcome> {
         let _unused = (session, message);
         ready(Ok(()))
+    }
+
+    /// A handler ended with an error, or a message of the client could not be read. What this answers
+    /// takes the place of that failure: with `Ok(())` the session goes on, with [`Failure::reply`]
+    /// it goes on after that answer to the client, and with any other failure it is closed. The
+    /// default answers the failure that it got.
+    ///
+    /// It is not called for [`Failure::close`] and [`Failure::reply`], which are decisions already,
+    /// nor for a panic, nor once the session is over. A failure that this turns into an answer is
+    /// not logged.
+    ///
+    /// ```
+    /// use fanfare_consumer::{Consumer, Failure, Frame, Frames, Outcome, Session};
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("the auction is over")]
+    /// struct Over;
+    ///
+    /// struct Bids;
+    ///
+    /// impl Consumer for Bids {
+    ///     type Event = Frames;
+    ///
+    ///     async fn receive(&mut self, _: &mut Session, _: Frame) -> Outcome {
+    ///         Err(Over)?;
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn failed(&mut self, _: &mut Session, failure: Failure) -> Outcome {
+    ///         if failure.downcast_ref::<Over>().is_some() {
+    ///             let answer = serde_json::json!({ "error": failure.to_string() });
+    ///             return Err(Failure::reply(&answer));
+    ///         }
+    ///         Err(failure)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The [`Failure`] that counts.
+    fn failed(
+        &mut self,
+        session: &mut Session<M>,
+        failure: Failure,
+    ) -> impl Future<Output = Outcome> {
+        let _unused = session;
+        ready(Err(failure))
     }
 
     /// The session is over: called once for every session that was accepted, whatever ended it. It

@@ -8,6 +8,7 @@ use std::fmt;
 use fanfare_node::JoinError;
 use fanfare_protocol::CloseCode;
 use fanfare_web::error_chain;
+use serde::Serialize;
 
 use crate::cluster::GroupError;
 use crate::session::Unsent;
@@ -15,12 +16,13 @@ use crate::session::Unsent;
 /// What a handler answers.
 pub type Outcome = Result<(), Failure>;
 
-/// Why a handler cannot go on; it ends the session.
+/// Why a handler does not do its work.
 ///
-/// Any error becomes one with `?`: the session is closed with 1011, and the error is logged once,
-/// with the route. [`Failure::close`] closes with a code and a reason of one's own and logs
-/// nothing. That the session is [over already](Unsent::Closed) is no failure: the handler just
-/// ends.
+/// Any error becomes one with `?`: [`Consumer::failed`](crate::Consumer::failed) decides what
+/// follows, and by default the session is closed with 1011 and the error is logged once, with the
+/// route. [`Failure::close`] closes with a chosen code and reason, [`Failure::reply`] answers the
+/// client and goes on; neither is logged. That the session is [over already](Unsent::Closed) is no
+/// failure: the handler just ends.
 ///
 /// ```
 /// use fanfare_consumer::{CloseCode, Failure, Outcome};
@@ -46,14 +48,66 @@ pub struct Failure(
 pub(crate) enum Cause {
     Error(Box<dyn Error>),
     Close(CloseCode, Cow<'static, str>),
+    /// The client gets this text, and the session goes on.
+    Reply {
+        text: String,
+        /// What was wrong, where the library answers a client's mistake.
+        error: Option<Box<dyn Error>>,
+    },
     /// The session is over; who answers so knows it already.
     Over,
 }
 
 impl Failure {
     /// Closes the session with this code and reason; see [`Session::close`](crate::Session::close).
-    pub fn close(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Cause::Close(code, reason.into())))
+    pub fn close(code: impl Into<CloseCode>, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Cause::Close(code.into(), reason.into())))
+    }
+
+    /// Sends the client a value as JSON text, and the session goes on: for a mistake of the client,
+    /// in a shape of the application's choice.
+    ///
+    /// ```
+    /// # use fanfare_consumer::{Failure, Outcome};
+    /// fn bid(amount: u32, least: u32) -> Outcome {
+    ///     if amount < least {
+    ///         return Err(Failure::reply(&serde_json::json!({ "error": "too low", "least": least })));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # assert!(bid(1, 2).is_err());
+    /// ```
+    pub fn reply<T: Serialize + ?Sized>(value: &T) -> Self {
+        Self::answer(value, None)
+    }
+
+    pub(crate) fn answer<T: Serialize + ?Sized>(value: &T, error: Option<Box<dyn Error>>) -> Self {
+        match serde_json::to_string(value) {
+            Ok(text) => Self(Box::new(Cause::Reply { text, error })),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The error of type `E` that the failure was made of.
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.error_ref()?.downcast_ref()
+    }
+
+    /// The error that a consumer may judge; none when the failure is a decision already.
+    pub(crate) fn error_ref(&self) -> Option<&(dyn Error + 'static)> {
+        match self.cause() {
+            Cause::Error(error) => Some(&**error),
+            Cause::Reply { error, .. } => error.as_deref(),
+            Cause::Close(..) | Cause::Over => None,
+        }
+    }
+
+    /// The text that the client is to get, if that is all.
+    pub(crate) fn into_reply(self) -> Result<String, Self> {
+        match *self.0 {
+            Cause::Reply { text, .. } => Ok(text),
+            cause => Err(Self(Box::new(cause))),
+        }
     }
 
     /// Closes the session with 1011 and logs a text, or an error in a box.
@@ -82,6 +136,10 @@ impl fmt::Display for Failure {
         match self.cause() {
             Cause::Error(error) => out.write_str(&error_chain(&**error)),
             Cause::Close(code, reason) => write!(out, "closed with {}: {reason}", code.0),
+            Cause::Reply {
+                error: Some(error), ..
+            } => write!(out, "{error}"),
+            Cause::Reply { text, .. } => write!(out, "answered with {text}"),
             Cause::Over => out.write_str("the session is over"),
         }
     }

@@ -16,6 +16,28 @@ pub enum Frame {
     Binary(Bytes),
 }
 
+/// What a consumer receives of its client: a [`Frame`] as it is, or a value that is read from it,
+/// such as a [`JsonFrame`](crate::JsonFrame).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not read from a client's message",
+    note = "a consumer receives a `Frame`, or a `JsonFrame<{Self}>` where clients send JSON; the \
+            messages of timers are the first parameter: `Consumer<{Self}>`"
+)]
+pub trait FromFrame: Sized + 'static {
+    /// Reads a message of the client.
+    ///
+    /// # Errors
+    /// A [`Failure`], which goes to [`Consumer::failed`](crate::Consumer::failed) as one of a
+    /// handler does.
+    fn from_frame(frame: Frame) -> Result<Self, Failure>;
+}
+
+impl FromFrame for Frame {
+    fn from_frame(frame: Frame) -> Result<Self, Failure> {
+        Ok(frame)
+    }
+}
+
 impl Frame {
     /// The text.
     ///
@@ -45,8 +67,8 @@ impl Frame {
         }
     }
 
-    /// What the text says as JSON. A [`JsonConsumer`](crate::JsonConsumer) answers a client that
-    /// gets it wrong instead.
+    /// What the text says as JSON. A consumer of [`JsonFrame`](crate::JsonFrame)s answers a client
+    /// that gets it wrong instead.
     ///
     /// ```
     /// use fanfare_consumer::Frame;

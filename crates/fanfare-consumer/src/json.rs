@@ -1,32 +1,27 @@
-//! Consumers whose clients speak JSON.
+//! Messages of clients that speak JSON.
 
-use std::future::ready;
-
-use fanfare_protocol::CloseCode;
-use fanfare_web::{Accept, Reject, Request};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use crate::consumer::{Consumer, Unknown};
-use crate::failure::Outcome;
-use crate::frame::Frame;
-use crate::session::Session;
+use crate::failure::Failure;
+use crate::frame::{Frame, FromFrame};
 
-/// A [`Consumer`] that receives values instead of frames; [`Json`] makes it one.
+/// A text message whose JSON is a `T`, for [`Consumer::receive`](crate::Consumer::receive).
 ///
-/// A client that sends what is no JSON, not of the type [`Incoming`](Self::Incoming), or binary is
-/// told so, and its session goes on:
+/// A client that sends what is no JSON, not of the type `T`, or binary is told so, and its session
+/// goes on:
 ///
 /// ```json
 /// {"error":{"code":"invalid_json","message":"missing field `text`","field":null,"line":1,"column":2}}
 /// ```
 ///
-/// `line` and `column` count from 1 and are null where they are not known: serde knows none for the
-/// fields of a tagged enum, and a binary message has none.
+/// [`Consumer::failed`](crate::Consumer::failed) gets that as a failure made of a [`JsonError`], and
+/// may answer in another shape. `line` and `column` count from 1 and are null where they are not
+/// known: serde knows none for the fields of a tagged enum, and a binary message has none.
 ///
 /// ```
 /// use actix_web::App;
-/// use fanfare_consumer::{Frames, Json, JsonConsumer, Outcome, Session, consumer};
+/// use fanfare_consumer::{Consumer, Frames, JsonFrame, Outcome, Session, consumer};
 /// use serde::{Deserialize, Serialize};
 ///
 /// struct Adder;
@@ -42,181 +37,99 @@ use crate::session::Session;
 ///     sum: Option<i64>,
 /// }
 ///
-/// impl JsonConsumer for Adder {
+/// impl Consumer<(), JsonFrame<Sum>> for Adder {
 ///     type Event = Frames;
-///     type Incoming = Sum;
 ///
-///     async fn receive(&mut self, session: &mut Session, message: Sum) -> Outcome {
+///     async fn receive(
+///         &mut self,
+///         session: &mut Session,
+///         JsonFrame(message): JsonFrame<Sum>,
+///     ) -> Outcome {
 ///         let sum = message.a.checked_add(message.b);
 ///         session.send_json(&Answer { sum }).await?;
 ///         Ok(())
 ///     }
 /// }
 ///
-/// let app = || App::new().service(consumer("/ws/add/", || Json(Adder)));
+/// let app = || App::new().service(consumer("/ws/add/", || Adder));
 /// # let _ = app();
 /// ```
-pub trait JsonConsumer<M: 'static = ()>: Sized + 'static {
-    /// As [`Consumer::Event`].
-    type Event: DeserializeOwned + 'static;
-
-    /// What clients send.
-    type Incoming: DeserializeOwned + 'static;
-
-    /// As [`Consumer::GROUPS`].
-    const GROUPS: &'static [&'static str] = &[];
-
-    /// As [`Consumer::DELIVER`].
-    const DELIVER: &'static [(&'static str, &'static str)] = &[];
-
-    /// As [`Consumer::UNKNOWN`].
-    const UNKNOWN: Unknown = Unknown::Ignore;
-
-    /// As [`Consumer::connect`].
-    ///
-    /// # Errors
-    /// [`Reject`]: the client gets that response, and no session.
-    fn connect(
-        &mut self,
-        session: &mut Session<M>,
-        request: &Request,
-    ) -> impl Future<Output = Result<Accept, Reject>> {
-        let _unused = (session, request);
-        ready(Ok(Accept::new()))
-    }
-
-    /// A message of the client.
-    ///
-    /// # Errors
-    /// A [`Failure`](crate::Failure) ends the session.
-    fn receive(
-        &mut self,
-        session: &mut Session<M>,
-        message: Self::Incoming,
-    ) -> impl Future<Output = Outcome>;
-
-    /// As [`Consumer::event`].
-    ///
-    /// # Errors
-    /// A [`Failure`](crate::Failure) ends the session.
-    fn event(
-        &mut self,
-        session: &mut Session<M>,
-        event: &Self::Event,
-    ) -> impl Future<Output = Outcome> {
-        let _unused = (session, event);
-        ready(Ok(()))
-    }
-
-    /// As [`Consumer::message`].
-    ///
-    /// # Errors
-    /// A [`Failure`](crate::Failure) ends the session.
-    fn message(&mut self, session: &mut Session<M>, message: M) -> impl Future<Output = Outcome> {
-        let _unused = (session, message);
-        ready(Ok(()))
-    }
-
-    /// As [`Consumer::disconnect`].
-    fn disconnect(
-        &mut self,
-        session: &mut Session<M>,
-        code: CloseCode,
-    ) -> impl Future<Output = ()> {
-        let _unused = (session, code);
-        ready(())
-    }
-}
-
-/// Makes a [`JsonConsumer`] a [`Consumer`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Json<C>(pub C);
+pub struct JsonFrame<T>(pub T);
 
-impl<C: JsonConsumer<M>, M: 'static> Consumer<M> for Json<C> {
-    type Event = C::Event;
-    const GROUPS: &'static [&'static str] = C::GROUPS;
-    const DELIVER: &'static [(&'static str, &'static str)] = C::DELIVER;
-    const UNKNOWN: Unknown = C::UNKNOWN;
-
-    fn connect(
-        &mut self,
-        session: &mut Session<M>,
-        request: &Request,
-    ) -> impl Future<Output = Result<Accept, Reject>> {
-        self.0.connect(session, request)
-    }
-
-    async fn receive(&mut self, session: &mut Session<M>, frame: Frame) -> Outcome {
-        match read(&frame) {
-            Ok(message) => self.0.receive(session, message).await,
-            Err(reply) => Ok(session.send_json(&reply).await?),
-        }
-    }
-
-    fn event(
-        &mut self,
-        session: &mut Session<M>,
-        event: &Self::Event,
-    ) -> impl Future<Output = Outcome> {
-        self.0.event(session, event)
-    }
-
-    fn message(&mut self, session: &mut Session<M>, message: M) -> impl Future<Output = Outcome> {
-        self.0.message(session, message)
-    }
-
-    fn disconnect(
-        &mut self,
-        session: &mut Session<M>,
-        code: CloseCode,
-    ) -> impl Future<Output = ()> {
-        self.0.disconnect(session, code)
+impl<T: DeserializeOwned + 'static> FromFrame for JsonFrame<T> {
+    fn from_frame(frame: Frame) -> Result<Self, Failure> {
+        read(&frame).map(Self).map_err(|error| {
+            let boxed: Box<dyn std::error::Error> = Box::new(error.clone());
+            Failure::answer(&error, Some(boxed))
+        })
     }
 }
 
-/// What a client is told of a message that cannot be read.
-#[derive(Debug, Serialize)]
-struct Reply {
-    error: Fields,
-}
-
-#[derive(Debug, Serialize)]
-struct Fields {
-    code: &'static str,
+/// Why a message is no JSON of the type that a consumer receives. Written as JSON it is the answer
+/// that clients get by default.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct JsonError {
     message: String,
-    /// As in every error; what is wrong is at a line and a column.
-    field: Option<&'static str>,
-    line: Option<usize>,
-    column: Option<usize>,
+    position: Option<(usize, usize)>,
 }
 
-fn read<T: DeserializeOwned>(frame: &Frame) -> Result<T, Reply> {
-    match frame {
-        Frame::Text(text) => serde_json::from_str(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let mut message = error.to_string();
-            let position = format!(" at line {line} column {column}");
-            if let Some(bare) = message.strip_suffix(&position) {
-                message.truncate(bare.len());
-            }
-            // serde_json counts the columns of an unfinished line from 0, and knows no line of
-            // what it had to read twice, such as the fields of a tagged enum.
-            reply(message, (line > 0).then_some((line, column.max(1))))
-        }),
-        Frame::Binary(_) => Err(reply("a text message is expected".to_owned(), None)),
+impl JsonError {
+    /// What is wrong, without its position.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Line and column, from 1; none where they are not known.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        self.position
     }
 }
 
-fn reply(message: String, position: Option<(usize, usize)>) -> Reply {
-    Reply {
-        error: Fields {
+impl Serialize for JsonError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Fields<'a> {
+            code: &'static str,
+            message: &'a str,
+            /// As in every error; what is wrong is at a line and a column.
+            field: Option<&'static str>,
+            line: Option<usize>,
+            column: Option<usize>,
+        }
+        let mut answer = serializer.serialize_struct("JsonError", 1)?;
+        let fields = Fields {
             code: "invalid_json",
-            message,
+            message: &self.message,
             field: None,
-            line: position.map(|(line, _)| line),
-            column: position.map(|(_, column)| column),
-        },
+            line: self.position.map(|(line, _)| line),
+            column: self.position.map(|(_, column)| column),
+        };
+        answer.serialize_field("error", &fields)?;
+        answer.end()
     }
+}
+
+fn read<T: DeserializeOwned>(frame: &Frame) -> Result<T, JsonError> {
+    let Frame::Text(text) = frame else {
+        return Err(JsonError {
+            message: "a text message is expected".to_owned(),
+            position: None,
+        });
+    };
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let mut message = error.to_string();
+        let place = format!(" at line {line} column {column}");
+        if let Some(bare) = message.strip_suffix(&place) {
+            message.truncate(bare.len());
+        }
+        // serde_json counts the columns of an unfinished line from 0, and knows no line of what it
+        // had to read twice, such as the fields of a tagged enum.
+        let position = (line > 0).then_some((line, column.max(1)));
+        JsonError { message, position }
+    })
 }
 
 #[cfg(test)]
@@ -234,8 +147,8 @@ mod tests {
             Say { text: String },
         }
         let frame = Frame::Text(r#"{"action":"say"}"#.into());
-        let told = read::<Tagged>(&frame).map_err(|reply| json!(reply));
-        let told = told.unwrap_err();
+        let told = read::<Tagged>(&frame).map(|_| ()).unwrap_err();
+        let told = json!(told);
         assert_eq!(told["error"]["line"], Value::Null);
         assert_eq!(told["error"]["message"], "missing field `text`");
     }
@@ -246,8 +159,8 @@ mod tests {
     }
 
     fn told(frame: Frame) -> Value {
-        let reply = read::<Say>(&frame).map(|say| say.text).unwrap_err();
-        serde_json::to_value(reply).unwrap()
+        let error = read::<Say>(&frame).map(|say| say.text).unwrap_err();
+        serde_json::to_value(error).unwrap()
     }
 
     #[test]

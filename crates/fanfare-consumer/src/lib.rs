@@ -4,12 +4,13 @@
 //!
 //! Examples in the documentation say `fanfare_consumer`; with the facade it is `fanfare`.
 
+mod actor_member;
 mod cluster;
 mod consumer;
 mod failure;
 mod frame;
+pub mod health;
 mod json;
-mod member;
 mod metrics;
 mod reject;
 mod route;
@@ -17,8 +18,10 @@ mod run;
 mod session;
 mod worker;
 
+pub use actor_member::{ActorMember, MemberError};
 pub use cluster::{
-    Cluster, ClusterError, ClusterOptions, GroupError, Layer, SendError, blocking, cluster_of,
+    Cluster, ClusterError, ClusterOptions, GroupError, Layer, Local, SendError, blocking,
+    cluster_of,
 };
 #[cfg(feature = "redis")]
 pub use cluster::{CoreFormat, RedisFormat, RedisLayer};
@@ -30,12 +33,11 @@ pub use fanfare_protocol::CloseCode;
 #[cfg(feature = "redis")]
 pub use fanfare_protocol::serializer::Notation;
 pub use fanfare_web::{
-    Accept, Client, NetworkError, Reject, Request, TrustedProxies, User, UserResolver, client,
-    handshake, middleware, peer,
+    Accept, Client, Host, NetworkError, Reject, Request, TrustedProxies, User, UserResolver,
+    client, handshake, middleware, peer,
 };
-pub use frame::Frame;
-pub use json::{Json, JsonConsumer};
-pub use member::{Member, MemberError};
+pub use frame::{Frame, FromFrame};
+pub use json::{JsonError, JsonFrame};
 pub use metrics::ConsumerMetrics;
 pub use route::{consumer, consumer_with};
 pub use session::{Gone, Session, SessionHandle, Timer, Unsent};

@@ -7,6 +7,7 @@ mod attend;
 mod fault;
 
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -18,7 +19,8 @@ use fanfare_protocol::{CloseCode, TypedError};
 use futures_util::FutureExt as _;
 
 use crate::consumer::{Consumer, Unknown};
-use crate::frame::Frame;
+use crate::failure::{Failure, Outcome};
+use crate::frame::{Frame, FromFrame};
 use crate::session::{Order, Session, Wake};
 
 use attend::{Attended, Trouble, attend, attend_quick};
@@ -28,22 +30,24 @@ use fault::{Fault, Hook, Reporter};
 const BURST: usize = 128;
 
 /// A consumer and its session, which was accepted.
-pub(crate) struct Life<C, M: 'static> {
+pub(crate) struct Life<C, M: 'static, I> {
     consumer: C,
     session: Session<M>,
     /// The route's path, for the log.
     route: Arc<str>,
     /// Events that have been handled and are not counted yet.
     handled: u32,
+    received: PhantomData<fn(I)>,
 }
 
-impl<C: Consumer<M>, M: 'static> Life<C, M> {
+impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
     pub(crate) fn new(consumer: C, session: Session<M>, route: Arc<str>) -> Self {
         Self {
             consumer,
             session,
             route,
             handled: 0,
+            received: PhantomData,
         }
     }
 
@@ -109,9 +113,10 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
             consumer,
             session,
             handled,
+            route,
             ..
         } = self;
-        match event(consumer, session, mail, handled).await {
+        match event(consumer, session, mail, handled, route).await {
             None => ControlFlow::Continue(()),
             trouble => self.after(Hook::Event, trouble).await,
         }
@@ -125,11 +130,11 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
         let (hook, attended) = match wake {
             Wake::Input(Input::Ended(code)) => return self.end(code).await,
             Wake::Input(Input::Text(text)) => {
-                let receive = async { consumer.receive(session, Frame::Text(text)).await };
+                let receive = receive(consumer, session, Frame::Text(text));
                 (Hook::Receive, attend(&port, receive).await)
             }
             Wake::Input(Input::Binary(bytes)) => {
-                let receive = async { consumer.receive(session, Frame::Binary(bytes)).await };
+                let receive = receive(consumer, session, Frame::Binary(bytes));
                 (Hook::Receive, attend(&port, receive).await)
             }
             Wake::Input(Input::Event(mail)) => return self.mail(&mail).await,
@@ -151,6 +156,10 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
     }
 
     async fn after(&mut self, hook: Hook, attended: Attended) -> ControlFlow<()> {
+        let attended = match attended {
+            Some(trouble) => self.judge(*trouble).await,
+            None => None,
+        };
         let Some(trouble) = attended else {
             return ControlFlow::Continue(());
         };
@@ -162,6 +171,33 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
             Some(code) => self.end(code).await,
             None => ControlFlow::Continue(()),
         }
+    }
+
+    /// Lets the consumer decide what follows an error of a session that is still open.
+    async fn judge(&mut self, trouble: Trouble) -> Attended {
+        let failure = match trouble {
+            Trouble {
+                fault: Some(Fault::Failure(failure)),
+                ended: None,
+            } => failure,
+            trouble => return Some(Box::new(trouble)),
+        };
+        let port = Rc::clone(self.session.port());
+        let Self {
+            consumer, session, ..
+        } = self;
+        let answer = async {
+            let decided = match failure.error_ref() {
+                Some(_) if session.is_open() => consumer.failed(session, failure).await,
+                _ => Err(failure),
+            };
+            match decided.map_err(Failure::into_reply) {
+                Ok(()) => Ok(()),
+                Err(Ok(reply)) => Ok(session.send_text(&reply).await?),
+                Err(Err(failure)) => Err(failure),
+            }
+        };
+        attend(&port, answer).await
     }
 
     /// The session is over.
@@ -187,13 +223,23 @@ impl<C: Consumer<M>, M: 'static> Life<C, M> {
     }
 }
 
+/// Hands a client's message to the consumer, if it can be read.
+async fn receive<C: Consumer<M, I>, M: 'static, I: FromFrame>(
+    consumer: &mut C,
+    session: &mut Session<M>,
+    frame: Frame,
+) -> Outcome {
+    consumer.receive(session, I::from_frame(frame)?).await
+}
+
 /// Hands an event to the consumer, if it is one of those that it knows. Panics are the caller's to
 /// catch.
-async fn event<C: Consumer<M>, M: 'static>(
+async fn event<C: Consumer<M, I>, M: 'static, I: FromFrame>(
     consumer: &mut C,
     session: &mut Session<M>,
     mail: &Rc<SharedEvent>,
     handled: &mut u32,
+    route: &str,
 ) -> Attended {
     let own: Result<C::Event, TypedError>;
     let decoded = match mail.decoded(|event| event.to::<C::Event>()) {
@@ -214,7 +260,7 @@ async fn event<C: Consumer<M>, M: 'static>(
             attended
         }
         Err(error) => {
-            unknown_event(session, mail, error);
+            unknown_event(session, mail, error, route);
             if C::UNKNOWN == Unknown::Close {
                 session.close(CloseCode::POLICY, "unknown event");
             }
@@ -224,11 +270,21 @@ async fn event<C: Consumer<M>, M: 'static>(
 }
 
 #[cold]
-fn unknown_event<M: 'static>(session: &Session<M>, mail: &SharedEvent, error: &TypedError) {
+fn unknown_event<M: 'static>(
+    session: &Session<M>,
+    mail: &SharedEvent,
+    error: &TypedError,
+    route: &str,
+) {
     session.cluster().metrics().events.unknown.inc();
     // As text: a log shows it quoted.
     let error = error.to_string();
-    tracing::debug!(error, kind = mail.event().event_type(), "an unknown event");
+    tracing::debug!(
+        route,
+        error,
+        kind = mail.event().event_type(),
+        "an event that the consumer does not know"
+    );
 }
 
 /// Lets the thread do something else.
@@ -262,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_session_that_waits_keeps_little() {
-        let program = future_size(Life::<Empty, ()>::run);
+        let program = future_size(Life::<Empty, (), Frame>::run);
         assert!(program <= 160, "{program} bytes");
     }
 }

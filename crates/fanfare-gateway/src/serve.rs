@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::pin::pin;
 
 use actix_server::ServerHandle;
-use fanfare_node::Node;
+use fanfare_web::Host;
 use futures_util::future::join;
 
 use crate::bind::Bind;
@@ -18,7 +18,7 @@ use crate::{BindError, IntoBinds};
 
 /// A server that listens and does not accept yet.
 pub struct Bound {
-    node: Node,
+    host: Host,
     listeners: Listeners,
     drain: DrainOptions,
     on_drain: Box<dyn FnOnce()>,
@@ -53,9 +53,9 @@ impl fmt::Debug for ServeError {
 }
 
 impl Bound {
-    pub(crate) fn new(node: Node, listeners: Listeners) -> Self {
+    pub(crate) fn new(host: Host, listeners: Listeners) -> Self {
         Self {
-            node,
+            host,
             listeners,
             drain: DrainOptions::default(),
             on_drain: Box::new(|| ()),
@@ -101,8 +101,8 @@ impl Bound {
         self
     }
 
-    /// Called by [`serve`](Self::serve) when the drain begins, before its grace: from then on the
-    /// program should call itself not ready.
+    /// Called by [`serve`](Self::serve) when the drain begins, before its grace: from then on
+    /// [`Host::is_draining`] is true, and the program should call itself not ready.
     #[must_use]
     pub fn on_drain(mut self, hook: impl FnOnce() + 'static) -> Self {
         self.on_drain = Box::new(hook);
@@ -146,8 +146,9 @@ impl Bound {
                 tracing::info!(signal, "draining; a second signal ends the process at once");
             }
         }
+        self.host.start_draining();
         (self.on_drain)();
-        let end = join(server, drain(&self.drain, &self.node, &handle));
+        let end = join(server, drain(&self.drain, self.host.node(), &handle));
         tokio::select! {
             (listener, ()) = end => listener.map_err(ServeError::Listener),
             signal = signals.next() => Err(ServeError::Interrupted { signal }),

@@ -249,8 +249,8 @@ impl<F> Server<F> {
                 most: MOST_WORKERS,
             });
         }
-        let node = self.host.node().clone();
-        node.plan_workers(self.workers);
+        let host = self.host.clone();
+        host.node().plan_workers(self.workers);
         let parts = Parts {
             host: self.host,
             app: self.app,
@@ -269,7 +269,7 @@ impl<F> Server<F> {
         };
         let builder = self.builder.workers(self.workers);
         let listeners = Listeners::new(builder, self.backlog, Box::new(add));
-        Ok(Bound::new(node, listeners))
+        Ok(Bound::new(host, listeners))
     }
 }
 

@@ -21,6 +21,7 @@ mod fan_out;
 #[cfg(feature = "fault")]
 pub mod fault;
 mod metrics;
+mod names;
 mod node;
 mod options;
 mod receive;

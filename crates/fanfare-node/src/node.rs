@@ -153,6 +153,12 @@ impl Node {
         self.shared.check_room()
     }
 
+    /// How many groups of the application have members on this node. Costs the same whatever their
+    /// number. The group of everyone and those of users are not counted.
+    pub fn group_count(&self) -> usize {
+        self.shared.directory.count()
+    }
+
     /// Groups with members on this node and how many, sorted by name.
     pub fn groups(&self) -> Vec<(GroupName, usize)> {
         self.shared.directory.groups()

@@ -1,4 +1,5 @@
-//! Close codes (RFC 6455 §7.4) that Fanfare sends, with what a client should make of each.
+//! Close codes (RFC 6455 §7.4) that Fanfare sends. What a client should make of each is in the table of
+//! docs/SEMANTICS.md.
 
 use bytestring::ByteString;
 
@@ -8,6 +9,12 @@ const REASON_BYTES: usize = 123;
 /// A close code on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(pub u16);
+
+impl From<u16> for CloseCode {
+    fn from(code: u16) -> Self {
+        Self(code)
+    }
+}
 
 impl CloseCode {
     /// The conversation is over.
@@ -34,11 +41,6 @@ impl CloseCode {
     /// Whether a peer may put this code on the wire (RFC 6455 §7.4.1 and §7.4.2).
     pub fn may_be_received(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
-    }
-
-    /// Whether a client that sees it should connect again.
-    pub fn should_reconnect(self) -> bool {
-        matches!(self.0, 1001 | 1011..=1014 | 4000..=4999)
     }
 }
 
@@ -68,6 +70,13 @@ pub enum CloseError {
 }
 
 impl Close {
+    /// The start of a reason that fits a close frame: at most 123 bytes, whole characters.
+    pub fn cut(reason: &str) -> &str {
+        reason
+            .get(..reason.floor_char_boundary(REASON_BYTES))
+            .unwrap_or_default()
+    }
+
     /// A close with one of the codes 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999, and a reason
     /// of at most 123 bytes.
     ///

@@ -1,11 +1,9 @@
 //! An event and what nodes tell each other about it.
 
-use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::close::{Close, CloseCode, CloseError};
 use crate::event::Event;
-use crate::msgpack::{self, DecodeError};
 use crate::name::ChannelName;
 
 /// The reserved key of the metadata map; stripped before delivery.
@@ -62,19 +60,6 @@ impl Envelope {
     /// Whether there is anything that nodes tell each other about the event.
     pub(crate) fn has_metadata(&self) -> bool {
         !self.exclude.is_empty() || self.close.is_some()
-    }
-
-    /// The envelope as msgpack.
-    pub fn to_msgpack(&self) -> Bytes {
-        msgpack::encode(self)
-    }
-
-    /// Reads an envelope; strings and bytes point into `wire`.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when `wire` is not exactly one msgpack map with a string `type`.
-    pub fn from_msgpack(wire: &Bytes) -> Result<Self, DecodeError> {
-        msgpack::decode(wire)
     }
 }
 

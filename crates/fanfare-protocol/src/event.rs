@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::typed::TypedError;
+use crate::typed_error::TypedError;
 
 /// How deep lists and maps may be nested, the event itself counted: what is read from either notation
 /// can be written in the other and read again.
 pub const MAX_DEPTH: usize = 64;
+
+/// The name under which [`Value::Bin`] is serialized, so that it stays [`Value::Bin`] in a typed value.
+pub(crate) const BINARY: &str = "$fanfare::binary";
 
 /// A value inside an event: what msgpack and JSON have in common, and bytes.
 ///

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::session_id::SessionId;
+
 /// The longest legal name, in characters (the model's `MAX_NAME_LENGTH` is exclusive).
 pub const MAX_NAME: usize = 99;
 
@@ -51,18 +53,6 @@ pub struct ChannelName(Arc<str>);
 /// A node: 128 random bits, fresh at every start, 32 hex digits in text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId([u8; 16]);
-
-/// A session within its node: where it lives, so that a name resolves without a map.
-/// In text: 2 hex digits of the worker, 6 of the slot, 8 of the generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId {
-    /// The worker thread.
-    pub worker: u8,
-    /// The slot in that worker's table; 24 bits.
-    pub slot: u32,
-    /// The slot's generation; never reused within a node.
-    pub generation: u32,
-}
 
 /// Whom an event is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -182,35 +172,6 @@ impl fmt::Debug for NodeId {
     }
 }
 
-impl SessionId {
-    /// The id of 16 lowercase hex digits.
-    pub fn parse(hex: &str) -> Option<Self> {
-        let plain = hex
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if hex.len() != 16 || !plain {
-            return None;
-        }
-        let bits = u64::from_str_radix(hex, 16).ok()?;
-        let [worker, a, b, c, generation @ ..] = bits.to_be_bytes();
-        Some(Self {
-            worker,
-            slot: u32::from_be_bytes([0, a, b, c]),
-            generation: u32::from_be_bytes(generation),
-        })
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{:02x}{:06x}{:08x}",
-            self.worker, self.slot, self.generation
-        )
-    }
-}
-
 impl fmt::Display for GroupName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
@@ -242,6 +203,7 @@ impl Naming {
 
     /// The channel name of a session.
     pub fn session(&self, node: NodeId, session: SessionId) -> ChannelName {
+        let session = session.hidden(&node.0);
         ChannelName(format!("{}specific.{node}!{session}", self.session_prefix).into())
     }
 
@@ -250,13 +212,15 @@ impl Naming {
         format!("{}specific.{node}!", self.session_prefix)
     }
 
-    /// The node and session behind a channel name, when it is one of a Fanfare session.
+    /// The node and session behind a channel name, when it is one of a Fanfare session. The session
+    /// means something only for a node of this process: others hide theirs with another key.
     pub fn locate(&self, channel: &str) -> Option<(NodeId, SessionId)> {
         let rest = channel
             .strip_prefix(&*self.session_prefix)?
             .strip_prefix("specific.")?;
         let (node, session) = rest.split_once('!')?;
-        Some((NodeId::parse(node)?, SessionId::parse(session)?))
+        let node = NodeId::parse(node)?;
+        Some((node, SessionId::revealed(session, &node.0)?))
     }
 
     /// Checks a channel name that an application gave: a session's, a process-local or a normal

@@ -127,8 +127,11 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
             outbox_bytes: limits.outbox_bytes,
             outbox_frames: limits.outbox_frames,
             inbox_frames: limits.inbox_frames,
+            inbox_bytes: limits.inbox_bytes,
+            fan_out_bytes: limits.fan_out_bytes,
+            handoff_frames: limits.handoff_frames,
+            handoff_bytes: limits.handoff_bytes,
             groups_per_session: limits.groups_per_session,
-            ..Limits::default()
         },
         ping: PingOptions {
             interval: settings.ping.interval,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use fanfare_node::Node;
@@ -16,15 +17,31 @@ use crate::handshake::Offer;
 pub struct Host {
     node: Node,
     handle: Option<Arc<dyn Any + Send + Sync>>,
+    draining: Arc<AtomicBool>,
 }
 
 impl Host {
-    /// A node with an application's handle on it.
-    pub fn with_handle<H: Any + Send + Sync>(node: Node, handle: H) -> Self {
+    /// A node with an application's handle on it. The handle may read from `draining` whether the
+    /// server drains.
+    pub fn with_handle<H>(node: Node, handle: H, draining: Arc<AtomicBool>) -> Self
+    where
+        H: Any + Send + Sync,
+    {
         Self {
             node,
             handle: Some(Arc::new(handle)),
+            draining,
         }
+    }
+
+    /// Declares that the server has begun its drain.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server drains.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// The host behind a request, plain or a handshake; none under a listener that is not
@@ -51,7 +68,11 @@ impl Host {
 
 impl From<Node> for Host {
     fn from(node: Node) -> Self {
-        Self { node, handle: None }
+        Self {
+            node,
+            handle: None,
+            draining: Arc::default(),
+        }
     }
 }
 

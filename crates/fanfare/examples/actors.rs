@@ -7,7 +7,7 @@
 use actix::prelude::*;
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use actix_web_actors::ws::{self, CloseReason, ProtocolError, WebsocketContext};
-use fanfare::{Arrived, Cluster, Member, SendError};
+use fanfare::{ActorMember, Arrived, Cluster, SendError};
 use serde::{Deserialize, Serialize};
 
 pub(crate) const GROUP: &str = "lobby";
@@ -16,7 +16,7 @@ pub(crate) const GROUP: &str = "lobby";
 struct Talk {
     cluster: Cluster,
     /// Dropped with the actor, which leaves all its groups.
-    member: Option<Member>,
+    member: Option<ActorMember>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use actix_web::{App, Error, HttpRequest, error::ErrorBadRequest, web};
 use fanfare::middleware::Authenticate;
 use fanfare::{
-    CloseCode, Cluster, Failure, Json, JsonConsumer, Outcome, Server, Session, User, consumer,
+    CloseCode, Cluster, Consumer, Failure, JsonFrame, Outcome, Server, Session, User, consumer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +23,14 @@ enum InboxEvent {
     Letter { from: String, text: String },
 }
 
-impl JsonConsumer for Inbox {
+impl Consumer<(), JsonFrame<Letter>> for Inbox {
     type Event = InboxEvent;
-    type Incoming = Letter;
 
-    async fn receive(&mut self, session: &mut Session, letter: Letter) -> Outcome {
+    async fn receive(
+        &mut self,
+        session: &mut Session,
+        JsonFrame(letter): JsonFrame<Letter>,
+    ) -> Outcome {
         let Some(from) = session.user().map(str::to_owned) else {
             return Err(Failure::close(CloseCode::POLICY, "who are you?"));
         };
@@ -40,7 +43,7 @@ impl JsonConsumer for Inbox {
     }
 
     async fn event(&mut self, session: &mut Session, event: &InboxEvent) -> Outcome {
-        // As JSON without `type`, encoded once for all windows of the user.
+        // As JSON, encoded once for all windows of the user.
         Ok(session.forward(event).await?)
     }
 }
@@ -58,7 +61,7 @@ async fn whoever_they_say(request: &HttpRequest) -> Result<Option<User>, Error> 
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
     let websockets = web::scope("/ws")
         .wrap(Authenticate::new(whoever_they_say).required())
-        .service(consumer("/inbox/", || Json(Inbox)));
+        .service(consumer("/inbox/", || Inbox));
     app.service(websockets);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::{App, web};
 use fanfare::{
-    Accept, CloseCode, Cluster, Json, JsonConsumer, Outcome, Reject, Request, Server, Session,
+    Accept, CloseCode, Cluster, Consumer, JsonFrame, Outcome, Reject, Request, Server, Session,
     consumer,
 };
 use serde::{Deserialize, Serialize};
@@ -90,9 +90,8 @@ struct Game {
 #[derive(Clone)]
 struct Tick;
 
-impl JsonConsumer<Tick> for Game {
+impl Consumer<Tick, JsonFrame<Command>> for Game {
     type Event = GameEvent;
-    type Incoming = Command;
     const GROUPS: &'static [&'static str] = &[GROUP];
 
     async fn connect(
@@ -107,7 +106,11 @@ impl JsonConsumer<Tick> for Game {
         Ok(Accept::new())
     }
 
-    async fn receive(&mut self, _: &mut Session<Tick>, command: Command) -> Outcome {
+    async fn receive(
+        &mut self,
+        _: &mut Session<Tick>,
+        JsonFrame(command): JsonFrame<Command>,
+    ) -> Outcome {
         let Command::Turn { direction } = command;
         self.world.board().turn(&self.player, direction);
         Ok(())
@@ -195,11 +198,11 @@ impl Board {
 pub(crate) fn routes(world: World) -> impl FnOnce(&mut web::ServiceConfig) {
     let game = move || {
         let (player, name) = (String::new(), String::new());
-        Json(Game {
+        Game {
             world: world.clone(),
             player,
             name,
-        })
+        }
     };
     let page = async || web::Html::new(include_str!("game.html"));
     move |app| {

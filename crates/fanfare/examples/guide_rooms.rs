@@ -12,10 +12,7 @@ impl Consumer for Room {
 
     async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
         let event = json!({"type": "room.said", "text": &*frame.into_text()?});
-        for group in session.groups() {
-            session.group_send(group.as_str(), &event).await?;
-        }
-        Ok(())
+        Ok(session.groups_send(&event).await?)
     }
 }
 

@@ -33,7 +33,7 @@ async fn tell_user(
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Closes what the user has open, on every node. A program chooses codes from 4000 to 4999 for itself.
+/// Closes what the user has open, on every node. The code is one of this program's own.
 async fn end_sessions(
     cluster: Cluster,
     user: web::Path<String>,

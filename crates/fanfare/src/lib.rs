@@ -20,10 +20,7 @@
 //!
 //!     async fn receive(&mut self, session: &mut Session, frame: Frame) -> Outcome {
 //!         let event = json!({"type": "chat.message", "message": frame.into_text()?});
-//!         for group in session.groups() {
-//!             session.group_send(group.as_str(), &event).await?;
-//!         }
-//!         Ok(())
+//!         Ok(session.groups_send(&event).await?)
 //!     }
 //! }
 //!
@@ -45,34 +42,34 @@
 //! }
 //! ```
 //!
-//! - Sessions: [`Consumer`], [`JsonConsumer`] in [`Json`]; [`Session`], [`Request`], [`Accept`],
+//! - Sessions: [`Consumer`], of a [`Frame`] or a [`JsonFrame`]; [`Session`], [`Request`], [`Accept`],
 //!   [`Reject`]; routes with [`consumer`], middleware in [`middleware`].
 //! - Publishing: [`Cluster`], and [`blocking::Cluster`] for threads and programs without a runtime.
 //! - Background work: [`Workers`]; actix actors as members of groups: [`Cluster::member`].
-//! - Serving: [`Server`], which drains on SIGTERM. Tests: `fanfare::testing`, with the feature of
+//! - Serving: [`Server`], which drains on SIGTERM; [`health`] and metrics. Tests: `fanfare::testing`, with the feature of
 //!   that name.
 //!
-//! The facade re-exports crates that depend on each other in one direction: [`protocol`],
-//! [`layer`], [`node`], consumer, gateway. An application that brings its own handlers of sessions,
-//! layers or naming finds the parts in those modules and in [`handshake`]. Examples in the
-//! documentation say `fanfare_consumer`; with the facade it is `fanfare`.
+//! An application that brings its own sessions or layers finds the types for them in [`node`],
+//! [`layer`], [`protocol`] and [`handshake`]. Examples in the documentation say `fanfare_consumer`;
+//! with the facade it is `fanfare`.
 //!
 //! Features: `redis` (on by default), without which a cluster is one process; `testing`.
 
 #[doc(inline)]
 pub use fanfare_consumer::{
-    Accept, Client, Cluster, ClusterError, ClusterOptions, Consumer, Failure, Frame, Frames, Gone,
-    GroupError, Json, JsonConsumer, Layer, Member, MemberError, NetworkError, Outcome, Reject,
-    Request, SendError, Session, SessionHandle, Timer, TrustedProxies, Unknown, Unsent, User,
-    UserResolver, Worker, WorkerError, Workers, WorkersError, WorkersReport, blocking, client,
-    consumer, consumer_with, handshake, middleware, peer,
+    Accept, ActorMember, Client, Cluster, ClusterError, ClusterOptions, Consumer, Failure, Frame,
+    Frames, FromFrame, Gone, GroupError, Host, JsonError, JsonFrame, Layer, Local, MemberError,
+    NetworkError, Outcome, Reject, Request, SendError, Session, SessionHandle, Timer,
+    TrustedProxies, Unknown, Unsent, User, UserResolver, Worker, WorkerError, Workers,
+    WorkersError, WorkersReport, blocking, client, consumer, consumer_with, handshake, health,
+    middleware, peer,
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]
 pub use fanfare_consumer::{CoreFormat, Notation, RedisFormat, RedisLayer};
 #[doc(inline)]
 pub use fanfare_gateway::{
-    AddressError, Bind, BindError, Bound, DrainOptions, IntoBinds, ServeError, Server,
+    AddressError, Bind, BindError, Bound, DrainOptions, IntoBinds, KeepAlive, ServeError, Server,
     ServerHandle, Signals,
 };
 #[doc(inline)]
@@ -94,17 +91,31 @@ pub mod testing {
     pub use fanfare_testing::*;
 }
 
-/// The channel layer, and how to write another.
+/// For a channel layer of one's own, in tests for example.
 pub mod layer {
-    pub use fanfare_layer::*;
+    #[doc(inline)]
+    pub use fanfare_layer::{
+        ChannelLayer, Delivery, LayerMetrics, MemoryLayer, Publish, PublishError, QueueOptions,
+        Sink, State, Status,
+    };
 }
 
-/// The actors of one node: for sessions that are handled without a [`Consumer`].
+/// For sessions that are handled without a [`Consumer`].
 pub mod node {
-    pub use fanfare_node::*;
+    #[doc(inline)]
+    pub use fanfare_node::{
+        Admission, AdmitError, DeliveryMode, Handling, Inbound, Input, Mailbox, Node, NodeOptions,
+        Program, SessionContext, Step, Ticket,
+    };
 }
 
-/// What travels: names, events, envelopes, frames.
+/// What travels: targets, envelopes, encoders, and what programs write to Redis.
 pub mod protocol {
-    pub use fanfare_protocol::*;
+    #[doc(inline)]
+    pub use fanfare_protocol::serializer::{Addressed, Notation, Recipients};
+    #[doc(inline)]
+    pub use fanfare_protocol::{
+        DeliverTable, Encoder, Envelope, Naming, NodeId, RouteEncoder, Serializer, Target,
+        Undeliverable,
+    };
 }

@@ -45,7 +45,7 @@ impl Consumer for Mortal {
         let channel = session.channel();
         let mut groups = 0;
         for group in ["mortals", "more"] {
-            let members = session.cluster().members(group).await.unwrap();
+            let members = session.cluster().local().members(group).await.unwrap();
             groups += members.iter().filter(|member| **member == channel).count();
         }
         // More than one step, so that it must be driven.
@@ -72,7 +72,7 @@ impl Scene {
         let route = consumer("/", move || Mortal(own.clone()));
         let app = Application::with(cluster(change), || App::new().service(route)).await;
         let client = app.connect("/").await.accepted();
-        assert_eq!(app.cluster().count("mortals").unwrap(), 1);
+        assert_eq!(app.cluster().local().count("mortals").unwrap(), 1);
         Self { app, log, client }
     }
 
@@ -82,7 +82,7 @@ impl Scene {
         assert_eq!(self.log.take(), [(code, 0)]);
         let cluster = self.app.cluster();
         assert_eq!(cluster.node().groups(), []);
-        assert_eq!(cluster.sessions(), 0);
+        assert_eq!(cluster.local().sessions(), 0);
         let closed = format!("fanfare_sessions_closed_total{{reason=\"{reason}\"}}");
         assert_eq!(metric(cluster, &closed), 1);
         assert_eq!(metric(cluster, "fanfare_programs_abandoned_total"), 0);
@@ -218,7 +218,7 @@ async fn when_the_client_goes_while_a_handler_waits_for_it() {
     drop(client);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(log.take(), [(1006, 0)]);
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 }
 
 #[actix_web::test]
@@ -286,7 +286,7 @@ async fn never_for_a_session_that_was_not_accepted() {
     let _rejected = app.connect("/").await.rejected();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(log.take(), []);
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 }
 
 #[actix_web::test]
@@ -306,5 +306,5 @@ async fn when_a_middleware_takes_the_acceptance_back() {
     assert_eq!(app.connect("/").await.rejected().status, 403);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(log.take(), [(1006, 0)]);
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 }

@@ -42,7 +42,7 @@ async fn everyone_in_a_room_hears_what_is_said_there_and_by_whom() {
     assert_eq!(bob.receive_text().await, "bob b.: hello");
     eve.receive_nothing().await;
     bob.disconnect(1000).await;
-    assert_eq!(app.cluster().count("chat_lobby").unwrap(), 1);
+    assert_eq!(app.cluster().local().count("chat_lobby").unwrap(), 1);
 }
 
 #[actix_web::test]
@@ -258,7 +258,7 @@ async fn sessions_of_actix_web_actors_join_the_cluster() {
         assert_eq!(client.closed().await, (4001, "closing time"));
     }
     server.stop(true).await;
-    assert_eq!(cluster.count(actors::GROUP).unwrap(), 0);
+    assert_eq!(cluster.local().count(actors::GROUP).unwrap(), 0);
 }
 
 #[actix_web::test]

@@ -102,26 +102,6 @@ fn the_readme_and_the_table_for_channels_show_what_is_tested() {
 }
 
 #[test]
-fn every_link_to_a_file_leads_somewhere() {
-    for page in ["README.md", "docs/GETTING-STARTED.md", "docs/CHANNELS.md"] {
-        let path = root().join(page);
-        let text = read(path.clone());
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split_once(')'));
-        let files = links.map(|(target, _)| target.split('#').next().unwrap());
-        for file in files.filter(|file| !file.is_empty() && !file.contains("://")) {
-            let target = path.parent().unwrap().join(file);
-            assert!(
-                target.exists(),
-                "{page} links to {file}, which is not there"
-            );
-        }
-    }
-}
-
-#[test]
 fn the_chat_has_less_than_60_lines() {
     let chat = read(root().join(EXAMPLES).join("chat.rs"));
     assert!(chat.lines().count() < 60);

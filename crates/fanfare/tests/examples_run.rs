@@ -122,7 +122,7 @@ async fn the_guides_rooms_run() {
     for client in [&mut ann, &mut bob] {
         assert_eq!(
             client.receive_json::<Value>().await,
-            json!({ "text": "hello" })
+            json!({ "type": "room.said", "text": "hello" })
         );
     }
     leave([ann, bob]).await;
@@ -150,7 +150,8 @@ async fn the_notifications_run() {
     for path in ["/notifications", "/users/ann/notifications"] {
         let note = json!({ "text": path });
         assert_eq!(api.post(path, &note).await.unwrap().status, 202);
-        assert_eq!(ann.receive_json::<Value>().await, note);
+        let heard = json!({ "type": "note", "text": path });
+        assert_eq!(ann.receive_json::<Value>().await, heard);
     }
     leave([ann]).await;
     example.end().await;
@@ -163,7 +164,7 @@ async fn the_letters_run() {
     let bob = example.connect_as("bob", "/ws/inbox/").await;
     bob.send_json(&json!({ "to": "ann", "text": "hello" }))
         .await;
-    let letter = json!({ "from": "bob", "text": "hello" });
+    let letter = json!({ "type": "inbox.letter", "from": "bob", "text": "hello" });
     assert_eq!(ann.receive_json::<Value>().await, letter);
     leave([ann, bob]).await;
     example.end().await;

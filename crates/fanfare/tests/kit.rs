@@ -126,7 +126,7 @@ async fn a_listener_hears_what_consumers_publish_until_it_is_dropped() {
     let client = app.connect("/lobby/").await.accepted();
     let mut lobby = app.listen("lobby").await;
     let mut kitchen = app.listen("kitchen").await;
-    assert_eq!(app.cluster().count("lobby").unwrap(), 2);
+    assert_eq!(app.cluster().local().count("lobby").unwrap(), 2);
     client.send_text("hello").await;
     let hello = Said::Said {
         text: "hello".into(),
@@ -141,7 +141,7 @@ async fn a_listener_hears_what_consumers_publish_until_it_is_dropped() {
     assert_eq!(kitchen.receive_as::<Said>().await, hello);
     drop(lobby);
     app.settled().await;
-    assert_eq!(app.cluster().count("lobby").unwrap(), 1);
+    assert_eq!(app.cluster().local().count("lobby").unwrap(), 1);
 }
 
 /// Takes its time to accept.
@@ -185,7 +185,10 @@ async fn what_comes_through_the_session_settles_without_time_passing() {
     for client in &mut clients {
         client.timeout(Duration::ZERO);
         for _ in 0..50 {
-            assert_eq!(client.receive_text().await, r#"{"text":"hello"}"#);
+            assert_eq!(
+                client.receive_text().await,
+                r#"{"type":"said","text":"hello"}"#
+            );
         }
     }
 }

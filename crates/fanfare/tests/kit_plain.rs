@@ -64,7 +64,7 @@ fn app() -> App<
 > {
     App::new().route("/ws/{room}", web::get().to(echo)).route(
         "/count",
-        web::get().to(async |cluster: Cluster| cluster.sessions().to_string()),
+        web::get().to(async |cluster: Cluster| cluster.local().sessions().to_string()),
     )
 }
 
@@ -174,19 +174,19 @@ async fn a_session_ends_by_the_client_by_the_server_and_by_loss() {
     let app = Application::new(app).await;
     let client = app.connect("/ws/a").await.accepted();
     client.disconnect(1000).await;
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 
     let mut client = app.connect("/ws/a").await.accepted();
     client.send_text("close").await;
     assert_eq!(client.closed().await, (4001, "asked for"));
     // And again for whoever asks again.
     assert!(matches!(client.receive().await, Message::Closed(_)));
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 
     let client = app.connect("/ws/a").await.accepted();
     drop(client);
     app.settled().await;
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 
     let mut client = app.connect("/ws/a").await.accepted();
     assert_eq!(app.shut_down().await, 0);
@@ -211,9 +211,9 @@ async fn a_client_that_stops_reading_answers_no_ping() {
     let mut client = app.connect("/ws/a").await.accepted();
     client.stop_reading();
     tokio::time::sleep(Duration::from_secs(49)).await;
-    assert_eq!(app.cluster().sessions(), 1);
+    assert_eq!(app.cluster().local().sessions(), 1);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 }
 
 /// What a future panics with.

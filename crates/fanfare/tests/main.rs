@@ -6,10 +6,13 @@
     reason = "a test fails by panicking, and clippy takes helpers for production code"
 )]
 
+mod blocked_worker;
 mod disconnects;
+mod event_groups;
 mod examples;
 mod examples_guide;
 mod examples_run;
+mod failures;
 mod kit;
 mod kit_plain;
 mod panics;

@@ -385,7 +385,7 @@ fn expect_nothing_left(cluster: &Cluster, shared: &Shared) {
         0,
         "consumers, timers or futures"
     );
-    assert_eq!(cluster.sessions(), 0);
+    assert_eq!(cluster.local().sessions(), 0);
     assert_eq!(cluster.node().groups(), []);
     let accepted = shared.accepted.take();
     let mut told: HashMap<String, usize> = HashMap::new();

@@ -195,9 +195,9 @@ async fn a_rejected_client_hears_nothing_and_leaves_no_member() {
     assert_eq!(refused.status, 403);
     assert!(!refused.text().contains("first words"), "{refused}");
     app.settled().await;
-    assert_eq!(app.cluster().sessions(), 0);
-    assert_eq!(app.cluster().count("more").unwrap(), 0);
-    assert_eq!(app.cluster().count("able").unwrap(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
+    assert_eq!(app.cluster().local().count("more").unwrap(), 0);
+    assert_eq!(app.cluster().local().count("able").unwrap(), 0);
 }
 
 #[actix_web::test]
@@ -257,8 +257,8 @@ async fn sessions_are_the_server_s_also_where_the_app_has_another_cluster_as_dat
     let mut client = server.connect("/able/").await.accepted();
     assert_eq!(client.receive_text().await, "first words");
     let own = server.cluster().clone();
-    assert_eq!((own.sessions(), other.sessions()), (1, 0));
+    assert_eq!((own.local().sessions(), other.local().sessions()), (1, 0));
     drop(server);
-    assert_eq!(own.sessions(), 0);
+    assert_eq!(own.local().sessions(), 0);
     assert_eq!(client.closed().await.code, CloseCode(1001));
 }

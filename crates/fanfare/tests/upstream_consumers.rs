@@ -6,8 +6,8 @@ use actix_web::http::StatusCode;
 use fanfare::protocol::Target;
 use fanfare::testing::{self, Application, LiveServer};
 use fanfare::{
-    Accept, CloseCode, Consumer, Frame, Frames, GroupName, Json, JsonConsumer, Outcome, Reject,
-    Request, Session, Unknown, consumer,
+    Accept, CloseCode, Consumer, Frame, Frames, GroupName, JsonFrame, Outcome, Reject, Request,
+    Session, Unknown, consumer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +193,7 @@ async fn declared_groups_are_joined_at_connect_and_left_at_disconnect() {
     let app = App::new().service(consumer("/testws/", chat(&Log::new())));
     let app = Application::new(|| app).await;
     let mut client = app.connect("/testws/").await.accepted();
-    assert_eq!(app.cluster().count("chat").unwrap(), 1);
+    assert_eq!(app.cluster().local().count("chat").unwrap(), 1);
     app.cluster().group_send("chat", &hello()).await.unwrap();
     assert_eq!(client.receive_text().await, "hello");
     client.disconnect(1000).await;
@@ -219,7 +219,7 @@ async fn an_event_cannot_pass_for_something_that_the_client_sent() {
     }
     client.receive_nothing().await;
     assert!(received.take().is_empty());
-    assert_eq!(app.cluster().sessions(), 1);
+    assert_eq!(app.cluster().local().sessions(), 1);
     app.cluster().group_send("chat", &hello()).await.unwrap();
     assert_eq!(client.receive_text().await, "hello");
 }
@@ -241,11 +241,14 @@ async fn a_consumer_uses_the_cluster_of_its_server() {
 /// Answers JSON with itself.
 struct JsonEcho(Log<serde_json::Value>);
 
-impl JsonConsumer for JsonEcho {
+impl Consumer<(), JsonFrame<serde_json::Value>> for JsonEcho {
     type Event = Frames;
-    type Incoming = serde_json::Value;
 
-    async fn receive(&mut self, session: &mut Session, message: serde_json::Value) -> Outcome {
+    async fn receive(
+        &mut self,
+        session: &mut Session,
+        JsonFrame(message): JsonFrame<serde_json::Value>,
+    ) -> Outcome {
         session.send_json(&message).await?;
         self.0.push(message);
         Ok(())
@@ -257,7 +260,7 @@ async fn a_json_consumer_receives_values_and_answers_what_is_none() {
     testing::pause();
     let log = Log::new();
     let own = log.clone();
-    let make = move || Json(JsonEcho(own.clone()));
+    let make = move || JsonEcho(own.clone());
     let app = Application::new(|| App::new().service(consumer("/testws/", make))).await;
     let mut client = app.connect("/testws/").await.accepted();
     let hello = serde_json::json!({ "hello": "world" });

@@ -36,7 +36,7 @@ async fn a_rejected_handshake_is_not_completed_and_says_why() {
     let body: serde_json::Value = response.json();
     assert_eq!(body["error"]["message"], "this room is closed");
     app.settled().await;
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 }
 
 /// Tells what its request was.
@@ -280,5 +280,5 @@ async fn a_consumer_that_fails_at_once_leaves_no_session_behind() {
     };
     assert_eq!(closed.code, CloseCode::INTERNAL);
     app.settled().await;
-    assert_eq!(app.cluster().sessions(), 0);
+    assert_eq!(app.cluster().local().sessions(), 0);
 }

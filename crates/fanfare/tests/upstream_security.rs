@@ -225,5 +225,5 @@ async fn a_logout_of_somebody_who_is_not_there_does_nothing() {
         .await
         .unwrap();
     anonymous.receive_nothing().await;
-    assert_eq!(app.cluster().sessions(), 1);
+    assert_eq!(app.cluster().local().sessions(), 1);
 }

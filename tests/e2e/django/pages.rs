@@ -30,7 +30,7 @@ async fn chat(site: &Site) -> Result<()> {
     ann.fill("text", "hello, <b>bob</b>").await?;
     ann.click("send").await?;
     ann.shows("#log li.message", "hello, <b>bob</b>").await?;
-    let heard = json!({"message": "hello, <b>bob</b>"});
+    let heard = json!({"type": "chat.message", "message": "hello, <b>bob</b>"});
     assert_eq!(at_bob.json().await?, heard);
     post(&mut bob, "/chat/lobby/say/", &[("text", "hello, ann")]).await?;
     ann.shows("#log li.message", "bob: hello, ann").await?;
@@ -67,7 +67,8 @@ async fn beside_runserver_a_page_opens_its_socket_on_fanfares_own_port() -> Resu
         ann.fill("text", "hello").await?;
         ann.click("send").await?;
         ann.shows("#log li.message", "hello").await?;
-        assert_eq!(at_bob.json().await?, json!({"message": "hello"}));
+        let heard = json!({"type": "chat.message", "message": "hello"});
+        assert_eq!(at_bob.json().await?, heard);
         chromium.close().await
     };
     within(LIMIT, "the chat", story)

@@ -13,12 +13,12 @@ use anyhow::{Context as _, ensure};
 use redis::Connection;
 use serde_json::json;
 
-use super::children::Stopped;
 use super::python::Python;
-use super::redis_server::RedisServer;
 use super::sides::Backend;
 use super::{Bench, GROUP, STALL};
+use crate::children::Stopped;
 use crate::loader::payload::TEXT_BYTES;
+use crate::redis_server::RedisServer;
 
 /// The producers' prefix.
 const FILL_PREFIX: &str = "fill";

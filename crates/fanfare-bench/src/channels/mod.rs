@@ -11,12 +11,10 @@
 //! producers have the other.
 
 mod backlog;
-mod children;
 mod intake;
 mod node;
 mod producer;
 mod python;
-mod redis_server;
 mod sides;
 
 use std::path::PathBuf;

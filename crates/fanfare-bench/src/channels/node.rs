@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Bench;
-use super::redis_server::RedisServer;
 use super::sides::{Backend, NODE_PREFIX};
+use crate::redis_server::RedisServer;
 use crate::server::{Program, Server};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Bench;
-use super::children::Owned;
+use crate::children::Owned;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 

@@ -2,15 +2,21 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use socket2::SockRef;
 
+use super::Tally;
 use crate::handshake::{CLIENT_KEY, accept_key, head_end, header};
+use crate::pause::pause;
 
 /// Handshakes under way at once: the server works on them together, and its backlog holds them.
 const BATCH: usize = 128;
+/// Sessions that are open at once where they are opened to be closed.
+const WAVE: usize = 250;
+/// What the server has for the end of the last wave.
+const LAST_END: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 8 * 1024;
 
@@ -35,6 +41,24 @@ pub(crate) fn connect_all(addr: SocketAddr, paths: &[String]) -> anyhow::Result<
         }
     }
     Ok(sessions)
+}
+
+/// Opens one session for each path and closes it, in waves; ends when the server has had the time to
+/// notice the last end.
+///
+/// # Errors
+/// As [`connect_all`].
+pub(crate) fn open_and_close(addr: SocketAddr, paths: &[String]) -> anyhow::Result<Tally> {
+    let start = Instant::now();
+    for wave in paths.chunks(WAVE) {
+        drop(connect_all(addr, wave)?);
+    }
+    pause(LAST_END);
+    Ok(Tally {
+        published: 0,
+        delivered: paths.len() as u64,
+        took_s: start.elapsed().as_secs_f64(),
+    })
 }
 
 fn ask(addr: SocketAddr, path: &str) -> anyhow::Result<TcpStream> {

@@ -17,7 +17,7 @@ mod misbehaving;
 
 use std::time::Duration;
 
-pub(crate) use connect::connect_all;
+pub(crate) use connect::{connect_all, open_and_close};
 pub(crate) use fan_out::{FanOut, Plan};
 pub(crate) use listener::Listener;
 pub(crate) use probe::{Flood, Probe};

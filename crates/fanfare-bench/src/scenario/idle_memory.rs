@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Bench;
-use super::load::{CHAT, IDLE, plan, same};
+use super::load::{CHAT, IDLE, USERS, plan, same};
 use crate::loader::{FanOut, Plan, connect_all};
 use crate::proc::memory::settled_kib;
+use crate::redis_server::RedisServer;
 use crate::report::Outcome;
 use crate::server::{Program, Server};
 
@@ -25,19 +26,18 @@ struct Memory {
 /// Sessions of one path of a program.
 struct Crowd {
     program: Program,
-    path: &'static str,
-    sessions: usize,
+    paths: Vec<String>,
 }
 
 /// Measures the product a few times and the limit once.
 pub(super) fn measure(name: &str, sessions: usize, bench: &Bench) -> anyhow::Result<Outcome> {
     let of = |program| Crowd {
         program,
-        path: CHAT,
-        sessions,
+        paths: same(CHAT, sessions),
     };
-    let limit = of(Program::Limit { coalesce: false });
-    compare(name, &of(bench.product(false)), &limit, bench)
+    let mut beside = vec![of(Program::Limit { coalesce: false })];
+    beside.extend(bench.old().map(|old| of(old.fanfare.clone())));
+    compare(name, &of(bench.product(false)), &beside, bench)
 }
 
 /// Measures a consumer a few times and a configured route once.
@@ -46,20 +46,43 @@ pub(super) fn measure_consumer(
     sessions: usize,
     bench: &Bench,
 ) -> anyhow::Result<Outcome> {
-    let consumer = Crowd {
-        program: bench.consumers(false),
-        path: IDLE,
-        sessions,
+    let of = |program, path| Crowd {
+        program,
+        paths: same(path, sessions),
     };
-    let route = Crowd {
-        program: bench.product(false),
-        path: CHAT,
-        sessions,
-    };
-    compare(name, &consumer, &route, bench)
+    let mut beside = vec![of(bench.product(false), CHAT)];
+    beside.extend(bench.old().map(|old| of(old.consumers.clone(), IDLE)));
+    compare(name, &of(bench.consumers(false), IDLE), &beside, bench)
 }
 
-fn compare(name: &str, measured: &Crowd, beside: &Crowd, bench: &Bench) -> anyhow::Result<Outcome> {
+/// Measures a consumer whose sessions have users, on Redis pub/sub, a few times and a consumer
+/// without either once.
+pub(super) fn measure_users(name: &str, sessions: usize, bench: &Bench) -> anyhow::Result<Outcome> {
+    let redis = RedisServer::start()?;
+    let users = (0..sessions).map(|number| format!("{USERS}?user=u{number}"));
+    let of_users = Crowd {
+        program: match bench.consumers(false) {
+            Program::Consumers(path) => Program::ConsumersOnRedis {
+                path,
+                url: redis.url(),
+            },
+            other => other,
+        },
+        paths: users.collect(),
+    };
+    let plain = Crowd {
+        program: bench.consumers(false),
+        paths: same(IDLE, sessions),
+    };
+    compare(name, &of_users, &[plain], bench)
+}
+
+fn compare(
+    name: &str,
+    measured: &Crowd,
+    beside: &[Crowd],
+    bench: &Bench,
+) -> anyhow::Result<Outcome> {
     let mut runs = Vec::new();
     for number in 0..bench.at_most(RUNS) {
         let memory = once(measured, bench)?;
@@ -67,35 +90,37 @@ fn compare(name: &str, measured: &Crowd, beside: &Crowd, bench: &Bench) -> anyho
         eprintln!("{name} {number}: {program} {:.2} KiB", memory.idle_kib);
         runs.push(memory);
     }
-    let other = once(beside, bench)?;
+    let others: Vec<Memory> = beside
+        .iter()
+        .map(|crowd| once(crowd, bench))
+        .collect::<anyhow::Result<_>>()?;
     let idle: Vec<f64> = runs.iter().map(|run| run.idle_kib).collect();
     let after: Vec<f64> = runs.iter().map(|run| run.after_broadcasts_kib).collect();
     let after = Outcome::of(name, "", &after)?.value;
     let mut outcome = Outcome::of(name, "KiB a session", &idle)?;
-    outcome.details = vec![
-        format!(
-            "{}: {after:.2} KiB after {BROADCASTS} broadcasts",
-            measured.program
-        ),
-        format!(
+    outcome.details = vec![format!(
+        "{}: {after:.2} KiB after {BROADCASTS} broadcasts",
+        measured.program
+    )];
+    for (crowd, memory) in beside.iter().zip(&others) {
+        outcome.details.push(format!(
             "{}: {:.2} KiB, {:.2} after",
-            beside.program, other.idle_kib, other.after_broadcasts_kib
-        ),
-    ];
+            crowd.program, memory.idle_kib, memory.after_broadcasts_kib
+        ));
+    }
     if runs.iter().any(|run| !run.settled) {
         outcome
             .notes
             .push("the memory of the server did not come to rest".to_owned());
     }
-    outcome.runs = json!({ "product": runs, "beside": [other] });
+    outcome.runs = json!({ "product": runs, "beside": others });
     Ok(outcome)
 }
 
 fn once(crowd: &Crowd, bench: &Bench) -> anyhow::Result<Memory> {
     let server = Server::start(&crowd.program, bench.cores)?;
     let (before, still_before) = settled_kib(server.pid())?;
-    let paths = same(crowd.path, crowd.sessions);
-    let mut group = FanOut::new(connect_all(server.addr(), &paths)?)?;
+    let mut group = FanOut::new(connect_all(server.addr(), &crowd.paths)?)?;
     let (idle, still_idle) = settled_kib(server.pid())?;
     group.check()?;
     group.run(&Plan {
@@ -103,7 +128,7 @@ fn once(crowd: &Crowd, bench: &Bench) -> anyhow::Result<Memory> {
         ..plan(1, bench.time.max(crate::loader::STALL_LIMIT))
     })?;
     let (after, still_after) = settled_kib(server.pid())?;
-    let each = |kib: u64| kib.saturating_sub(before) as f64 / crowd.sessions as f64;
+    let each = |kib: u64| kib.saturating_sub(before) as f64 / crowd.paths.len() as f64;
     Ok(Memory {
         idle_kib: each(idle),
         after_broadcasts_kib: each(after),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Bench;
 use super::run::{Run, observe};
-use crate::loader::{FanOut, Plan, RoundTrip, STALL_LIMIT, connect_all};
+use crate::loader::{FanOut, Plan, RoundTrip, STALL_LIMIT, connect_all, open_and_close};
 use crate::server::{Program, Server};
 
 /// The shipped route: what a member sends is published to all members.
@@ -17,6 +17,10 @@ pub(super) const FRAMES: &str = "/frames/bench";
 pub(super) const EVENTS: &str = "/events/bench";
 /// The same as `EVENTS`.
 pub(super) const IDLE: &str = "/idle/bench";
+/// The same for a session that has the user of its query.
+pub(super) const USERS: &str = "/users/bench";
+/// A consumer that joins as many groups as the path says behind it, one by one.
+pub(super) const MANY: &str = "/many";
 
 const WARM_UP: Duration = Duration::from_millis(200);
 /// A bound on what the fastest server publishes in the longest run.
@@ -45,6 +49,8 @@ pub(super) enum Load {
     },
     /// Each session sends and waits for its own message, at one of these paths.
     RoundTrip(Vec<String>),
+    /// Each session is opened and closed, at one of these paths.
+    Connect(Vec<String>),
 }
 
 impl Side {
@@ -60,6 +66,12 @@ impl Side {
                 trips.check()?;
                 trips.run(&plan(1, WARM_UP))?;
                 observe(&server, bench, perf, || trips.run(&plan(1, bench.time)))
+            }
+            Load::Connect(paths) => {
+                open_and_close(server.addr(), paths)?;
+                observe(&server, bench, perf, || {
+                    open_and_close(server.addr(), paths)
+                })
             }
             &Load::FanOut {
                 path,

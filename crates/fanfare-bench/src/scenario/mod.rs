@@ -1,20 +1,20 @@
 //! What is measured, how often, and against which bar.
 
+mod bench;
+mod connect;
 mod fairness;
 mod idle_memory;
 mod load;
+mod membership_memory;
 mod run;
 mod sides;
 mod table;
 mod throughput;
 mod user_time;
 
-use std::time::Duration;
-
-use crate::affinity::Cores;
 use crate::report::{Bar, Outcome};
-use crate::server::Program;
 
+pub(crate) use bench::{Bench, OldServers, Servers};
 use sides::Sides;
 pub(crate) use table::Named;
 
@@ -73,55 +73,21 @@ pub(crate) enum Scenario {
         /// Sessions, all in one group.
         sessions: usize,
     },
-}
-
-/// With what and how long to measure.
-#[derive(Debug, Clone)]
-pub(crate) struct Bench {
-    /// Where server and loader run.
-    pub(crate) cores: Cores,
-    /// The servers; `None` puts the limit in their place, which must then be as good as itself.
-    pub(crate) servers: Option<Servers>,
-    /// Length of one run.
-    pub(crate) time: Duration,
-    /// Pairs of runs, or runs where nothing is compared.
-    pub(crate) pairs: usize,
-    /// Tries of a run that others disturb; with 1 it is taken as it comes.
-    pub(crate) tries: usize,
-    /// Sample with `perf` where the kernel's tick is the coarser alternative.
-    pub(crate) perf: bool,
-}
-
-/// The programs under measurement.
-#[derive(Debug, Clone)]
-pub(crate) struct Servers {
-    /// The binary `fanfare`.
-    pub(crate) fanfare: Program,
-    /// The program `fanfare-bench-consumers`.
-    pub(crate) consumers: Program,
-}
-
-impl Bench {
-    /// The product; `coalesce` is for the limit in its place.
-    fn product(&self, coalesce: bool) -> Program {
-        match &self.servers {
-            Some(servers) => servers.fanfare.clone(),
-            None => Program::Limit { coalesce },
-        }
-    }
-
-    /// The server of the consumers, or the limit in its place.
-    fn consumers(&self, coalesce: bool) -> Program {
-        match &self.servers {
-            Some(servers) => servers.consumers.clone(),
-            None => Program::Limit { coalesce },
-        }
-    }
-
-    /// Runs of a scenario that compares nothing and so needs fewer.
-    fn at_most(&self, runs: usize) -> usize {
-        self.pairs.clamp(1, runs)
-    }
+    /// CPU of the server for opening a session that joins a group, against the limit's.
+    Connect {
+        /// Sessions, opened and closed in waves.
+        sessions: usize,
+    },
+    /// Resident memory of a consumer's sessions that have users, on Redis pub/sub.
+    UserIdle {
+        /// Sessions, each of another user, all in one group.
+        sessions: usize,
+    },
+    /// Resident memory of a membership that a session adds to others.
+    Membership {
+        /// Sessions, each in the same groups.
+        sessions: usize,
+    },
 }
 
 impl Scenario {
@@ -135,15 +101,22 @@ impl Scenario {
             return Ok(());
         };
         servers.fanfare.check()?;
+        if let Some(old) = &servers.old {
+            old.fanfare.check()?;
+            old.consumers.check()?;
+        }
         match self {
             Self::ConsumerEcho { .. }
             | Self::ConsumerFrames { .. }
             | Self::ConsumerEvents { .. }
-            | Self::ConsumerIdle { .. } => servers.consumers.check(),
+            | Self::ConsumerIdle { .. }
+            | Self::UserIdle { .. }
+            | Self::Membership { .. } => servers.consumers.check(),
             Self::FanOut { .. }
             | Self::RoundTrip { .. }
             | Self::IdleMemory { .. }
             | Self::Fairness { .. }
+            | Self::Connect { .. }
             | Self::UserTime { .. } => Ok(()),
         }
     }
@@ -170,6 +143,9 @@ impl Scenario {
                 compare(Sides::consumer_events(bench, members, in_flight))
             }
             Self::ConsumerIdle { sessions } => idle_memory::measure_consumer(name, sessions, bench),
+            Self::Connect { sessions } => connect::measure(name, sessions, bench),
+            Self::UserIdle { sessions } => idle_memory::measure_users(name, sessions, bench),
+            Self::Membership { sessions } => membership_memory::measure(name, sessions, bench),
         }?;
         Ok(outcome.against(self.bar()))
     }

@@ -82,19 +82,19 @@ fn keep_cleanest<T>(
 }
 
 /// The sides of a comparison, one after the other.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Pair {
     /// Of the program under measurement.
     pub(super) product: Run,
     /// Of what it is measured against.
     pub(super) baseline: Run,
     /// Of what is measured beside them.
-    pub(super) beside: Option<Run>,
+    pub(super) beside: Vec<Run>,
 }
 
 impl Pair {
     fn any(&self, of: impl Fn(&Run) -> bool) -> bool {
-        of(&self.product) || of(&self.baseline) || self.beside.as_ref().is_some_and(of)
+        of(&self.product) || of(&self.baseline) || self.beside.iter().any(of)
     }
 }
 
@@ -126,7 +126,9 @@ fn pair(
     mut run: impl FnMut(&Side) -> anyhow::Result<Run>,
 ) -> anyhow::Result<Pair> {
     if reverse {
-        let beside = sides.beside.as_ref().map(&mut run).transpose()?;
+        let beside = sides.beside.iter().rev().map(&mut run);
+        let mut beside = beside.collect::<anyhow::Result<Vec<_>>>()?;
+        beside.reverse();
         let baseline = run(&sides.baseline)?;
         let product = run(&sides.product)?;
         return Ok(Pair {
@@ -138,7 +140,11 @@ fn pair(
     Ok(Pair {
         product: run(&sides.product)?,
         baseline: run(&sides.baseline)?,
-        beside: sides.beside.as_ref().map(run).transpose()?,
+        beside: sides
+            .beside
+            .iter()
+            .map(run)
+            .collect::<anyhow::Result<_>>()?,
     })
 }
 

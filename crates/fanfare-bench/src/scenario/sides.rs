@@ -15,7 +15,7 @@ pub(super) struct Sides {
     /// What the figure is a ratio to.
     pub(super) baseline: Side,
     /// Measured in turn with them, for the report only.
-    pub(super) beside: Option<Side>,
+    pub(super) beside: Vec<Side>,
     /// The unit of the ratio.
     pub(super) unit: &'static str,
 }
@@ -29,6 +29,11 @@ impl Sides {
     /// Sessions that publish to themselves: the product against the limit.
     pub(super) fn round_trip(bench: &Bench, sessions: usize) -> Self {
         against_limit(bench, Load::RoundTrip(own_groups(sessions)))
+    }
+
+    /// Sessions that open and close: the product against the limit.
+    pub(super) fn connect(bench: &Bench, sessions: usize) -> Self {
+        against_limit(bench, Load::Connect(own_groups(sessions)))
     }
 
     /// Sessions that get back what they send: a consumer against the product's echo route.
@@ -50,7 +55,10 @@ impl Sides {
         Self {
             product: consumer(bench, load(EVENTS)),
             baseline: limit(load(CHAT)),
-            beside: Some(product(bench, load(CHAT))),
+            beside: [product(bench, load(CHAT))]
+                .into_iter()
+                .chain(old_consumer(bench, load(EVENTS)))
+                .collect(),
             unit: OF_LIMIT,
         }
     }
@@ -59,17 +67,19 @@ impl Sides {
 fn against_limit(bench: &Bench, load: Load) -> Sides {
     Sides {
         product: product(bench, load.clone()),
+        beside: old_product(bench, load.clone()).into_iter().collect(),
         baseline: limit(load),
-        beside: None,
         unit: OF_LIMIT,
     }
 }
 
 fn against_route(bench: &Bench, of_consumer: Load, of_route: Load) -> Sides {
     Sides {
+        beside: old_consumer(bench, of_consumer.clone())
+            .into_iter()
+            .collect(),
         product: consumer(bench, of_consumer),
         baseline: product(bench, of_route),
-        beside: None,
         unit: OF_ROUTE,
     }
 }
@@ -82,6 +92,16 @@ fn product(bench: &Bench, load: Load) -> Side {
 fn consumer(bench: &Bench, load: Load) -> Side {
     let program = bench.consumers(load.is_burst());
     Side { program, load }
+}
+
+fn old_product(bench: &Bench, load: Load) -> Option<Side> {
+    let program = bench.old()?.fanfare.clone();
+    Some(Side { program, load })
+}
+
+fn old_consumer(bench: &Bench, load: Load) -> Option<Side> {
+    let program = bench.old()?.consumers.clone();
+    Some(Side { program, load })
 }
 
 fn limit(load: Load) -> Side {

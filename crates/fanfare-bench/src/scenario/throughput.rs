@@ -23,18 +23,22 @@ pub(super) fn compare(name: &str, sides: &Sides, bench: &Bench) -> anyhow::Resul
         .iter()
         .map(|pair| (pair.product, pair.baseline))
         .unzip();
-    let beside: Vec<Run> = pairs.iter().filter_map(|pair| pair.beside).collect();
     let mut outcome = Outcome::of(name, sides.unit, &ratios)?;
     outcome.details = vec![
         describe(&sides.product.program, &ours),
         describe(&sides.baseline.program, &theirs),
     ];
-    if let Some(side) = &sides.beside {
+    let mut all_beside = Vec::new();
+    for (index, side) in sides.beside.iter().enumerate() {
+        let beside = beside(&pairs, index);
         outcome.details.push(describe(&side.program, &beside));
-        outcome.details.push(describe_ratio(sides, side, &pairs));
+        outcome
+            .details
+            .push(describe_ratio(sides, side, &pairs, index));
+        all_beside.push(json!({ "program": side.program.to_string(), "runs": beside }));
     }
     outcome.notes = notes(&pairs);
-    outcome.runs = json!({ "product": ours, "baseline": theirs, "beside": beside });
+    outcome.runs = json!({ "product": ours, "baseline": theirs, "beside": all_beside });
     Ok(outcome)
 }
 
@@ -65,8 +69,8 @@ fn describe(program: &Program, runs: &[Run]) -> String {
 }
 
 /// Against what is measured beside the baseline.
-fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair]) -> String {
-    let ratio = |pair: &Pair| Some(pair.product.rate() / pair.beside?.rate());
+fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair], index: usize) -> String {
+    let ratio = |pair: &Pair| Some(pair.product.rate() / pair.beside.get(index)?.rate());
     format!(
         "{}: {:.3} of {}",
         sides.product.program,
@@ -75,6 +79,13 @@ fn describe_ratio(sides: &Sides, beside: &Side, pairs: &[Pair]) -> String {
     )
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The runs of one of the programs beside.
+pub(super) fn beside(pairs: &[Pair], index: usize) -> Vec<Run> {
+    let runs = pairs.iter().filter_map(|pair| pair.beside.get(index));
+    runs.copied().collect()
+}
+
+/// The median; no number of nothing.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     Spread::of(&values.collect::<Vec<_>>()).map_or(f64::NAN, |all| all.median)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fanfare_layer::{Publish, State};
-use fanfare_protocol::{ChannelName, CloseCode, NameError};
+use fanfare_protocol::{ChannelName, CloseCode};
 use prometheus::Registry;
 use serde::Serialize;
 
@@ -153,10 +153,10 @@ impl Cluster {
     pub fn disconnect_user(
         &self,
         user: &str,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::User(user), code, reason)
+        self.disconnect(To::User(user), code.into(), reason)
     }
 
     /// Closes one session, wherever it is.
@@ -166,10 +166,10 @@ impl Cluster {
     pub fn disconnect_channel(
         &self,
         channel: &str,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Channel(channel), code, reason)
+        self.disconnect(To::Channel(channel), code.into(), reason)
     }
 
     /// Closes all members of a group, on every node.
@@ -179,10 +179,10 @@ impl Cluster {
     pub fn disconnect_group(
         &self,
         group: &str,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Group(group), code, reason)
+        self.disconnect(To::Group(group), code.into(), reason)
     }
 
     fn post<E>(&self, to: To<'_>, event: &E, except: &[ChannelName]) -> Result<(), SendError>
@@ -223,26 +223,14 @@ impl Cluster {
 
 /// Looking at this node.
 impl Cluster {
-    /// The channels of a group's members on this node, in no order.
+    /// The channels of a group's members on this node, in no order. What does not have to wait is
+    /// [`local`](crate::Cluster::local) of [`cluster`](Self::cluster).
     ///
     /// # Errors
     /// [`SendError::Name`], [`SendError::Async`].
-    pub fn members(&self, group: &str) -> Result<Vec<ChannelName>, SendError> {
+    pub fn local_members(&self, group: &str) -> Result<Vec<ChannelName>, SendError> {
         may_block()?;
-        Ok(block_on(self.cluster.members(group))?)
-    }
-
-    /// How many members a group has on this node.
-    ///
-    /// # Errors
-    /// [`NameError`].
-    pub fn count(&self, group: &str) -> Result<usize, NameError> {
-        self.cluster.count(group)
-    }
-
-    /// Sessions on this node, those with an unanswered handshake included.
-    pub fn sessions(&self) -> usize {
-        self.cluster.sessions()
+        Ok(block_on(self.cluster.local().members(group))?)
     }
 
     /// Where the node counts.

@@ -1,6 +1,7 @@
 //! The cluster in handlers.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -18,7 +19,8 @@ pub fn cluster_of(request: &HttpRequest) -> Option<Cluster> {
 /// What a listener serves when it is given a cluster.
 impl From<Cluster> for Host {
     fn from(cluster: Cluster) -> Self {
-        Self::with_handle(cluster.node().clone(), cluster)
+        let draining = Arc::clone(&cluster.shared.draining);
+        Self::with_handle(cluster.node().clone(), cluster, draining)
     }
 }
 

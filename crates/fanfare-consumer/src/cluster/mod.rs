@@ -3,16 +3,18 @@
 pub mod blocking;
 mod error;
 mod extract;
+mod local;
 mod options;
 mod posting;
 #[cfg(feature = "redis")]
 mod redis;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare_layer::State;
 use fanfare_node::Node;
-use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, NameError, Target};
+use fanfare_protocol::{ChannelName, CloseCode, Envelope, Target};
 use prometheus::Registry;
 use serde::Serialize;
 
@@ -20,6 +22,7 @@ use crate::metrics::ConsumerMetrics;
 
 pub use error::{ClusterError, GroupError, SendError};
 pub use extract::cluster_of;
+pub use local::Local;
 pub use options::{ClusterOptions, Layer};
 pub(crate) use posting::joinable;
 use posting::{Posting, To};
@@ -62,6 +65,8 @@ struct Shared {
     node: Node,
     registry: Registry,
     metrics: Arc<ConsumerMetrics>,
+    /// Set by the server.
+    draining: Arc<AtomicBool>,
 }
 
 /// Making one.
@@ -111,6 +116,7 @@ impl Cluster {
             node,
             registry: registry.clone(),
             metrics,
+            draining: Arc::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -187,17 +193,17 @@ impl Cluster {
     }
 
     /// Closes all sessions of a user, on every node. The code is one of 1000, 1001, 1008, 1011 to
-    /// 1013 and 3000 to 4999, the reason has at most 123 bytes.
+    /// 1013 and 3000 to 4999; a reason of more than 123 bytes is cut.
     ///
     /// # Errors
     /// [`SendError`].
     pub async fn disconnect_user(
         &self,
         user: &str,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::User(user), code, reason).await
+        self.disconnect(To::User(user), code.into(), reason).await
     }
 
     /// Closes one session, wherever it is; code and reason as in
@@ -208,10 +214,11 @@ impl Cluster {
     pub async fn disconnect_channel(
         &self,
         channel: &str,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Channel(channel), code, reason).await
+        self.disconnect(To::Channel(channel), code.into(), reason)
+            .await
     }
 
     /// Closes all members of a group, on every node; code and reason as in
@@ -222,10 +229,10 @@ impl Cluster {
     pub async fn disconnect_group(
         &self,
         group: &str,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Group(group), code, reason).await
+        self.disconnect(To::Group(group), code.into(), reason).await
     }
 
     /// Publishes an envelope as it is: for programs that speak the protocol themselves.
@@ -266,26 +273,15 @@ impl Cluster {
 
 /// Looking at this node.
 impl Cluster {
-    /// The channels of a group's members on this node, in no order.
-    ///
-    /// # Errors
-    /// [`NameError`].
-    pub async fn members(&self, group: &str) -> Result<Vec<ChannelName>, NameError> {
-        let group = GroupName::parse(group)?;
-        Ok(self.shared.node.channels(&group).await)
+    /// The part of the cluster that is this node: its sessions, its groups and their members.
+    pub fn local(&self) -> Local<'_> {
+        Local::new(&self.shared.node)
     }
 
-    /// How many members a group has on this node.
-    ///
-    /// # Errors
-    /// [`NameError`].
-    pub fn count(&self, group: &str) -> Result<usize, NameError> {
-        Ok(self.shared.node.members(&GroupName::parse(group)?))
-    }
-
-    /// Sessions on this node, those with an unanswered handshake included.
-    pub fn sessions(&self) -> usize {
-        self.shared.node.sessions()
+    /// Whether the server of this node drains: it takes its last requests, and
+    /// [`health::ready`](crate::health::ready) answers 503.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// This node.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{ChannelName, CloseCode, Envelope, Event, GroupName, Naming, Target};
+use fanfare_protocol::{ChannelName, Close, CloseCode, Envelope, Event, GroupName, Naming, Target};
 use fanfare_protocol::{NameError, event_rules};
 use serde::Serialize;
 
@@ -60,7 +60,8 @@ impl Posting {
         naming: &Naming,
     ) -> Result<Self, SendError> {
         let target = to.target(naming)?;
-        Ok(Self::new(target, Envelope::closing(code, reason)?))
+        let envelope = Envelope::closing(code, Close::cut(reason))?;
+        Ok(Self::new(target, envelope))
     }
 
     fn new(target: Target, envelope: Envelope) -> Self {

@@ -16,6 +16,7 @@ use fanfare_protocol::Encoder;
 use fanfare_web::{Reject, Request};
 
 use crate::consumer::Consumer;
+use crate::frame::FromFrame;
 
 use groups::GroupTemplates;
 use path::Path;
@@ -70,10 +71,11 @@ use path::Path;
 /// At the start of the server, when the App is built, with a message that names the mistake: a path
 /// that is none, or a group with a parameter that the path does not have. Inside a scope the latter
 /// is known only at a handshake, which is answered 500 then.
-pub fn consumer<C, M, F>(path: &str, factory: F) -> impl HttpServiceFactory + use<C, M, F>
+pub fn consumer<C, M, I, F>(path: &str, factory: F) -> impl HttpServiceFactory + use<C, M, I, F>
 where
-    C: Consumer<M>,
+    C: Consumer<M, I>,
     M: 'static,
+    I: FromFrame,
     F: Fn() -> C + 'static,
 {
     consumer_with(path, move |_| Ok(factory()))
@@ -102,10 +104,14 @@ where
 ///
 /// # Panics
 /// As [`consumer`].
-pub fn consumer_with<C, M, F>(path: &str, factory: F) -> impl HttpServiceFactory + use<C, M, F>
+pub fn consumer_with<C, M, I, F>(
+    path: &str,
+    factory: F,
+) -> impl HttpServiceFactory + use<C, M, I, F>
 where
-    C: Consumer<M>,
+    C: Consumer<M, I>,
     M: 'static,
+    I: FromFrame,
     F: Fn(&Request) -> Result<C, Reject> + 'static,
 {
     let path = or_panic(path, Path::parse(path));
@@ -119,7 +125,7 @@ where
         },
         path,
         factory,
-        kinds: PhantomData::<fn() -> (C, M)>,
+        kinds: PhantomData::<fn() -> (C, M, I)>,
     }
 }
 
@@ -133,17 +139,18 @@ pub(crate) struct Route {
 }
 
 /// A route on its way into an App.
-struct Service<C, M, F> {
+struct Service<C, M, I, F> {
     route: Route,
     path: Path,
     factory: F,
-    kinds: PhantomData<fn() -> (C, M)>,
+    kinds: PhantomData<fn() -> (C, M, I)>,
 }
 
-impl<C, M, F> HttpServiceFactory for Service<C, M, F>
+impl<C, M, I, F> HttpServiceFactory for Service<C, M, I, F>
 where
-    C: Consumer<M>,
+    C: Consumer<M, I>,
     M: 'static,
+    I: FromFrame,
     F: Fn(&Request) -> Result<C, Reject> + 'static,
 {
     fn register(self, config: &mut AppService) {
@@ -154,7 +161,7 @@ where
         let (route, factory) = (Rc::new(self.route), Rc::new(self.factory));
         let handler = move |request: HttpRequest| {
             let (route, factory) = (Rc::clone(&route), Rc::clone(&factory));
-            async move { route.open::<C, M>(&*factory, request).await }
+            async move { route.open::<C, M, I>(&*factory, request).await }
         };
         web::resource(self.path.patterns())
             .to(handler)

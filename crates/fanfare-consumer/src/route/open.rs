@@ -14,20 +14,22 @@ use super::Route;
 use super::groups::GroupsError;
 use crate::cluster::{Cluster, cluster_of};
 use crate::consumer::Consumer;
+use crate::frame::FromFrame;
 use crate::run::Life;
 use crate::session::{Kept, Session};
 
 impl Route {
-    pub(super) async fn open<C, M>(
+    pub(super) async fn open<C, M, I>(
         &self,
         factory: &impl Fn(&Request) -> Result<C, Reject>,
         request: HttpRequest,
     ) -> HttpResponse
     where
-        C: Consumer<M>,
+        C: Consumer<M, I>,
         M: 'static,
+        I: FromFrame,
     {
-        match self.answer(factory, request).await {
+        match self.answer::<C, M, I>(factory, request).await {
             Ok(response) => response,
             Err(reject) => {
                 let (route, status) = (&*self.name, reject.status().as_u16());
@@ -42,14 +44,15 @@ impl Route {
         }
     }
 
-    async fn answer<C, M>(
+    async fn answer<C, M, I>(
         &self,
         factory: &impl Fn(&Request) -> Result<C, Reject>,
         request: HttpRequest,
     ) -> Result<HttpResponse, Reject>
     where
-        C: Consumer<M>,
+        C: Consumer<M, I>,
         M: 'static,
+        I: FromFrame,
     {
         if request.method() != Method::GET {
             return Ok(method_not_allowed());
@@ -87,7 +90,8 @@ impl Route {
         };
         accept.check(&request)?;
         drop(request);
-        ticket.run(Life::new(consumer, session, Arc::clone(&self.name)).into_program());
+        let life = Life::<C, M, I>::new(consumer, session, Arc::clone(&self.name));
+        ticket.run(life.into_program());
         Ok(handshake.answer(ticket, accept))
     }
 

@@ -42,7 +42,7 @@ impl Reporter<'_> {
                 }
                 // It has closed the session itself, or the client has gone.
                 Cause::Over if !port.is_open() => return,
-                Cause::Over | Cause::Error(_) => {
+                Cause::Over | Cause::Error(_) | Cause::Reply { .. } => {
                     self.failures.error.inc();
                     // As text: a log shows it quoted, also what a client had a part in.
                     let error = failure.to_string();

@@ -27,7 +27,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone)]
 pub struct Timer(AbortHandle);
 
-/// See the module.
+/// The timers and spawned futures of a session, and the orders of its handles.
 pub(super) struct Extras<M> {
     /// Timers and spawned futures: each is a stream of messages.
     sources: SelectAll<Pin<Box<dyn Stream<Item = M>>>>,

@@ -38,6 +38,21 @@ impl<M: 'static> Session<M> {
         self.cluster.group_send(group, event).await
     }
 
+    /// Sends an event to each of the session's [declared](crate::Consumer::GROUPS) groups: to their
+    /// members, this session too.
+    ///
+    /// # Errors
+    /// [`SendError`]; the groups behind the one that failed get nothing.
+    pub async fn groups_send<E>(&self, event: &E) -> Result<(), SendError>
+    where
+        E: Serialize + ?Sized,
+    {
+        for group in self.groups() {
+            self.cluster.group_send(group.as_str(), event).await?;
+        }
+        Ok(())
+    }
+
     /// Sends an event to the members of a group other than this session.
     ///
     /// # Errors

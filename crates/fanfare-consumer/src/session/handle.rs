@@ -94,8 +94,9 @@ impl<M> SessionHandle<M> {
     ///
     /// # Errors
     /// [`Gone`].
-    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<(), Gone> {
-        self.order(Order::Close(code, reason.to_owned())).await
+    pub async fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<(), Gone> {
+        self.order(Order::Close(code.into(), reason.to_owned()))
+            .await
     }
 
     async fn order(&self, order: Order<M>) -> Result<(), Gone> {

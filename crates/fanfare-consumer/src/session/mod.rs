@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fanfare_node::{Input, Mailbox, SharedEvent};
-use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName};
+use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName, Target};
 
 use crate::cluster::Cluster;
 
@@ -140,6 +140,17 @@ impl<M: 'static> Session<M> {
         }
     }
 
+    /// The group through which the event came that is being handled. None for an event to the
+    /// session's own channel, and outside of [`Consumer::event`](crate::Consumer::event). Events to a
+    /// user and to everyone come through groups of Fanfare's own (`fanfare.user.<id>`,
+    /// `fanfare.all`).
+    pub fn event_group(&self) -> Option<&GroupName> {
+        match self.current.as_ref()?.mail.target() {
+            Target::Group(group) => Some(group),
+            Target::Channel(_) => None,
+        }
+    }
+
     /// The cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
@@ -155,8 +166,8 @@ impl<M: 'static> Session<M> {
     /// timers, spawned futures and handles end.
     ///
     /// A code that cannot be sent, such as 1005, becomes 1011, and that is logged.
-    pub fn close(&self, code: CloseCode, reason: &str) {
-        close(&self.port, code, reason);
+    pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
+        close(&self.port, code.into(), reason);
     }
 
     /// A handle on this session for tasks and threads outside of it.

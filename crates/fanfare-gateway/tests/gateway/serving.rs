@@ -61,6 +61,8 @@ async fn a_signal_drains_and_closes_the_sessions_with_1001() {
     let shared = shared();
     let cluster = Cluster::of(shared.node.clone(), &prometheus::Registry::new()).unwrap();
     let node = shared.node.clone();
+    let draining_cluster = cluster.clone();
+    assert!(!draining_cluster.is_draining());
     let (draining, drain) = tokio::sync::oneshot::channel();
     let bound = Server::new(cluster, move || app(shared.clone()))
         .workers(1)
@@ -90,6 +92,7 @@ async fn a_signal_drains_and_closes_the_sessions_with_1001() {
     let ended = tokio::time::timeout(PATIENCE, served).await;
     ended.expect("it goes on").unwrap().unwrap();
     drain.await.unwrap();
+    assert!(draining_cluster.is_draining());
     assert_eq!(node.sessions(), 0);
     let Bind::Tcp(address) = address else {
         panic!("not TCP")

@@ -10,16 +10,17 @@ mod wanted;
 mod watchdog;
 
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
 use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
 use parking_lot::{Mutex, MutexGuard};
-use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::oneshot;
 
 use crate::metrics::NodeMetrics;
+use crate::names::{NameHash, NameMap};
 use crate::options::MAX_WORKERS;
 use queues::Queues;
 use wanted::Subscription;
@@ -40,13 +41,17 @@ pub(crate) struct Entry {
     pub(crate) subscription: Subscription,
 }
 
-type Stripe = FxHashMap<GroupName, Entry>;
+type Stripe = NameMap<Entry>;
 
 /// Which workers of a node have members of a group, and where its subscription stands.
 pub(crate) struct Directory {
     node: NodeId,
     naming: Naming,
     stripes: Vec<Mutex<Stripe>>,
+    /// How many groups of the application have members; changed under the lock of their stripe.
+    filled: AtomicUsize,
+    /// Chooses the stripe of a group; the maps have hashes of their own.
+    hash: NameHash,
     inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
     /// What waits for those who receive from normal channels.
     pub(crate) queues: Queues,
@@ -67,6 +72,8 @@ impl Directory {
             node,
             naming,
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            filled: AtomicUsize::new(0),
+            hash: NameHash::default(),
             inboxes: [const { OnceLock::new() }; MAX_WORKERS],
             queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
             changes,
@@ -83,9 +90,7 @@ impl Directory {
 
     /// Locks the stripe of a group.
     pub(crate) fn stripe(&self, group: &GroupName) -> MutexGuard<'_, Stripe> {
-        let hash = FxBuildHasher.hash_one(group);
-        // The map inside uses the low bits of the same hash.
-        let index = (hash >> 32) as usize % STRIPES;
+        let index = self.hash.hash_one(group) as usize % STRIPES;
         match self.stripes.get(index) {
             Some(stripe) => stripe.lock(),
             None => unreachable!("the index is below the number of stripes"),
@@ -105,6 +110,9 @@ impl Directory {
             self.metrics.groups.inc();
             Entry::default()
         });
+        if entry.members == 0 && is_of_application(group) {
+            self.filled.fetch_add(1, Ordering::Relaxed);
+        }
         entry.members += 1;
         entry.workers |= 1 << worker;
         let changes = self.changes.as_ref()?;
@@ -120,6 +128,9 @@ impl Directory {
         let Some(entry) = stripe.get_mut(group) else {
             return;
         };
+        if entry.members == 1 && is_of_application(group) {
+            self.filled.fetch_sub(1, Ordering::Relaxed);
+        }
         entry.members = entry.members.saturating_sub(1);
         if last {
             entry.workers &= !(1 << worker);
@@ -147,6 +158,11 @@ impl Directory {
         self.stripe(group)
             .get(group)
             .map_or(0, |entry| entry.members)
+    }
+
+    /// How many groups of the application have members on this node.
+    pub(crate) fn count(&self) -> usize {
+        self.filled.load(Ordering::Relaxed)
     }
 
     /// All groups with members on this node, sorted by name.
@@ -256,6 +272,11 @@ impl Directory {
     }
 }
 
+/// Whether an application made the group: not the group of everyone, and not a user's.
+fn is_of_application(group: &GroupName) -> bool {
+    !group.as_str().starts_with("fanfare.")
+}
+
 impl Sink for Directory {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         match &delivery.target {
@@ -304,4 +325,57 @@ fn bits(mut word: u64) -> impl Iterator<Item = u32> {
             bit
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::options::MembershipMode;
+
+    /// The groups of the application, counted one by one.
+    fn counted(directory: &Directory) -> usize {
+        let groups = directory.groups();
+        let of_application =
+            |group: &&(GroupName, usize)| !group.0.as_str().starts_with("fanfare.");
+        groups.iter().filter(of_application).count()
+    }
+
+    #[test]
+    fn the_count_of_groups_is_exact_after_each_join_and_leave() {
+        let linger = Duration::from_secs(60);
+        let lingering = || Some(Changes::new(linger, MembershipMode::PerNode));
+        for changes in [None, lingering()] {
+            let directory = Directory::new(
+                NodeId::random().expect("randomness"),
+                Naming::plain("asgi"),
+                changes,
+                QueueOptions::default(),
+                NodeMetrics::new(&Registry::new()).expect("a fresh registry"),
+            );
+            let names = ["a", "b", "fanfare.all", "fanfare.user.ann"];
+            let groups = names.map(|name| GroupName::parse(name).expect(name));
+            for expected in [2, 0, 2] {
+                for group in &groups {
+                    for worker in [0, 1] {
+                        if expected == 0 {
+                            directory.leave(group, worker, true);
+                        } else {
+                            drop(directory.join(group, worker));
+                        }
+                        assert_eq!(directory.count(), counted(&directory), "{group:?}");
+                    }
+                }
+                assert_eq!(directory.count(), expected);
+                // A leave too many changes nothing.
+                if expected == 0 {
+                    directory.leave(&groups[0], 0, true);
+                    assert_eq!(directory.count(), 0);
+                }
+            }
+        }
+    }
 }

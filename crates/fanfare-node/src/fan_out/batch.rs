@@ -55,7 +55,7 @@ pub(crate) struct Batch {
     skips: Option<Box<Skips>>,
     /// The next member to serve.
     pub(crate) cursor: u32,
-    /// MembershipMode beyond this index joined later and are not served.
+    /// Members beyond this index joined later and are not served.
     pub(crate) end: u32,
 }
 

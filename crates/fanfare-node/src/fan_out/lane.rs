@@ -21,11 +21,11 @@ const GONE: SlotRef = SlotRef {
     word: 1,
 };
 
-/// See the module.
+/// The members of one group that get the same frames, or the event itself, and their open batches.
 pub(crate) struct Lane {
     encoder: Arc<dyn Encoder>,
     delivering: DeliveryMode,
-    /// MembershipMode by index; [`GONE`] where somebody left while batches were on their way.
+    /// Members by index; [`GONE`] where somebody left while batches were on their way.
     members: Vec<SlotRef>,
     holes: usize,
     pub(crate) open: OpenBatch,

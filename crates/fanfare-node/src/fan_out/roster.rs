@@ -13,7 +13,6 @@ use std::rc::Rc;
 use bytes::BytesMut;
 use fanfare_layer::Delivery;
 use fanfare_protocol::{GroupName, Outgoing, Undeliverable};
-use rustc_hash::FxHashMap;
 
 use crate::fan_out::batch::Batch;
 use crate::fan_out::event_sink::DeliveryMode;
@@ -21,15 +20,16 @@ use crate::fan_out::lane::{Lane, Moved};
 use crate::fan_out::shared_event::SharedEvent;
 use crate::fan_out::slot_ref::{Membership, SlotRef};
 use crate::fan_out::slots::Slots;
+use crate::names::NameMap;
 use group::{Group, relocate};
 
 /// Sends of a group's turn, and between two questions whether the slice has been long enough.
 const TURN: u32 = 32;
 
-/// See the module.
+/// The groups of a worker thread, their members, and the events that are being sent to them.
 #[derive(Default)]
 pub(crate) struct Roster {
-    by_name: FxHashMap<GroupName, u32>,
+    by_name: NameMap<u32>,
     groups: Vec<Option<Box<Group>>>,
     free: Vec<u32>,
     /// Groups with something to send, taking turns.

@@ -71,10 +71,10 @@ pub fn parse_value(text: &[u8]) -> Result<Value, ParseError> {
     })
 }
 
-/// Appends the event without its `type` as compact JSON: keys in order, UTF-8 unescaped, bytes as
+/// Appends the event, with its `type`, as compact JSON: keys in order, UTF-8 unescaped, bytes as
 /// base64, NaN and infinities as null.
 pub fn write_event(event: &Event, out: &mut BytesMut) {
-    write_json(&write::Untyped(event), out);
+    write_json(event, out);
 }
 
 /// Appends any value in the same notation.

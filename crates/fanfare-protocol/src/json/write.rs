@@ -4,8 +4,7 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, Serializer};
 
-use crate::event::{Event, Value};
-use crate::typed::BINARY;
+use crate::event::{BINARY, Event, Value};
 
 /// Bytes become base64 in a format that is read by people; a JSON serializer makes null of NaN and infinities.
 impl Serialize for Value {
@@ -43,15 +42,5 @@ impl Serialize for Binary<'_> {
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.fields().iter().map(|(key, value)| (&**key, value)))
-    }
-}
-
-/// An event as clients get it: without its type.
-pub(super) struct Untyped<'a>(pub(super) &'a Event);
-
-impl Serialize for Untyped<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.fields().iter().filter(|(key, _)| key != "type");
-        serializer.collect_map(fields.map(|(key, value)| (&**key, value)))
     }
 }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rmp::Marker;
 
-use super::DecodeError;
 use crate::envelope::Envelope;
+use crate::error::DecodeError;
 use crate::event::{MAX_DEPTH, Value};
 use crate::fields::Fields;
 use crate::json;
-use crate::serializer::Parts;
+use crate::parts::Parts;
 
 /// Room made ahead for an announced number of items; more is made as they come.
 const AHEAD: usize = 16;

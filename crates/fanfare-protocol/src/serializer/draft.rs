@@ -7,10 +7,12 @@ use bytestring::ByteString;
 use rmp::encode::{self, ByteBuf};
 
 use super::dumps::{self, Unwritable};
-use super::{CHANNEL_KEY, Notation, Recipients, SerializeError};
+use super::notation::Notation;
 use crate::envelope::Envelope;
+use crate::error::SerializeError;
 use crate::event::Value;
 use crate::msgpack::encode as msgpack;
+use crate::recipients::{CHANNEL_KEY, Recipients};
 
 /// Room for the key of a recipient list, and for what stands around a name.
 const KEY_ROOM: usize = 24;

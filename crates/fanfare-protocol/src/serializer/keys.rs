@@ -9,8 +9,7 @@ use bytes::Bytes;
 use fernet::Fernet;
 use sha2::{Digest as _, Sha256};
 
-use super::SerializeError;
-use crate::msgpack::DecodeError;
+use crate::error::{DecodeError, SerializeError};
 
 /// How far ahead a token's time may be where time counts, in seconds; as in Python's `cryptography`.
 const MOST_AHEAD: u64 = 60;

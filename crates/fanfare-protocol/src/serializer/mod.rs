@@ -22,32 +22,24 @@ mod draft;
 mod dumps;
 mod keys;
 mod loads;
-mod parts;
+mod notation;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 pub use draft::Draft;
-pub(crate) use parts::Parts;
 
 use crate::envelope::{Envelope, META_KEY};
-use crate::msgpack::{self, DecodeError};
+use crate::error::DecodeError;
+pub use crate::error::SerializeError;
+use crate::msgpack;
+use crate::parts::Parts;
+use crate::recipients::CHANNEL_KEY;
+pub use crate::recipients::{Addressed, Received, Recipients};
 use keys::Keys;
-
-/// The reserved key of the core format, whose value names the receivers.
-const CHANNEL_KEY: &str = "__asgi_channel__";
-
-/// The notation of events in Redis; the same on all nodes and in channels_redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notation {
-    /// channels_redis' default.
-    Msgpack,
-    /// Text: bytes, NaN and infinities cannot be published.
-    Json,
-}
+pub use notation::Notation;
 
 /// Writes and reads what channels_redis' `MessageSerializer` reads and writes. Cheap to clone.
 /// Printing it for debugging shows how many keys there are, never the keys.
@@ -59,63 +51,6 @@ pub struct Serializer {
     /// Random bytes in front of every message.
     prefix: usize,
     keys: Option<Arc<Keys>>,
-}
-
-/// Who finds what under `__asgi_channel__`.
-#[derive(Debug, Clone, Copy)]
-pub enum Recipients<'a> {
-    /// Nothing: the message of a normal channel, and everything in the pub/sub format.
-    None,
-    /// A full channel name.
-    One(&'a str),
-    /// A list of full channel names.
-    Many(&'a [&'a str]),
-}
-
-/// What was under `__asgi_channel__` of a message in the core format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Addressed {
-    /// The key was absent.
-    Nobody,
-    /// A full channel name.
-    One(ByteString),
-    /// A list of full channel names.
-    Many(Vec<ByteString>),
-}
-
-/// A message that was read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Received {
-    /// The event, without what the layer added.
-    pub envelope: Envelope,
-    /// Whom it names; always nobody in the pub/sub format.
-    pub to: Addressed,
-}
-
-/// Why an event has no notation in Redis.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SerializeError {
-    /// The JSON notation has no bytes.
-    #[error(
-        "the event's field {field:?} holds bytes, which the JSON serializer has no notation for"
-    )]
-    Bytes {
-        /// The top-level field.
-        field: String,
-    },
-    /// The JSON notation has no NaN and no infinities.
-    #[error(
-        "the event's field {field:?} holds {number}, which the JSON serializer has no notation for"
-    )]
-    NotFinite {
-        /// The top-level field.
-        field: String,
-        /// `NaN`, `Infinity` or `-Infinity`.
-        number: &'static str,
-    },
-    /// The system has no random source, which prefixes and tokens are made of.
-    #[error("the system has no random source")]
-    Random,
 }
 
 impl Serializer {

@@ -3,11 +3,11 @@
 use bytestring::ByteString;
 use serde::ser::{self, Serialize};
 
-use super::TypedError;
 use super::write::{Writer, Written};
 use crate::event::Value;
 use crate::fields::Fields;
 use crate::json;
+use crate::typed_error::TypedError;
 
 /// Room made ahead for an announced number of items; more is made as they come.
 const AHEAD: usize = 16;

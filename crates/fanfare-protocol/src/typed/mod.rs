@@ -6,21 +6,17 @@
 //! except inside an enum with a tag, where serde itself no longer knows them.
 
 mod compound;
-mod error;
 mod read;
 mod write;
 
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
-pub use error::TypedError;
+pub use crate::typed_error::TypedError;
 
 use crate::event::{Event, EventError, Value};
 use read::Reader;
 use write::Writer;
-
-/// The name under which [`Value::Bin`] is serialized, so that it stays [`Value::Bin`] here.
-pub(crate) const BINARY: &str = "$fanfare::binary";
 
 impl Event {
     /// The event that a value of the application is: a map with a string `type`, at most

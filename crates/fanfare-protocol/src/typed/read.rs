@@ -7,8 +7,8 @@ use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::TypedError;
 use crate::event::Value;
+use crate::typed_error::TypedError;
 
 type Read<T> = Result<T, TypedError>;
 

@@ -5,8 +5,8 @@ use bytestring::ByteString;
 use serde::ser::{Serialize, Serializer};
 
 use super::compound::{List, Map, wrapped};
-use super::{BINARY, TypedError};
-use crate::event::{MAX_DEPTH, Value};
+use crate::event::{BINARY, MAX_DEPTH, Value};
+use crate::typed_error::TypedError;
 
 pub(super) type Written<T> = Result<T, TypedError>;
 

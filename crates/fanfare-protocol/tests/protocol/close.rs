@@ -31,21 +31,6 @@ fn what_fanfare_sends_may_be_received() {
 }
 
 #[test]
-fn clients_reconnect_after_a_nodes_end_but_not_after_their_own_fault() {
-    assert!(CloseCode::GOING_AWAY.should_reconnect());
-    assert!(CloseCode::INTERNAL.should_reconnect());
-    for fault in [
-        CloseCode::PROTOCOL,
-        CloseCode::INVALID,
-        CloseCode::TOO_BIG,
-        CloseCode::POLICY,
-    ] {
-        assert!(!fault.should_reconnect());
-    }
-    assert!(!CloseCode::NORMAL.should_reconnect());
-}
-
-#[test]
 fn only_codes_that_are_a_servers_to_choose_can_be_asked_for() {
     let legal = |code| matches!(code, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999);
     for code in 0..=u16::MAX {

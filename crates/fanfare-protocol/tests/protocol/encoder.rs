@@ -56,7 +56,8 @@ fn a_missing_field_is_not_sent() {
 #[test]
 fn a_type_without_an_entry_is_json_or_refused() {
     let event = Event::new("other").with("x", 1_i64);
-    assert_eq!(frames(&table(), &event).unwrap(), b"\x81\x07{\"x\":1}");
+    let frame = b"\x81\x16{\"type\":\"other\",\"x\":1}";
+    assert_eq!(frames(&table(), &event).unwrap(), frame);
     let strict = DeliverTable {
         deliver_unknown: false,
         ..table()
@@ -66,12 +67,12 @@ fn a_type_without_an_entry_is_json_or_refused() {
 
 #[test]
 fn json_of_every_size_gets_its_header() {
-    for (size, header) in [(117, 2), (118, 4), (65_527, 4), (65_528, 10)] {
+    for (size, header) in [(102, 2), (103, 4), (65_512, 4), (65_513, 10)] {
         let event = Event::new("other").with("x", "y".repeat(size));
         let frame = frames(&table(), &event).unwrap();
-        // `{"x":""}` is 8 bytes.
-        assert_eq!(frame.len(), header + size + 8);
-        assert_eq!(frame[header..header + 6], *b"{\"x\":\"");
+        // `{"type":"other","x":""}` is 23 bytes.
+        assert_eq!(frame.len(), header + size + 23);
+        assert_eq!(frame[header..header + 8], *b"{\"type\":");
         assert_eq!(frame[frame.len() - 2..], *b"\"}");
     }
 }

@@ -121,7 +121,7 @@ fn nesting_has_the_bound_that_msgpack_has() {
 }
 
 #[test]
-fn an_event_is_written_without_its_type() {
+fn an_event_is_written_with_its_type_and_its_keys_in_order() {
     let event = Event::new("t")
         .with("text", "naïve \"☃\"\n")
         .with("bytes", Bytes::from_static(b"\xff\x00"))
@@ -132,11 +132,15 @@ fn an_event_is_written_without_its_type() {
         .with("nested", Value::Map(vec![("type".into(), Value::Nil)]));
     let mut out = BytesMut::from(&b"before"[..]);
     json::write_event(&event, &mut out);
-    let expected = r#"before{"text":"naïve \"☃\"\n","bytes":"/wA=","nan":null,"inf":null,"float":1.0,"big":18446744073709551615,"nested":{"type":null}}"#;
+    let expected = r#"before{"type":"t","text":"naïve \"☃\"\n","bytes":"/wA=","nan":null,"inf":null,"float":1.0,"big":18446744073709551615,"nested":{"type":null}}"#;
     assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
     out.clear();
     json::write_event(&Event::new("t"), &mut out);
-    assert_eq!(out[..], b"{}"[..]);
+    assert_eq!(out[..], br#"{"type":"t"}"#[..]);
+    out.clear();
+    let fields = vec![("a".into(), 1_i64.into()), ("type".into(), "t".into())];
+    json::write_event(&Event::from_fields(fields).unwrap(), &mut out);
+    assert_eq!(out[..], br#"{"a":1,"type":"t"}"#[..]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod positions;
 mod serializer;
 mod serializer_json;
 mod serializer_keys;
+mod session_names;
 mod strategies;
 mod typed;
 mod typed_faults;

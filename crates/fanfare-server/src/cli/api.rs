@@ -63,7 +63,7 @@ impl Client {
         if !status.is_success() {
             return Err(refused(status, &body));
         }
-        Ok(serde_json::from_str(&body).context("the server's answer is no JSON")?)
+        Ok(serde_json::from_str(&body).context("the answer of the server is not JSON")?)
     }
 
     /// Posts JSON text; the server must take it.
@@ -145,14 +145,14 @@ fn place_of_url(text: &str) -> Result<Place, String> {
 fn place_of_bind(bind: Option<&Bind>) -> Result<Place, String> {
     match bind {
         Some(Bind::Tcp(address)) if address.port() == 0 => {
-            Err("http.bind has port 0: give the server's address with --url".to_owned())
+            Err("http.bind has port 0, so the port is not known: give the address of the server with --url".to_owned())
         }
         Some(Bind::Tcp(address)) => Ok(Place::Tcp(format!(
             "http://{}",
             config::reachable(*address)
         ))),
         Some(Bind::Unix(path)) => Ok(Place::Unix(path.clone())),
-        None => Err("http.bind names no address: give one with --url".to_owned()),
+        None => Err("http.bind has no address: give one with --url".to_owned()),
     }
 }
 

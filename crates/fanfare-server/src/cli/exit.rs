@@ -24,7 +24,7 @@ Exit status:
    0  done, or shut down as asked
    1  failed; for health: not ready
   64  usage: the command line or the event is wrong
-  69  unavailable: the server or Redis does not answer, or the layer cannot do it
+  69  unavailable: the server or Redis does not answer, or the layer does not support it
   78  configuration: every error is listed";
 
 /// Why a command did not do what it was asked.

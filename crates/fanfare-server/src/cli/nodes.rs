@@ -14,7 +14,7 @@ pub(super) async fn run(settings: &Settings, api: &Api) -> Result<(), Failed> {
     let Some(nodes) = body.get("nodes").and_then(Value::as_array) else {
         return Err(Failed::new(
             Exit::Failure,
-            "the server's answer has no list of nodes",
+            "the answer of the server has no list of nodes",
         ));
     };
     print!("{}", table(nodes));

@@ -62,7 +62,7 @@ fn parse(text: &str) -> Result<Event, Failed> {
             line,
             column,
         } => Failed::usage(format_args!(
-            "no JSON at line {line}, column {}: {message}",
+            "not JSON at line {line}, column {}: {message}",
             column.max(1)
         )),
         other => Failed::usage(other),

@@ -21,7 +21,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>
     let options = RedisOptions {
         hosts: redis.hosts.clone(),
         prefix: settings.layer.prefix.clone(),
-        node: NodeId::random().context("no random source")?,
+        node: NodeId::random().context("the operating system has no random bytes")?,
         publish_in_flight: 1,
         inbox: settings.limits.inbox_frames,
         probe: PROBE,
@@ -47,7 +47,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>
 /// Takes everything back that the layer has in Redis.
 pub(super) async fn leave(layer: &dyn ChannelLayer) {
     if tokio::time::timeout(DEADLINE, layer.close()).await.is_err() {
-        tracing::warn!("the layer did not say goodbye to Redis in time");
+        tracing::warn!("the subscriptions could not be removed from Redis in time");
     }
 }
 

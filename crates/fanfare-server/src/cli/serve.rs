@@ -13,7 +13,7 @@ pub(super) fn run(loaded: Loaded) -> Result<(), Failed> {
     fd_limit::prepare(&mut settings.limits);
     make_key(&mut settings).context("making an API key")?;
     if settings.api.keys.is_empty() {
-        tracing::warn!("no api.keys: the HTTP API answers 401 to everybody");
+        tracing::warn!("api.keys is empty: the HTTP API answers 401 to every request");
     }
     actix_rt::System::new()
         .block_on(crate::serve::run(settings))

@@ -18,8 +18,8 @@ pub(super) async fn run(settings: &Settings, group: &str) -> Result<(), Failed> 
     let group = GroupName::parse(group).map_err(Failed::usage)?;
     if settings.layer.backend == Backend::Memory {
         return Err(Failed::unavailable(
-            "the memory layer carries events inside the server's own process only, so there is \
-             nothing to listen to from here; tail needs Redis (layer.redis.hosts)",
+            "tail needs Redis (layer.redis.hosts): the memory layer carries events inside the \
+             process of the server only, where this command cannot read them",
         ));
     }
     logging::init_for_command().context("starting the log")?;

@@ -18,7 +18,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
     let url = reader.text("auth.url");
     if url.is_empty() {
         if !ca_file.is_empty() {
-            reader.refuse("auth.ca_file", "is for auth.url, which is not set");
+            reader.refuse("auth.ca_file", "is used with auth.url, which is not set");
         }
         return None;
     }
@@ -32,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
     if !ca_file.is_empty() && url.scheme_str() != Some("https") {
         reader.refuse(
             "auth.ca_file",
-            "is for an auth.url that starts with https://",
+            "is used with an auth.url that starts with https://",
         );
     }
     Some(Auth {
@@ -64,10 +64,12 @@ fn parse(text: &str) -> Result<Uri, String> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         // They would be an Authorization header, and there the client's own goes.
-        return Err("takes no user and no password: the client's are sent".to_owned());
+        return Err(
+            "must have no user and no password: the server sends those of the client".to_owned(),
+        );
     }
     if url.fragment().is_some() {
-        return Err("takes no fragment".to_owned());
+        return Err("must have no fragment".to_owned());
     }
     url.as_str()
         .parse()

@@ -28,7 +28,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Layer {
         refuse_changed(
             reader,
             OF_REDIS,
-            "has no meaning on the memory layer: it is for layer.redis.hosts",
+            "has no meaning on the memory layer: it is used with layer.redis.hosts",
         );
     }
     Layer {
@@ -81,7 +81,7 @@ fn prefix(reader: &mut Reader<'_>) -> String {
     } else if prefix.starts_with("fanfare:") {
         reader.refuse(
             "layer.prefix",
-            "names that start with \"fanfare:\" are the server's own",
+            "names that start with \"fanfare:\" are reserved for the server",
         );
     }
     prefix

@@ -15,7 +15,7 @@ const SAME_HOST: &str = "same-host";
 pub(super) fn addresses(reader: &mut Reader<'_>) -> Vec<Bind> {
     let entries = reader.entries("http.bind");
     if entries.is_empty() {
-        reader.refuse("http.bind", "names no address to listen on");
+        reader.refuse("http.bind", "has no address to listen on");
     }
     let mut addresses = Vec::new();
     for (key, node) in entries {
@@ -106,8 +106,8 @@ fn check_origin(text: &str) -> Result<(), String> {
         _ if name.contains('*') => {
             Err("\"*\" stands alone; for every subdomain write .example.com".to_owned())
         }
-        _ if name.contains('/') => Err("an origin has no path".to_owned()),
-        Some(port) if port.parse::<u16>().is_err() => Err(format!("\"{port}\" is no port")),
+        _ if name.contains('/') => Err("an origin must not have a path".to_owned()),
+        Some(port) if port.parse::<u16>().is_err() => Err(format!("\"{port}\" is not a port")),
         _ if text == SAME_HOST => Err("\"same-host\" stands alone, not in a list".to_owned()),
         _ => Ok(()),
     }

@@ -59,7 +59,7 @@ fn assignment(schema: &Table, key: &str, text: &str, origin: Origin) -> Result<T
         return Err(Refused {
             key: String::new(),
             origin,
-            reason: "names no key, such as \"http.bind\"".to_owned(),
+            reason: "must start with a key, such as \"http.bind\"".to_owned(),
         });
     }
     if !text.trim_start().starts_with(['[', '{', '"', '\'']) {
@@ -73,7 +73,7 @@ fn assignment(schema: &Table, key: &str, text: &str, origin: Origin) -> Result<T
             key: key.to_owned(),
             origin,
             reason: format!(
-                "a value that starts with [ {{ \" or ' is TOML, and this is none: column {}: {}",
+                "a value that starts with [ {{ \" or ' must be TOML, and this is not: column {}: {}",
                 error.column, error.reason
             ),
         }),

@@ -136,7 +136,7 @@ impl RouteReader<'_, '_> {
             return None;
         };
         if text.contains(['?', '#']) && !text.contains('{') {
-            self.refuse("path", "a path has no query and no fragment");
+            self.refuse("path", "a path must have no query and no fragment");
         }
         let slashed = format!("{}/", text.trim_end_matches('/'));
         if OWN_PATHS.iter().any(|own| slashed.starts_with(own)) {

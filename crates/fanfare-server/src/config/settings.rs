@@ -182,6 +182,10 @@ pub(crate) struct Limits {
     pub(crate) outbox_frames: usize,
     /// Deliveries that wait for one worker thread.
     pub(crate) inbox_frames: usize,
+    pub(crate) inbox_bytes: usize,
+    pub(crate) fan_out_bytes: usize,
+    pub(crate) handoff_frames: usize,
+    pub(crate) handoff_bytes: usize,
     /// Groups that one session may be in.
     pub(crate) groups_per_session: usize,
     /// From the accepted connection to the handshake's answer.

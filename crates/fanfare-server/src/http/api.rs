@@ -112,7 +112,7 @@ async fn nodes(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpRe
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": shared.started.elapsed().as_secs(),
         "sessions": node.sessions(),
-        "groups": own_groups(node).len(),
+        "groups": node.group_count(),
         "draining": shared.is_draining(),
         "layer": { "state": state, "since_seconds": status.since.elapsed().as_secs() },
     });

@@ -195,24 +195,27 @@ async fn a_route_publishes_to_all_its_groups_and_to_no_other() -> Result<()> {
     let mut b = node.connect("/one/b").await?;
     let mut ann = node.connect("/one/c?user=ann").await?;
     sender.send_text("hi").await?;
-    ensure!(a.text().await? == r#"{"message":"hi"}"#);
-    ensure!(b.text().await? == r#"{"message":"hi"}"#);
+    ensure!(a.text().await? == r#"{"type":"note","message":"hi"}"#);
+    ensure!(b.text().await? == r#"{"type":"note","message":"hi"}"#);
     node.api()
         .publish("/broadcast", &serde_json::json!({ "type": "end" }))
         .await?;
     for socket in [&mut sender, &mut a, &mut b, &mut ann] {
-        ensure!(socket.text().await? == "{}", "nothing came in between");
+        ensure!(
+            socket.text().await? == r#"{"type":"end"}"#,
+            "nothing came in between"
+        );
     }
     // The same group twice is one group: one copy for its members, and the sender is left out.
     let mut twice = node.connect("/two/a/a").await?;
     twice.send_text("once").await?;
     // Seen before the next is published: two publishers have no order between them.
-    ensure!(a.text().await? == r#"{"message":"once"}"#);
+    ensure!(a.text().await? == r#"{"type":"note","message":"once"}"#);
     node.api()
         .publish("/broadcast", &serde_json::json!({ "type": "end" }))
         .await?;
-    ensure!(a.text().await? == "{}");
-    ensure!(twice.text().await? == "{}");
+    ensure!(a.text().await? == r#"{"type":"end"}"#);
+    ensure!(twice.text().await? == r#"{"type":"end"}"#);
     Ok(())
 }
 

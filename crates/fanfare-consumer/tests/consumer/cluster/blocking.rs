@@ -18,8 +18,9 @@ async fn a_plain_thread_publishes_and_looks_at_members() {
         twin.send(channel.as_str(), &flash("channel"))?;
         twin.broadcast(&flash("everyone"))?;
         twin.group_send_except("room", &flash("nobody"), &[channel])?;
-        assert_eq!((twin.count("room"), twin.sessions()), (Ok(1), 0));
-        twin.members("room")
+        let local = twin.cluster().local();
+        assert_eq!((local.count("room"), local.sessions()), (Ok(1), 0));
+        twin.local_members("room")
     });
     for text in ["room", "channel", "everyone"] {
         assert_eq!(listener.text().await, text);
@@ -48,7 +49,8 @@ async fn a_plain_thread_waits_for_room_and_loses_nothing() {
         (0..50).try_for_each(|number| twin.group_send("room", &flash(&number.to_string())))
     });
     for number in 0..50 {
-        assert_eq!(visitor.text().await, format!(r#"{{"text":"{number}"}}"#));
+        let event = serde_json::to_string(&flash(&number.to_string())).unwrap();
+        assert_eq!(visitor.text().await, event);
     }
     thread.join().unwrap().unwrap();
 }
@@ -61,7 +63,7 @@ async fn async_code_is_told_not_to_block_and_a_blocking_thread_of_it_may() {
     let refused = twin.group_send("room", &flash("never")).unwrap_err();
     assert_eq!(refused, SendError::Async);
     assert!(refused.to_string().contains("web::block"), "{refused}");
-    assert_eq!(twin.members("room"), Err(SendError::Async));
+    assert_eq!(twin.local_members("room"), Err(SendError::Async));
     let sent = web::block(move || twin.group_send("room", &flash("fine")));
     sent.await.unwrap().unwrap();
     assert_eq!(listener.text().await, "fine");
@@ -71,7 +73,7 @@ async fn async_code_is_told_not_to_block_and_a_blocking_thread_of_it_may() {
 fn a_program_without_a_runtime_makes_a_cluster_of_its_own() {
     let cluster = blocking::Cluster::new(ClusterOptions::default()).unwrap();
     cluster.clone().broadcast(&flash("to nobody")).unwrap();
-    assert_eq!(cluster.members("room").unwrap(), []);
+    assert_eq!(cluster.local_members("room").unwrap(), []);
     let handle = cluster.cluster().clone();
     drop(cluster);
     let closed = handle.blocking().broadcast(&flash("too late")).unwrap_err();

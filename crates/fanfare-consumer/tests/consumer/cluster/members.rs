@@ -34,10 +34,10 @@ async fn an_actor_joins_and_leaves_groups_and_its_drop_leaves_the_rest() {
     listener.member.group_add("hall").await.unwrap();
     cluster.group_send("hall", &flash("two")).await.unwrap();
     assert_eq!(listener.text().await, "two");
-    assert_eq!(cluster.count("hall"), Ok(1));
+    assert_eq!(cluster.local().count("hall"), Ok(1));
     drop(listener);
-    assert_eq!(cluster.count("hall"), Ok(0));
-    assert_eq!(cluster.count("fanfare.all"), Ok(0));
+    assert_eq!(cluster.local().count("hall"), Ok(0));
+    assert_eq!(cluster.local().count("fanfare.all"), Ok(0));
 }
 
 #[actix_web::test]

@@ -80,8 +80,8 @@ async fn a_wrong_name_is_named_and_nothing_is_sent() {
     );
     let user = cluster.send_to_user("", &event).await.unwrap_err();
     assert!(user.to_string().contains("user id \"\""), "{user}");
-    assert!(cluster.members("").await.is_err());
-    assert!(cluster.count("!").is_err());
+    assert!(cluster.local().members("").await.is_err());
+    assert!(cluster.local().count("!").is_err());
     for error in [room, channel, user] {
         assert!(matches!(error, SendError::Name(_)));
     }
@@ -142,7 +142,7 @@ async fn members_and_sessions_of_this_node_are_known() {
     let room = GroupName::parse("room").unwrap();
     let one = Visitor::open(&cluster, std::slice::from_ref(&room)).await;
     let two = Listener::in_group(&cluster, "room").await;
-    let mut channels = cluster.members("room").await.unwrap();
+    let mut channels = cluster.local().members("room").await.unwrap();
     channels.sort();
     let mut expected = [one.channel.clone(), two.member.channel().to_string()];
     expected.sort();
@@ -150,7 +150,7 @@ async fn members_and_sessions_of_this_node_are_known() {
         channels.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
         expected
     );
-    assert_eq!(cluster.count("room"), Ok(2));
-    assert_eq!(cluster.count("empty"), Ok(0));
-    assert_eq!(cluster.sessions(), 1, "an actor is no session");
+    assert_eq!(cluster.local().count("room"), Ok(2));
+    assert_eq!(cluster.local().count("empty"), Ok(0));
+    assert_eq!(cluster.local().sessions(), 1, "an actor is no session");
 }

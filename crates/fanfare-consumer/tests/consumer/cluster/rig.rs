@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
-use fanfare_consumer::{Cluster, Member};
+use fanfare_consumer::{ActorMember, Cluster};
 use fanfare_node::{
     Admission, Arrived, Handling, Inbound, Link, SessionContext, Socket, Step, Ticket,
 };
@@ -35,7 +35,7 @@ pub(super) fn flash(text: &str) -> News {
 
 /// An actor that is in a cluster.
 pub(super) struct Listener {
-    pub(super) member: Member,
+    pub(super) member: ActorMember,
     arrived: mpsc::Receiver<Arrived>,
 }
 

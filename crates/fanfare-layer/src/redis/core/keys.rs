@@ -131,7 +131,7 @@ pub(super) fn is_fanfare(name: &str) -> bool {
     };
     match process.split_once(".g") {
         Some((node, _)) => NodeId::parse(node).is_some(),
-        None => NodeId::parse(process).is_some() && SessionId::parse(local).is_some(),
+        None => NodeId::parse(process).is_some() && SessionId::has_form(local),
     }
 }
 

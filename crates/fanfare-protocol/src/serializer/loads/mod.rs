@@ -6,10 +6,10 @@ mod scalars;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::Parts;
+use crate::error::DecodeError;
 use crate::event::{MAX_DEPTH, Value};
 use crate::fields::Fields;
-use crate::msgpack::DecodeError;
+use crate::parts::Parts;
 
 type Read<T> = Result<T, DecodeError>;
 

@@ -117,10 +117,41 @@ const LIMITS: &[Key] = &[
         Kind::Number(1, MOST_QUEUED),
         "4096",
         "deliveries",
-        "Deliveries that may wait for one worker thread. Publishers wait for room. With Redis it \
-         also bounds publishes that Redis has not answered: publishers wait. 16 times as many \
-         messages from Redis may wait for the workers, never over 64 MiB: with pub/sub further \
-         messages are dropped and counted, with core they wait in Redis.",
+        "Deliveries that may wait for one worker thread, and events that its fan-out may have \
+         under way. Publishers wait for room. With Redis it also bounds publishes that Redis has \
+         not answered: publishers wait. 16 times as many messages from Redis may wait for the \
+         bridge, never over 64 MiB: with pub/sub further messages are dropped and counted, with \
+         core they wait in Redis.",
+    ),
+    key(
+        "inbox_bytes",
+        Kind::Number(1, GIGABYTE),
+        "33_554_432",
+        "bytes",
+        "Bytes of events that may wait for one worker thread. Publishers wait for room.",
+    ),
+    key(
+        "fan_out_bytes",
+        Kind::Number(1, GIGABYTE),
+        "33_554_432",
+        "bytes",
+        "Bytes that the fan-out of one worker thread may have under way. Beyond it the thread \
+         takes nothing from its inbox.",
+    ),
+    key(
+        "handoff_frames",
+        Kind::Number(1, 100 * MOST_QUEUED),
+        "65_536",
+        "deliveries",
+        "Deliveries from Redis that may wait for one worker thread. Further ones are dropped for \
+         the sessions of that thread, and counted; other threads are not affected.",
+    ),
+    key(
+        "handoff_bytes",
+        Kind::Number(1, GIGABYTE),
+        "67_108_864",
+        "bytes",
+        "Bytes of events from Redis that may wait for one worker thread, with the same consequence.",
     ),
     key(
         "groups_per_session",

@@ -34,7 +34,7 @@ symmetric_encryption_keys = ['one', 'two']
 redis.hosts = ['redis://h']
 [layer.core]
 capacity = 7
-channel_capacity = [['specific.*', 1000], ['[h-j]*', 2], ['*', 3]]
+channel_capacity = [['specific.*', 1000], ['h?*', 2], ['*', 3]]
 node_capacity = 8
 expiry_ms = 10_000
 group_expiry_ms = 691_200_000
@@ -44,7 +44,7 @@ members = 'session'
     let redis = settings(file, &[], &[]).layer.redis;
     assert_eq!(redis.serializer, Notation::Json);
     assert_eq!(redis.symmetric_encryption_keys, ["one", "two"]);
-    let patterns = [("specific.*", 1000), ("[h-j]*", 2), ("*", 3)];
+    let patterns = [("specific.*", 1000), ("h?*", 2), ("*", 3)];
     let expected = CoreFormat {
         capacity: 7,
         channel_capacity: patterns.map(|(name, most)| (name.to_owned(), most)).into(),

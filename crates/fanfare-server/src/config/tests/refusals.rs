@@ -110,7 +110,7 @@ fn bad_addresses_networks_and_origins_are_refused() {
     assert!(refusal(&["http.bind=[]"]).contains("no address"));
     assert!(refusal(&["http.bind=['127.0.0.1:1', 'x']"]).starts_with("http.bind[1] = \"x\""));
     assert!(refusal(&["http.trusted_proxies=10.0.0.0/33"]).contains("10.0.0.0/8"));
-    assert!(refusal(&["http.origins=a.com:x"]).contains("no port"));
+    assert!(refusal(&["http.origins=a.com:x"]).contains("not a port"));
     let settings = settings("", &[], &["http.origins=a.com:8080"]);
     assert_eq!(settings.http.origins, Some(vec!["a.com:8080".to_owned()]));
 }
@@ -121,7 +121,7 @@ fn the_layer_must_fit_its_hosts() {
     let both = ["layer.backend=memory", "layer.redis.hosts=redis://h"];
     assert!(refusal(&both).contains("not used"));
     assert!(refusal(&["layer.backend=kafka"]).contains("\"redis\""));
-    assert!(refusal(&["layer.prefix=fanfare:x"]).contains("own"));
+    assert!(refusal(&["layer.prefix=fanfare:x"]).contains("reserved"));
     let host = refusal(&["layer.redis.hosts=http://:s3cret@h"]);
     assert!(
         host.starts_with("layer.redis.hosts[0] = \"http://:***@h\""),

@@ -22,7 +22,7 @@ async fn a_program_without_a_server_reaches_the_members_of_a_node() -> Result<()
     let thread = std::thread::spawn(move || {
         let program = blocking::Cluster::redis([url])?;
         program.group_send("room", &flash("blocking"))?;
-        anyhow::Ok(program.sessions())
+        anyhow::Ok(program.cluster().local().sessions())
     });
     assert_eq!(listener.text().await, "blocking");
     assert_eq!(thread.join().unwrap()?, 0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use redis::Connection;
 
-use super::children::Owned;
+use crate::children::Owned;
 use crate::pause::poll_until;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -15,7 +15,7 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// A running redis-server without persistence; dropping it ends it.
 #[derive(Debug)]
-pub(super) struct RedisServer {
+pub(crate) struct RedisServer {
     process: Owned,
     port: u16,
 }
@@ -26,7 +26,7 @@ impl RedisServer {
     ///
     /// # Errors
     /// There is no redis-server, or it does not come up.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let port = free_port()?;
         let mut command = Command::new("redis-server");
         command
@@ -51,7 +51,7 @@ impl RedisServer {
     }
 
     /// Its URL.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
@@ -59,7 +59,7 @@ impl RedisServer {
     ///
     /// # Errors
     /// It does not.
-    pub(super) fn connect(&self) -> anyhow::Result<Connection> {
+    pub(crate) fn connect(&self) -> anyhow::Result<Connection> {
         let mut connection = redis::Client::open(self.url())?.get_connection()?;
         redis::cmd("PING").exec(&mut connection)?;
         Ok(connection)

@@ -2,11 +2,12 @@
 
 use bytestring::ByteString;
 
-use super::{Addressed, CHANNEL_KEY, Received};
 use crate::envelope::{Envelope, META_KEY};
+use crate::error::DecodeError;
 use crate::event::{Event, Value};
 use crate::fields::Fields;
-use crate::msgpack::{DecodeError, Meta};
+use crate::meta::Meta;
+use crate::recipients::{Addressed, CHANNEL_KEY, Received};
 
 /// What either notation hands its entries to, so that no second walk looks for the layer's keys.
 pub(crate) struct Parts {
@@ -18,7 +19,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn addressed() -> Self {
+    pub(crate) fn addressed() -> Self {
         Self {
             addressed: true,
             ..Self::unaddressed()

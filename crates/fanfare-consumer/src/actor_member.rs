@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, GroupError, joinable};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {
-    /// MembershipMode live on the threads of actix, such as a server's workers.
+    /// Actors live on the threads of actix, such as a server's workers.
     #[error("this thread runs no actix arbiter: call it in an actor or a handler")]
     NoArbiter,
     /// The node is full.
@@ -23,7 +23,7 @@ pub enum MemberError {
 
 /// An actor's membership in the cluster: a channel name of its own, and groups. It stays on its
 /// thread; dropping it takes the actor out of everything.
-pub struct Member {
+pub struct ActorMember {
     enrolled: Enrolled,
 }
 
@@ -37,16 +37,16 @@ impl Cluster {
     ///
     /// # Errors
     /// [`MemberError::NoArbiter`], [`MemberError::Admit`].
-    pub fn member(&self, recipient: Recipient<Arrived>) -> Result<Member, MemberError> {
+    pub fn member(&self, recipient: Recipient<Arrived>) -> Result<ActorMember, MemberError> {
         if !runs_actors() {
             return Err(MemberError::NoArbiter);
         }
         let enrolled = Enrolled::new(&self.node().worker(), recipient)?;
-        Ok(Member { enrolled })
+        Ok(ActorMember { enrolled })
     }
 }
 
-impl Member {
+impl ActorMember {
     /// The actor's channel name.
     pub fn channel(&self) -> ChannelName {
         self.enrolled.channel()

@@ -19,7 +19,7 @@ pub struct TypedError {
 }
 
 impl TypedError {
-    pub(super) fn new(message: impl Display) -> Self {
+    pub(crate) fn new(message: impl Display) -> Self {
         Self {
             path: String::new(),
             message: message.to_string(),
@@ -45,7 +45,7 @@ impl TypedError {
     }
 
     /// The error of a map, from that of the value under this key.
-    pub(super) fn under(mut self, key: &str) -> Self {
+    pub(crate) fn under(mut self, key: &str) -> Self {
         let dot = match self.path.chars().next() {
             None | Some('[') => "",
             Some(_) => ".",
@@ -55,7 +55,7 @@ impl TypedError {
     }
 
     /// The error of a list, from that of the item with this index.
-    pub(super) fn item(self, index: usize) -> Self {
+    pub(crate) fn item(self, index: usize) -> Self {
         self.under(&format!("[{index}]"))
     }
 }

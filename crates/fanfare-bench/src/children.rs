@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// A child; dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Owned {
+pub(crate) struct Owned {
     child: Child,
 }
 
@@ -16,7 +16,7 @@ impl Owned {
     ///
     /// # Errors
     /// The program cannot be started.
-    pub(super) fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<Self> {
         let child = command
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
@@ -24,7 +24,7 @@ impl Owned {
     }
 
     /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -32,7 +32,7 @@ impl Owned {
     ///
     /// # Errors
     /// They were not piped, or taken before.
-    pub(super) fn pipes(&mut self) -> anyhow::Result<(ChildStdin, ChildStdout)> {
+    pub(crate) fn pipes(&mut self) -> anyhow::Result<(ChildStdin, ChildStdout)> {
         let stdin = self.child.stdin.take().context("stdin is no pipe")?;
         let stdout = self.child.stdout.take().context("stdout is no pipe")?;
         Ok((stdin, stdout))
@@ -42,7 +42,7 @@ impl Owned {
     ///
     /// # Errors
     /// The system does not say.
-    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 }
@@ -57,7 +57,7 @@ impl Drop for Owned {
 
 /// A process that stands still until this is dropped, which its owner outlives.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub(crate) struct Stopped {
     pid: Pid,
 }
 
@@ -66,7 +66,7 @@ impl Stopped {
     ///
     /// # Errors
     /// It is gone.
-    pub(super) fn stop(pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn stop(pid: u32) -> anyhow::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.context("no process id")?;
         kill_process(pid, Signal::STOP).context("cannot stop the process")?;

@@ -1,0 +1,78 @@
+//! Handlers for what watches a program: is it alive, does it want traffic, what does it count?
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{Error, HttpResponse, web};
+use fanfare_layer::{State, Status};
+use fanfare_web::Refusal;
+use prometheus::{Encoder as _, TextEncoder};
+use serde_json::json;
+
+use crate::cluster::Cluster;
+
+/// How long the layer may be lost before a node is not ready: a short loss must not take all nodes
+/// out of a balancer at once.
+const LAYER_GRACE: Duration = Duration::from_secs(10);
+
+/// Mounts [`live`] at `/health/live`, [`ready`] at `/health/ready` and [`metrics`] at `/metrics`.
+///
+/// ```
+/// use actix_web::App;
+/// use fanfare_consumer::health;
+///
+/// let app = || App::new().configure(health::routes);
+/// # let _ = app();
+/// ```
+pub fn routes(app: &mut web::ServiceConfig) {
+    app.route("/health/live", web::get().to(live))
+        .route("/health/ready", web::get().to(ready))
+        .route("/metrics", web::get().to(metrics));
+}
+
+/// Answers 200 as long as the process answers at all.
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "live" }))
+}
+
+/// Answers 200 while the node wants traffic. 503 before the layer has first answered, when it has
+/// been lost for ten seconds, and from the beginning of the drain.
+///
+/// # Errors
+/// The 503, in the shape of all errors.
+pub async fn ready(cluster: Cluster) -> Result<HttpResponse, Error> {
+    match obstacle(cluster.is_draining(), cluster.node().status()) {
+        None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
+        Some((code, message)) => {
+            let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+            Err(refusal.retry_after(1).into())
+        }
+    }
+}
+
+/// The metrics of the cluster's registry, in the text format of Prometheus.
+///
+/// # Errors
+/// 500 for metrics that cannot be written; that is logged.
+pub async fn metrics(cluster: Cluster) -> Result<HttpResponse, Error> {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    if let Err(error) = encoder.encode(&cluster.registry().gather(), &mut text) {
+        tracing::error!(%error, "the metrics cannot be written");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        return Err(Refusal::new(status, "internal", "the metrics cannot be written").into());
+    }
+    let mut response = HttpResponse::Ok();
+    Ok(response.content_type(encoder.format_type()).body(text))
+}
+
+fn obstacle(draining: bool, layer: Status) -> Option<(&'static str, &'static str)> {
+    match layer.state {
+        _ if draining => Some(("draining", "the node is shutting down")),
+        State::Connecting => Some(("layer_connecting", "the layer has not answered yet")),
+        State::Down if layer.since.elapsed() >= LAYER_GRACE => {
+            Some(("layer_down", "the layer is unreachable"))
+        }
+        State::Down | State::Up => None,
+    }
+}
