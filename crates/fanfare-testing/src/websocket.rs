@@ -159,6 +159,34 @@ impl WebSocket {
         }
     }
 
+    /// The first of the next JSON messages that `wanted` accepts; those before it are dropped. All of
+    /// them must be text and a `T`.
+    ///
+    /// # Panics
+    /// When none comes in time, or a message that is something else.
+    #[track_caller]
+    pub fn receive_json_until<T: DeserializeOwned>(
+        &mut self,
+        mut wanted: impl FnMut(&T) -> bool,
+    ) -> impl Future<Output = T> {
+        let at = Location::caller();
+        async move {
+            let limit = self.timeout;
+            let found = tokio::time::timeout(limit, async {
+                loop {
+                    let value = self.receive_json().await;
+                    if wanted(&value) {
+                        return value;
+                    }
+                }
+            });
+            match found.await {
+                Ok(value) => value,
+                Err(_elapsed) => panic!("{at}: no message that is wanted came within {limit:?}"),
+            }
+        }
+    }
+
     /// Nothing comes for 100 ms.
     ///
     /// # Panics

@@ -192,3 +192,26 @@ async fn what_comes_through_the_session_settles_without_time_passing() {
         }
     }
 }
+
+#[actix_web::test]
+async fn a_client_waits_for_the_message_that_it_wants() {
+    testing::pause();
+    let answer = testing::connect("/", "/", || Countdown(0)).await;
+    let mut client = answer.accepted();
+    client.timeout(Duration::from_secs(60));
+    client.send_text("20").await;
+    let found = client.receive_json_until(|left: &u32| *left <= 7).await;
+    assert_eq!(found, 7);
+    assert_eq!(client.receive_json::<u32>().await, 6);
+}
+
+#[actix_web::test]
+#[should_panic(expected = "no message that is wanted came within 5s")]
+async fn a_client_does_not_wait_for_ever_for_the_message_that_it_wants() {
+    testing::pause();
+    let answer = testing::connect("/", "/", || Countdown(0)).await;
+    let mut client = answer.accepted();
+    client.timeout(Duration::from_secs(5));
+    client.send_text("60").await;
+    client.receive_json_until(|left: &u32| *left > 60).await;
+}
