@@ -86,7 +86,7 @@ async fn a_consumer_answers_an_expected_error_and_goes_on() {
 #[actix_web::test]
 async fn a_consumer_chooses_the_shape_of_errors_about_bad_json() {
     let (_app, mut client) = auction(&Log::new()).await;
-    client.send_text("{\n?").await;
+    client.send_text("\n?").await;
     assert_eq!(client.receive_json::<Value>().await, json!({"bad": [2, 1]}));
     client.send_binary(b"0").await;
     assert_eq!(client.receive_json::<Value>().await, json!({"bad": null}));
