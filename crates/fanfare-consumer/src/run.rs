@@ -137,7 +137,9 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
                 let receive = receive(consumer, session, Frame::Binary(bytes));
                 (Hook::Receive, attend(&port, receive).await)
             }
-            Wake::Input(Input::Event(mail)) => return self.mail(&mail).await,
+            Wake::Input(Input::Event { event, .. }) => return self.mail(&event).await,
+            // Consumers set no timers of the node.
+            Wake::Input(Input::Timer(_)) => return ControlFlow::Continue(()),
             Wake::Message(message) | Wake::Order(Order::Message(message)) => {
                 let message = async { consumer.message(session, message).await };
                 (Hook::Message, attend(&port, message).await)

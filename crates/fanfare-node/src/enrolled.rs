@@ -31,7 +31,9 @@ impl Enrolled {
             member,
         };
         // Everyone's group needs no acknowledgement that an actor would wait for.
-        let _everyone = worker.join(member, &worker.node().everyone);
+        if let Some(options) = worker.defaults(member) {
+            let _acknowledged = worker.join(member, &worker.node().everyone, &options);
+        }
         Ok(Self { place })
     }
 

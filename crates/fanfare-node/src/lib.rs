@@ -32,10 +32,10 @@ mod worker;
 
 pub use enrolled::Enrolled;
 pub use error::{AdmitError, JoinError};
-pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent};
+pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent, SubscribeOptions};
 pub use node::Node;
 pub use options::{Limits, MembershipMode, NodeOptions, PingOptions};
 pub use session::{
     Admission, Handling, Inbound, Link, Mailbox, Program, SessionContext, Socket, Step, Ticket,
 };
-pub use worker::WorkerThread;
+pub use worker::{Pending, WorkerThread};

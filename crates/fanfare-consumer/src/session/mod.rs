@@ -217,7 +217,7 @@ impl<M: 'static> Session<M> {
     /// The next event, if it is what comes next and nothing else wants a turn.
     pub(crate) fn next_mail(&self) -> Option<Rc<SharedEvent>> {
         if self.extras.is_none() {
-            self.port.try_mail()
+            self.port.try_event().map(|(_, event)| event)
         } else {
             None
         }

@@ -122,6 +122,16 @@ impl Directory {
         changes.wanted(group, &mut entry.subscription)
     }
 
+    /// What to wait for until the layer has acknowledged a group that has members here already.
+    pub(crate) fn acknowledgement(&self, group: &GroupName) -> Option<oneshot::Receiver<()>> {
+        let changes = self.changes.as_ref()?;
+        if changes.members.each_in(group) {
+            return None;
+        }
+        let mut stripe = self.stripe(group);
+        changes.wanted(group, &mut stripe.get_mut(group)?.subscription)
+    }
+
     /// A session of `worker` has left; `last` if no other of that worker is in the group.
     pub(crate) fn leave(&self, group: &GroupName, worker: u8, last: bool) {
         let mut stripe = self.stripe(group);

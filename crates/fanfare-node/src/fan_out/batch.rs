@@ -9,7 +9,7 @@ use fanfare_protocol::Close;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::shared_event::SharedEvent;
+use super::shared_event::{SharedBatch, SharedEvent};
 use super::slot_ref::SlotRef;
 use super::slots::{COPIED, Slots};
 
@@ -63,8 +63,8 @@ pub(crate) struct Batch {
 pub(crate) enum Content {
     /// Encoded frames.
     Frames(Bytes),
-    /// Events, decoded by who gets them, and about what they keep in memory, in bytes.
-    SharedEvent(Rc<[Rc<SharedEvent>]>, usize),
+    /// Events, decoded by who gets them.
+    Events(SharedBatch),
     /// The end of their session.
     Close(Rc<SharedEvent>, Rc<Close>),
 }
@@ -80,16 +80,11 @@ enum Share {
 }
 
 impl Content {
-    fn mail(mail: Vec<Rc<SharedEvent>>) -> Self {
-        let bytes = mail.iter().map(|mail| mail.bytes()).sum();
-        Self::SharedEvent(mail.into(), bytes)
-    }
-
     #[inline]
     fn give(&self, slots: &mut Slots, member: SlotRef, events: u32) {
         match self {
             Self::Frames(frames) => slots.send(member, frames, events),
-            Self::SharedEvent(mail, bytes) => slots.post(member, mail, *bytes),
+            Self::Events(batch) => slots.post(member, batch),
             Self::Close(mail, close) => slots.kick(member, mail, close),
         }
     }
@@ -151,13 +146,13 @@ impl OpenBatch {
         }
     }
 
-    /// Closes the batch for the members there are now.
-    pub(crate) fn seal(&mut self, members: usize) -> Batch {
+    /// Closes the batch of the group with this index for the members there are now.
+    pub(crate) fn seal(&mut self, group: u32, members: usize) -> Batch {
         let open = std::mem::take(self);
         let content = if open.mail.is_empty() {
             Content::Frames(open.frames.freeze())
         } else {
-            Content::mail(open.mail)
+            Content::Events(SharedBatch::new(open.mail, Some(group)))
         };
         Batch {
             content,
@@ -169,9 +164,14 @@ impl OpenBatch {
     }
 
     /// As [`Self::seal`], for a batch whose one event ends its members' sessions.
-    pub(crate) fn seal_close(&mut self, members: usize, close: Rc<Close>) -> Option<Batch> {
+    pub(crate) fn seal_close(
+        &mut self,
+        group: u32,
+        members: usize,
+        close: Rc<Close>,
+    ) -> Option<Batch> {
         let mail = self.mail.pop()?;
-        let mut batch = self.seal(members);
+        let mut batch = self.seal(group, members);
         batch.content = Content::Close(mail, close);
         Some(batch)
     }
@@ -196,7 +196,7 @@ impl Batch {
     pub(crate) fn bytes(&self) -> usize {
         match &self.content {
             Content::Frames(frames) => frames.len(),
-            Content::SharedEvent(_, bytes) => *bytes,
+            Content::Events(batch) => batch.bytes,
             Content::Close(..) => 0,
         }
     }
@@ -254,9 +254,11 @@ impl Batch {
         }
         let content = match &self.content {
             Content::Frames(frames) => Content::Frames(self.frames_of(frames, &kept)),
-            Content::SharedEvent(mail, _) => {
-                let kept = kept.iter().filter_map(|index| mail.get(*index).cloned());
-                Content::mail(kept.collect())
+            Content::Events(batch) => {
+                let kept = kept
+                    .iter()
+                    .filter_map(|index| batch.events.get(*index).cloned());
+                Content::Events(SharedBatch::new(kept.collect(), batch.group))
             }
             // One event, and it is kept.
             Content::Close(..) => return Share::Whole,

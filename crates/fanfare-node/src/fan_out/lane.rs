@@ -10,6 +10,7 @@ use fanfare_protocol::{Close, Encoder, Outgoing, Undeliverable};
 
 use super::batch::{Batch, OpenBatch};
 use super::event_sink::DeliveryMode;
+use super::roster::SubscribeOptions;
 use super::shared_event::SharedEvent;
 use super::slot_ref::SlotRef;
 use super::slots::Slots;
@@ -21,10 +22,12 @@ const GONE: SlotRef = SlotRef {
     word: 1,
 };
 
-/// The members of one group that get the same frames, or the event itself, and their open batches.
+/// The members of one group that share an encoder and a mode, and what is on its way to them.
 pub(crate) struct Lane {
+    /// The index of its group.
+    group: u32,
     encoder: Arc<dyn Encoder>,
-    delivering: DeliveryMode,
+    mode: DeliveryMode,
     /// Members by index; [`GONE`] where somebody left while batches were on their way.
     members: Vec<SlotRef>,
     holes: usize,
@@ -39,10 +42,11 @@ pub(crate) struct Moved {
 }
 
 impl Lane {
-    pub(crate) fn new(encoder: Arc<dyn Encoder>, delivering: DeliveryMode) -> Self {
+    pub(crate) fn new(group: u32, options: &SubscribeOptions) -> Self {
         Self {
-            encoder,
-            delivering,
+            group,
+            encoder: Arc::clone(&options.encoder),
+            mode: options.mode,
             members: Vec::new(),
             holes: 0,
             open: OpenBatch::default(),
@@ -50,9 +54,9 @@ impl Lane {
         }
     }
 
-    /// Whether events of this encoder, delivered this way, are this lane's.
-    pub(crate) fn is_for(&self, encoder: &Arc<dyn Encoder>, delivering: DeliveryMode) -> bool {
-        self.delivering == delivering && Arc::ptr_eq(&self.encoder, encoder)
+    /// Whether members with these options are in this lane; their tags may differ.
+    pub(crate) fn is_for(&self, options: &SubscribeOptions) -> bool {
+        self.mode == options.mode && Arc::ptr_eq(&self.encoder, &options.encoder)
     }
 
     /// Puts an event into the open batch, for all but those who are excluded; answers the bytes
@@ -63,7 +67,7 @@ impl Lane {
         excluded: &[SlotRef],
         spare: &mut BytesMut,
     ) -> Result<usize, Undeliverable> {
-        let bytes = match self.delivering {
+        let bytes = match self.mode {
             DeliveryMode::Frames => {
                 let frames = &mut self.open.frames;
                 if frames.capacity() == 0 {
@@ -107,7 +111,7 @@ impl Lane {
         }
         let members = self.members.len();
         self.queue
-            .extend(self.open.seal_close(members, Rc::clone(close)));
+            .extend(self.open.seal_close(self.group, members, Rc::clone(close)));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -174,7 +178,8 @@ impl Lane {
     /// Closes the open batch and puts it on its way.
     pub(crate) fn seal(&mut self) {
         if !self.open.is_empty() {
-            self.queue.push_back(self.open.seal(self.members.len()));
+            self.queue
+                .push_back(self.open.seal(self.group, self.members.len()));
         }
     }
 

@@ -1,13 +1,12 @@
 //! What waits between a session and its program, in both directions.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
 
 use super::queue::Queue;
-use super::shared_event::SharedEvent;
+use super::shared_event::SharedBatch;
 use super::slot_ref::Bounds;
 
 /// The largest head of a frame, in bytes.
@@ -32,12 +31,12 @@ pub(crate) struct MailboxState {
 }
 
 impl MailboxState {
-    /// Takes events of the layer, which keep about `bytes` in memory; answers whether the program
+    /// Takes events that came through the subscription with this tag; answers whether the program
     /// must be woken.
-    pub(crate) fn post(&self, events: &Rc<[Rc<SharedEvent>]>, bytes: usize) -> bool {
+    pub(crate) fn post(&self, batch: &SharedBatch, tag: Option<u32>) -> bool {
         let mut queue = self.queue.borrow_mut();
         let first = queue.is_empty();
-        queue.push_events(events, bytes);
+        queue.push_events(batch, tag);
         first
     }
 

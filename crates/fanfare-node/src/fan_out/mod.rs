@@ -18,12 +18,13 @@ mod tally;
 
 pub use event_sink::{Arrived, DeliveryMode};
 pub use queue::Input;
+pub use roster::SubscribeOptions;
 pub use shared_event::SharedEvent;
 
 pub(crate) use event_sink::EventSink;
 pub(crate) use mailbox::{FLUSH_BYTES, MailboxState};
 pub(crate) use outbox::{MAX_SLICES, Outbox};
-pub(crate) use roster::Roster;
+pub(crate) use roster::{Dropped, Roster, Subscribed};
 pub(crate) use seat::{CloseRequest, Seat};
 pub(crate) use slot_ref::{Bounds, SlotRef};
 pub(crate) use slots::{COPIED, Slots};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use fanfare_protocol::CloseCode;
 
-use super::shared_event::SharedEvent;
+use super::shared_event::{SharedBatch, SharedEvent};
 use super::slot_ref::Bounds;
 
 /// What comes to a program.
@@ -17,7 +17,15 @@ pub enum Input {
     /// A binary message of the client.
     Binary(Bytes),
     /// An event of the layer.
-    Event(Rc<SharedEvent>),
+    Event {
+        /// The tag of the subscription that it came through; `None` for one that was published to
+        /// the session's own channel.
+        tag: Option<u32>,
+        /// The event.
+        event: Rc<SharedEvent>,
+    },
+    /// A timer of the program is due; this is its number.
+    Timer(u32),
     /// The session is over and has left its groups. The close code is the peer's, or what was sent
     /// to it; 1005 when the peer gave none and 1006 when the connection was lost.
     Ended(CloseCode),
@@ -45,7 +53,12 @@ enum Entry {
     Binary(Bytes),
     /// The events of one batch, which all members of a lane share, from an index on: so a batch
     /// costs a mailbox one entry.
-    Events(Rc<[Rc<SharedEvent>]>, u32),
+    Events {
+        batch: Rc<[Rc<SharedEvent>]>,
+        next: u32,
+        tag: Option<u32>,
+    },
+    Timer(u32),
 }
 
 impl Queue {
@@ -61,17 +74,25 @@ impl Queue {
         self.entries.push_back(Entry::Binary(bytes));
     }
 
-    /// Appends the events of a batch, which is not empty; `bytes` is what they keep in memory.
-    pub(crate) fn push_events(&mut self, events: &Rc<[Rc<SharedEvent>]>, bytes: usize) {
-        self.events += events.len();
-        self.event_bytes += bytes;
-        self.entries.push_back(Entry::Events(Rc::clone(events), 0));
+    pub(crate) fn push_timer(&mut self, id: u32) {
+        self.entries.push_back(Entry::Timer(id));
+    }
+
+    /// Appends the events of a batch, which is not empty.
+    pub(crate) fn push_events(&mut self, batch: &SharedBatch, tag: Option<u32>) {
+        self.events += batch.events.len();
+        self.event_bytes += batch.bytes;
+        self.entries.push_back(Entry::Events {
+            batch: Rc::clone(&batch.events),
+            next: 0,
+            tag,
+        });
     }
 
     /// Takes what is in front.
     pub(crate) fn take(&mut self) -> Option<Input> {
-        if let Some(event) = self.take_event() {
-            return Some(Input::Event(event));
+        if let Some((tag, event)) = self.take_event() {
+            return Some(Input::Event { tag, event });
         }
         let input = match self.entries.pop_front()? {
             Entry::Text(text) => {
@@ -83,17 +104,19 @@ impl Queue {
                 Input::Binary(bytes)
             }
             // Taken above; a batch is never empty.
-            Entry::Events(..) => return None,
+            Entry::Events { .. } => return None,
+            Entry::Timer(id) => Input::Timer(id),
         };
         self.tidy();
         Some(input)
     }
 
-    /// Takes what is in front, if it is an event.
-    pub(crate) fn take_event(&mut self) -> Option<Rc<SharedEvent>> {
-        let Some(Entry::Events(batch, next)) = self.entries.front_mut() else {
+    /// Takes what is in front, if it is an event, with the tag of its subscription.
+    pub(crate) fn take_event(&mut self) -> Option<(Option<u32>, Rc<SharedEvent>)> {
+        let Some(Entry::Events { batch, next, tag }) = self.entries.front_mut() else {
             return None;
         };
+        let tag = *tag;
         let event = Rc::clone(batch.get(*next as usize)?);
         *next += 1;
         if *next as usize >= batch.len() {
@@ -102,7 +125,7 @@ impl Queue {
         }
         self.events = self.events.saturating_sub(1);
         self.event_bytes = self.event_bytes.saturating_sub(event.bytes());
-        Some(event)
+        Some((tag, event))
     }
 
     fn took_message(&mut self, bytes: usize) {

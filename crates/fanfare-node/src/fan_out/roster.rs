@@ -6,6 +6,7 @@
 
 mod group;
 mod reconcile;
+mod staging;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -17,11 +18,15 @@ use fanfare_protocol::{GroupName, Outgoing, Undeliverable};
 use crate::fan_out::batch::Batch;
 use crate::fan_out::event_sink::DeliveryMode;
 use crate::fan_out::lane::{Lane, Moved};
-use crate::fan_out::shared_event::SharedEvent;
-use crate::fan_out::slot_ref::{Membership, SlotRef};
+use crate::fan_out::shared_event::{SharedBatch, SharedEvent};
+use crate::fan_out::slot_ref::{Membership, STAGED, SlotRef};
 use crate::fan_out::slots::Slots;
 use crate::names::NameMap;
 use group::{Group, relocate};
+use staging::Staging;
+
+pub use staging::SubscribeOptions;
+pub(crate) use staging::Subscribed;
 
 /// Sends of a group's turn, and between two questions whether the slice has been long enough.
 const TURN: u32 = 32;
@@ -40,6 +45,7 @@ pub(crate) struct Roster {
     waiting: usize,
     /// Their bytes.
     waiting_bytes: usize,
+    staging: Staging,
 }
 
 /// What happened to an event, for the counters.
@@ -61,34 +67,61 @@ impl Dropped {
 }
 
 impl Roster {
-    /// Puts a session into a group; answers the name as the roster keeps it and whether the
-    /// session was not in it before.
+    /// Puts a session into a group, live at once; answers the name as the roster keeps it and
+    /// whether the session was not in it before. One that was keeps its options.
     pub(crate) fn join(
         &mut self,
         slots: &mut Slots,
         member: SlotRef,
         name: &GroupName,
+        options: &SubscribeOptions,
     ) -> Option<(GroupName, bool)> {
+        slots.seat(member)?;
         let index = self.group_index(name)?;
         let group = self.groups.get_mut(index as usize)?.as_deref_mut()?;
         let seat = slots.seat_mut(member)?;
         let shared = group.name.clone();
-        if seat
-            .memberships
-            .iter()
-            .any(|membership| membership.group == index)
-        {
+        if seat.membership(index).is_some() {
             return Some((shared, false));
         }
-        let lane = group.lane_of(&seat.encoder, seat.delivering);
+        let lane = group.lane_of(index, options);
         let place = group.lanes.get_mut(lane as usize)?.join(member);
         group.members += 1;
         seat.memberships.push(Membership {
             group: index,
             lane,
             index: place,
+            tag: options.tag,
         });
         Some((shared, true))
+    }
+
+    /// Puts a member of a group into the lane of these options.
+    fn enlist(
+        &mut self,
+        slots: &mut Slots,
+        member: SlotRef,
+        place: Membership,
+        options: &SubscribeOptions,
+    ) -> Option<()> {
+        let group = self.groups.get_mut(place.group as usize)?.as_deref_mut()?;
+        let lane = group.lane_of(place.group, options);
+        let mut index = place.index;
+        if lane != place.lane {
+            if place.lane == STAGED {
+                self.staging.remove(place.group, place.index);
+            } else if let Some(Moved { member, index }) =
+                group.lanes.get_mut(place.lane as usize)?.leave(place.index)
+            {
+                relocate(slots, member, place.group, index);
+            }
+            index = group.lanes.get_mut(lane as usize)?.join(member);
+        }
+        let seat = slots.seat_mut(member)?;
+        let own = |own: &&mut Membership| own.group == place.group;
+        let membership = seat.memberships.iter_mut().find(own)?;
+        (membership.lane, membership.index, membership.tag) = (lane, index, options.tag);
+        Some(())
     }
 
     /// Takes a session that has given up its seat out of a group; answers the group's name and
@@ -103,10 +136,11 @@ impl Roster {
             .get_mut(membership.group as usize)?
             .as_deref_mut()?;
         let name = group.name.clone();
-        let moved = group
-            .lanes
-            .get_mut(membership.lane as usize)?
-            .leave(membership.index);
+        let lane = group.lanes.get_mut(membership.lane as usize);
+        let moved = lane.and_then(|lane| lane.leave(membership.index));
+        if membership.lane == STAGED {
+            self.staging.remove(membership.group, membership.index);
+        }
         group.members = group.members.saturating_sub(1);
         if let Some(Moved { member, index }) = moved {
             relocate(slots, member, membership.group, index);
@@ -168,6 +202,7 @@ impl Roster {
     /// Encodes an event once per encoder and puts it on its way to the members of a group.
     pub(crate) fn append(
         &mut self,
+        slots: &mut Slots,
         name: &GroupName,
         delivery: &Delivery,
         excluded: &[SlotRef],
@@ -185,6 +220,9 @@ impl Roster {
             dropped.no_members = 1;
             return dropped;
         };
+        if !self.staging.is_empty() {
+            self.staging.append(slots, index, delivery, excluded);
+        }
         let close = delivery.envelope.close.clone().map(Rc::new);
         for lane in &mut group.lanes {
             if lane.len() == 0 {
@@ -265,15 +303,18 @@ impl Roster {
             return;
         };
         let memberships = seat.memberships.clone();
-        for Membership { group, lane, index } in memberships {
-            if let Some(group) = self
-                .groups
-                .get_mut(group as usize)
-                .and_then(Option::as_deref_mut)
-                && let Some(lane) = group.lanes.get_mut(lane as usize)
-            {
-                lane.flush_in_flight(slots, member, index);
-            }
+        for place in memberships {
+            self.flush_lane(slots, member, place);
+        }
+    }
+
+    /// Sends a session what is on its way to it from one group.
+    fn flush_lane(&mut self, slots: &mut Slots, member: SlotRef, place: Membership) {
+        let group = self.groups.get_mut(place.group as usize);
+        if let Some(group) = group.and_then(Option::as_deref_mut)
+            && let Some(lane) = group.lanes.get_mut(place.lane as usize)
+        {
+            lane.flush_in_flight(slots, member, place.index);
         }
     }
 
@@ -293,7 +334,7 @@ impl Roster {
             slots.kick(member, &mail(), &Rc::new(close.clone()));
             return Ok(());
         }
-        match seat.delivering {
+        match seat.mode {
             DeliveryMode::Frames => {
                 let mut frames = BytesMut::new();
                 let message = Outgoing::of(&delivery.target, &delivery.envelope);
@@ -303,9 +344,7 @@ impl Roster {
             }
             DeliveryMode::Events => {
                 self.flush_in_flight(slots, member);
-                let mail = mail();
-                let bytes = mail.bytes();
-                slots.post(member, &Rc::from([mail]), bytes);
+                slots.post(member, &SharedBatch::new(vec![mail()], None));
             }
         }
         Ok(())

@@ -29,8 +29,10 @@ pub(crate) enum CloseRequest {
 /// What a worker knows of one session; the session actor owns the rest.
 pub(crate) struct Seat {
     pub(crate) fd: RawFd,
+    /// How what is for this session alone becomes frames, and what its groups have by default.
     pub(crate) encoder: Arc<dyn Encoder>,
-    pub(crate) delivering: DeliveryMode,
+    /// How it takes what is for it alone.
+    pub(crate) mode: DeliveryMode,
     pub(crate) outlet: EventSink,
     pub(crate) memberships: SmallVec<[Membership; 2]>,
     pub(crate) outbox: Option<Box<Outbox>>,
@@ -43,6 +45,8 @@ pub(crate) struct Seat {
     pub(crate) flushed: bool,
     /// The session's timer has fired since the session last looked.
     pub(crate) timer_fired: bool,
+    /// The same for a timer of its program.
+    pub(crate) program_timer_fired: bool,
 }
 
 impl Seat {
@@ -50,13 +54,13 @@ impl Seat {
     pub(crate) fn vacant(
         fd: RawFd,
         encoder: Arc<dyn Encoder>,
-        delivering: DeliveryMode,
+        mode: DeliveryMode,
         outlet: EventSink,
     ) -> Self {
         Self {
             fd,
             encoder,
-            delivering,
+            mode,
             outlet,
             memberships: SmallVec::new(),
             outbox: None,
@@ -65,7 +69,14 @@ impl Seat {
             closed: false,
             flushed: false,
             timer_fired: false,
+            program_timer_fired: false,
         }
+    }
+
+    /// Its membership of the group with this index.
+    pub(super) fn membership(&self, group: u32) -> Option<Membership> {
+        let own = self.memberships.iter().find(|place| place.group == group);
+        own.copied()
     }
 
     pub(super) fn refuses_frames(&self) -> bool {

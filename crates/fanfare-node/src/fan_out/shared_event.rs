@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +16,26 @@ pub struct SharedEvent {
     bytes: usize,
     decoded: OnceCell<Box<dyn Any>>,
     frames: OnceCell<Result<Bytes, Undeliverable>>,
+}
+
+/// Events that came together for one group, or one event for a single session.
+#[derive(Clone)]
+pub(crate) struct SharedBatch {
+    pub(crate) events: Rc<[Rc<SharedEvent>]>,
+    /// About what they keep in memory.
+    pub(crate) bytes: usize,
+    /// The group's index in the roster; `None` for what is for a single session.
+    pub(crate) group: Option<u32>,
+}
+
+impl SharedBatch {
+    pub(crate) fn new(events: Vec<Rc<SharedEvent>>, group: Option<u32>) -> Self {
+        Self {
+            bytes: events.iter().map(|event| event.bytes()).sum(),
+            events: events.into(),
+            group,
+        }
+    }
 }
 
 impl SharedEvent {
@@ -31,6 +52,11 @@ impl SharedEvent {
     /// The group or the channel that it was published to.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// What an encoder may know of it.
+    pub(crate) fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing::of(&self.target, &self.envelope)
     }
 
     /// The event with what nodes tell each other about it.
@@ -59,7 +85,7 @@ impl SharedEvent {
     pub fn frames(&self, encoder: &dyn Encoder) -> Result<&Bytes, Undeliverable> {
         let frames = self.frames.get_or_init(|| {
             let mut frames = BytesMut::new();
-            encoder.encode(&Outgoing::of(&self.target, &self.envelope), &mut frames)?;
+            encoder.encode(&self.outgoing(), &mut frames)?;
             Ok(frames.freeze())
         });
         frames.as_ref().map_err(|why| *why)

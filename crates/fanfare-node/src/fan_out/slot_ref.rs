@@ -17,13 +17,19 @@ impl SlotRef {
     }
 }
 
+/// Stands for the lane of a [`Membership`] whose events are staged.
+pub(crate) const STAGED: u32 = u32::MAX;
+
 /// Where a session stands in one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Membership {
     pub(crate) group: u32,
     pub(crate) lane: u32,
-    /// Index among the members of the lane: leaving is O(1).
+    /// Index among the members of the lane: leaving is O(1). With [`STAGED`], the number of what is
+    /// staged.
     pub(crate) index: u32,
+    /// The subscriber's own number for it.
+    pub(crate) tag: u32,
 }
 
 /// How much may wait for one session.

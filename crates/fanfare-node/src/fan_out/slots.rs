@@ -14,7 +14,7 @@ use fanfare_protocol::Close;
 use super::event_sink::{EventSink, post_to_actor};
 use super::fd;
 use super::seat::{CloseRequest, Seat};
-use super::shared_event::SharedEvent;
+use super::shared_event::{SharedBatch, SharedEvent};
 use super::slot_ref::{Bounds, SlotRef};
 use super::tally::Tally;
 
@@ -121,6 +121,11 @@ impl Slots {
         self.seats.get_mut(member.slot as usize)?.as_deref_mut()
     }
 
+    /// How much may wait for one session.
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// How many slots there are, taken or not.
     pub(crate) fn capacity(&self) -> u32 {
         u32::try_from(self.words.len()).unwrap_or(u32::MAX)
@@ -206,11 +211,10 @@ impl Slots {
         }
     }
 
-    /// Hands events, which keep about `bytes` in memory, to a member's program or actor, whether
-    /// its socket is blocked or not.
-    pub(crate) fn post(&mut self, member: SlotRef, mail: &Rc<[Rc<SharedEvent>]>, bytes: usize) {
+    /// Hands events to a member's program or actor, whether its socket is blocked or not.
+    pub(crate) fn post(&mut self, member: SlotRef, batch: &SharedBatch) {
         let bounds = self.bounds;
-        let count = mail.len() as u64;
+        let count = batch.events.len() as u64;
         match self.words.get(member.slot as usize) {
             Some(word) if word & !BLOCKED == member.word => {}
             _ => return,
@@ -226,7 +230,8 @@ impl Slots {
             EventSink::Socket => {}
             EventSink::Mailbox(mailbox) => {
                 self.tally.posted += count;
-                let first = mailbox.post(mail, bytes);
+                let place = batch.group.and_then(|group| seat.membership(group));
+                let first = mailbox.post(batch, place.map(|place| place.tag));
                 if mailbox.is_over(bounds) {
                     self.request_close(member, CloseRequest::Slow);
                 } else if first && let Some(waker) = &seat.waker {
@@ -234,7 +239,7 @@ impl Slots {
                 }
             }
             EventSink::Actor(recipient) => {
-                let full = post_to_actor(recipient, mail);
+                let full = post_to_actor(recipient, &batch.events);
                 self.tally.posted += count - full;
                 self.tally.mailbox_full += full;
             }
@@ -245,7 +250,7 @@ impl Slots {
     pub(crate) fn kick(&mut self, member: SlotRef, mail: &Rc<SharedEvent>, close: &Rc<Close>) {
         let is_actor = |seat: &Seat| matches!(seat.outlet, EventSink::Actor(_));
         if self.seat(member).is_some_and(is_actor) {
-            self.post(member, &Rc::from([Rc::clone(mail)]), mail.bytes());
+            self.post(member, &SharedBatch::new(vec![Rc::clone(mail)], None));
         } else {
             self.request_close(member, CloseRequest::Kick(Rc::clone(close)));
         }

@@ -39,6 +39,7 @@ impl ActorFuture<Session> for Drive {
 /// What the seat has to say when the session looks.
 struct Glance {
     timer_fired: bool,
+    program_timer_fired: bool,
     close_requested: Option<CloseRequest>,
     has_output: bool,
 }
@@ -59,6 +60,9 @@ impl Session {
             && let Some(ending) = self.timer()
         {
             return Poll::Ready(ending);
+        }
+        if glance.program_timer_fired {
+            self.fire_program_timers();
         }
         match &glance.close_requested {
             Some(CloseRequest::Slow) => return Poll::Ready(Ending::Slow),
@@ -91,6 +95,7 @@ impl Session {
         let Some(seat) = fan_out.slots.seat_mut(self.place.member) else {
             return Glance {
                 timer_fired: false,
+                program_timer_fired: false,
                 close_requested: Some(CloseRequest::Lost),
                 has_output: false,
             };
@@ -101,6 +106,7 @@ impl Session {
         }
         Glance {
             timer_fired: std::mem::take(&mut seat.timer_fired),
+            program_timer_fired: std::mem::take(&mut seat.program_timer_fired),
             close_requested: seat.close_requested.clone(),
             has_output: seat
                 .outbox

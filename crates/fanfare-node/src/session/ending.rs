@@ -10,6 +10,7 @@ use prometheus::IntCounter;
 
 use super::Session;
 use crate::metrics::Closed;
+use crate::worker::{SeatGuard, Timer};
 
 /// What is read and thrown away of a peer that is still sending, in bytes.
 const DISCARD: usize = 16 * 1024 * 1024;
@@ -85,9 +86,8 @@ impl Session {
     }
 
     fn schedule(&self, after: Duration) {
-        let member = self.place.member;
-        let mut wheel = self.place.worker.wheel.borrow_mut();
-        wheel.schedule(member.slot, member.generation(), after);
+        let SeatGuard { worker, member } = &self.place;
+        worker.schedule(*member, Timer::Session, after);
     }
 
     fn silence(&self) -> u64 {
@@ -95,8 +95,7 @@ impl Session {
     }
 
     fn ticks_length(&self, ticks: u64) -> Duration {
-        let length = self.place.worker.wheel.borrow().tick_length();
-        length.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+        self.place.worker.ticks_length(ticks)
     }
 
     /// The session's timer has fired.
@@ -203,9 +202,7 @@ impl Session {
         let worker = &self.place.worker;
         let wait = worker.node().options.close_timeout;
         self.schedule(wait);
-        let length = worker.wheel.borrow().tick_length().as_nanos().max(1);
-        let ticks = u64::try_from(wait.as_nanos().div_ceil(length)).unwrap_or(u64::MAX);
-        worker.ticks.get().saturating_add(ticks)
+        worker.tick_in(wait)
     }
 
     /// Nothing waits to be written: the write side ends once both sides have closed.

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -18,9 +19,11 @@ use fanfare_protocol::frame::Opcode;
 use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
 
 use crate::error::JoinError;
-use crate::fan_out::{COPIED, FLUSH_BYTES, Input, MailboxState, SharedEvent, SlotRef};
+use crate::fan_out::{
+    COPIED, FLUSH_BYTES, Input, MailboxState, SharedEvent, SlotRef, SubscribeOptions,
+};
 use crate::node::Node;
-use crate::worker::WorkerThread;
+use crate::worker::{Pending, Timer, WorkerThread};
 
 /// What one session does: ends after [`Input::Ended`].
 pub type Program = Pin<Box<dyn Future<Output = ()>>>;
@@ -41,6 +44,15 @@ pub struct Mailbox {
     life: Cell<Life>,
     /// Of sends that wait for room in a set of futures, which polls only those that are woken.
     waiters: RefCell<Vec<Waker>>,
+    timers: RefCell<Timers>,
+}
+
+/// Timers of a program.
+struct Timers {
+    /// The tick at which each ends, and its number.
+    due: Vec<(u64, u32)>,
+    /// The tick at which the wheel fires next for them.
+    armed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +88,10 @@ impl Mailbox {
             closing: RefCell::default(),
             life: Cell::new(Life::Opening),
             waiters: RefCell::default(),
+            timers: RefCell::new(Timers {
+                due: Vec::new(),
+                armed: u64::MAX,
+            }),
         }
     }
 
@@ -99,12 +115,72 @@ impl Mailbox {
         Node::from_shared(Arc::clone(self.worker.node()))
     }
 
-    /// Puts the session into a group; resolves when the layer has acknowledged it.
+    /// Puts the session into a group; resolves when the layer has acknowledged it. The subscription
+    /// has the encoder and the mode of the session's admission and the tag 0; one that there is
+    /// already stays as it is.
     ///
     /// # Errors
     /// [`JoinError`]; the session is not in the group then, unless it was before.
     pub async fn join(&self, group: &GroupName) -> Result<(), JoinError> {
         self.worker.join_later(self.member, group).await
+    }
+
+    /// Subscribes the session to a group; resolves when the layer has acknowledged it. The session
+    /// gets nothing of the group until [`Pending::activate`]: what arrives meanwhile waits, and a
+    /// session for which more waits than its outbox may hold is cut.
+    ///
+    /// A subscription of the same group that is live already stays so, and gets these options when
+    /// it is activated again.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the session is not in the group then, unless it was before.
+    pub async fn subscribe(
+        &self,
+        group: &GroupName,
+        options: SubscribeOptions,
+    ) -> Result<Pending, JoinError> {
+        self.worker.subscribe(self.member, group, options).await
+    }
+
+    /// Sets a timer, whose end is [`Input::Timer`] with this number. It ends up to a tick of the
+    /// thread's clock late: a tenth of the shortest of ping interval, ping timeout and close
+    /// timeout, from 5 to 250 ms. A timer of this number that has not ended is set anew.
+    pub fn timer(&self, after: Duration, id: u32) {
+        let due = self.worker.tick_in(after);
+        let mut timers = self.timers.borrow_mut();
+        timers.due.retain(|(_, other)| *other != id);
+        timers.due.push((due, id));
+        self.arm(&mut timers, due);
+    }
+
+    /// Timers have ended.
+    pub(crate) fn fire_timers(&self) {
+        let now = self.worker.ticks.get();
+        let mut timers = self.timers.borrow_mut();
+        if now < timers.armed {
+            // Set for a timer that was set anew since.
+            return;
+        }
+        timers.armed = u64::MAX;
+        timers.due.sort_by_key(|(due, _)| *due);
+        let ended = timers.due.partition_point(|(due, _)| *due <= now);
+        let mut queue = self.state.queue.borrow_mut();
+        timers
+            .due
+            .drain(..ended)
+            .for_each(|(_, id)| queue.push_timer(id));
+        if let Some((due, _)) = timers.due.first().copied() {
+            self.arm(&mut timers, due);
+        }
+    }
+
+    /// Sees to it that the thread's wheel fires at `due`, or before.
+    fn arm(&self, timers: &mut Timers, due: u64) {
+        if due < timers.armed {
+            let after = due.saturating_sub(self.worker.ticks.get());
+            let after = self.worker.ticks_length(after);
+            timers.armed = self.worker.schedule(self.member, Timer::Program, after);
+        }
     }
 
     /// Takes the session out of a group; whether it was in it. Nobody leaves everyone's group.
@@ -146,13 +222,13 @@ impl Mailbox {
     }
 
     /// The next input, if it is an event: the same as [`Self::try_next`] for those who expect many.
-    pub fn try_mail(&self) -> Option<Rc<SharedEvent>> {
+    pub fn try_event(&self) -> Option<(Option<u32>, Rc<SharedEvent>)> {
         if self.life.get() != Life::Open || self.closing.borrow().is_some() {
             return None;
         }
-        let mail = self.state.queue.borrow_mut().take_event();
-        self.working.set(self.working.get() || mail.is_some());
-        mail
+        let event = self.state.queue.borrow_mut().take_event();
+        self.working.set(self.working.get() || event.is_some());
+        event
     }
 
     /// The end alone, once it has come: what else waits stays where it is.

@@ -50,6 +50,13 @@ impl Session {
         }
     }
 
+    /// A timer of the program has fired.
+    pub(super) fn fire_program_timers(&self) {
+        if let Handler::Program(running) = &self.terms.handler {
+            running.mailbox().fire_timers();
+        }
+    }
+
     /// Whether the program has so much to do that nothing more is read for it.
     pub(super) fn is_program_full(&self) -> bool {
         match &self.terms.handler {

@@ -1,6 +1,7 @@
 //! Admission: a session gets its seat and its groups before its handshake is answered.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
@@ -10,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::running::Running;
 use super::{Admission, Handler, Handling, Mailbox, Program, Session, SessionOptions, Socket};
 use crate::error::AdmitError;
-use crate::fan_out::{EventSink, Seat};
+use crate::fan_out::{EventSink, Seat, SubscribeOptions};
 use crate::worker::{Acknowledgements, SeatGuard, WorkerThread};
 
 /// A seat whose session has joined its groups and is not open yet. Dropping it gives the seat up.
@@ -69,6 +70,11 @@ impl Ticket {
         let node = worker.node();
         worker.check_groups(groups.len())?;
         node.reserve_session()?;
+        let options = SubscribeOptions {
+            encoder: Arc::clone(&encoder),
+            mode: handling.mode(),
+            tag: 0,
+        };
         let seat = worker.take(Seat::vacant(
             link.fd(),
             encoder,
@@ -85,7 +91,7 @@ impl Ticket {
             worker: Rc::clone(worker),
             member,
         };
-        let waiting = worker.join_first(member, &mut groups);
+        let waiting = worker.join_first(member, &mut groups, &options);
         let groups = groups.into_boxed_slice();
         let (handler, mailbox) = match handling {
             Handling::Inbound(inbound) => (Some(Handler::Inbound(inbound, groups)), None),

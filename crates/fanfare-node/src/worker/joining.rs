@@ -1,14 +1,18 @@
 //! Joining and leaving groups after admission.
 
-use fanfare_protocol::GroupName;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_protocol::{GroupName, Position};
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, OptionFuture, join, join_all};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Joined, WorkerThread};
+use super::WorkerThread;
 use crate::error::{AdmitError, JoinError};
-use crate::fan_out::{FanOut, SlotRef};
+use crate::fan_out::{FanOut, SlotRef, SubscribeOptions, Subscribed};
 use crate::options::MAX_WORKERS;
 
 /// What a session waits for before it is admitted.
@@ -34,12 +38,13 @@ impl WorkerThread {
         &self,
         member: SlotRef,
         groups: &mut [GroupName],
+        options: &SubscribeOptions,
     ) -> Acknowledgements<'_> {
-        let everyone = self.join(member, &self.node().everyone);
+        let everyone = self.join(member, &self.node().everyone, options);
         let mut waiting = Vec::from_iter(everyone.wait);
         let mut told = Vec::new();
         for group in groups {
-            let joined = self.join(member, group);
+            let joined = self.join(member, group, options);
             *group = joined.group;
             waiting.extend(joined.wait);
             if joined.new && self.tracks_members_individually(group) {
@@ -67,42 +72,82 @@ impl WorkerThread {
         Ok(())
     }
 
-    /// Puts a session into a group; resolves when the layer has acknowledged it.
+    /// Puts a member into a group with its defaults; resolves when the layer has acknowledged it.
     pub(crate) async fn join_later(
-        &self,
+        self: &Rc<Self>,
         member: SlotRef,
         group: &GroupName,
     ) -> Result<(), JoinError> {
+        let options = self.defaults(member).ok_or(JoinError::Ended)?;
+        let mut pending = self.subscribe(member, group, options).await?;
+        if pending.subscribed.stage.is_some() && !pending.make_live(&Bytes::new(), None) {
+            return Err(JoinError::Ended);
+        }
+        Ok(())
+    }
+
+    /// How a member takes what is for it alone.
+    pub(crate) fn defaults(&self, member: SlotRef) -> Option<SubscribeOptions> {
+        let fan_out = self.fan_out.borrow();
+        let seat = fan_out.slots.seat(member)?;
+        Some(SubscribeOptions {
+            encoder: Arc::clone(&seat.encoder),
+            mode: seat.mode,
+            tag: 0,
+        })
+    }
+
+    /// Asks the layer for a group; what arrives for it meanwhile is staged.
+    pub(crate) async fn subscribe(
+        self: &Rc<Self>,
+        member: SlotRef,
+        group: &GroupName,
+        options: SubscribeOptions,
+    ) -> Result<Pending, JoinError> {
         let node = self.node();
         let deadline = Instant::now() + node.options.join_timeout;
         if !node.layer_is_there(deadline).await {
             return Err(JoinError::Layer);
         }
         self.check_room(member, group)?;
-        let Joined { group, new, wait } = self.join(member, group);
-        let told = self.tracks_members_individually(&group);
-        if wait.is_none() && !told {
-            return Ok(());
-        }
-        // Who stops waiting, or waits too long, is not in the group, unless it was before.
-        let joining = new.then(|| Joining {
-            worker: self,
-            member,
-            group: &group,
-        });
+        // Whoever stops waiting, or waits too long, drops it, and is not in the group.
+        let (pending, wait) = self.stage(member, group, options).ok_or(JoinError::Ended)?;
         let acknowledged = async {
             match wait {
                 Some(wait) => wait.await.is_ok(),
-                None => self.subscribe_member(member, vec![group.clone()]).await,
+                None if self.tracks_members_individually(group) => {
+                    self.subscribe_member(member, vec![pending.subscribed.group.clone()])
+                        .await
+                }
+                None => true,
             }
         };
         match timeout_at(deadline, acknowledged).await {
-            Ok(true) => {
-                std::mem::forget(joining);
-                Ok(())
-            }
+            Ok(true) => Ok(pending),
             _ => Err(JoinError::Layer),
         }
+    }
+
+    fn stage(
+        self: &Rc<Self>,
+        member: SlotRef,
+        group: &GroupName,
+        options: SubscribeOptions,
+    ) -> Option<(Pending, Option<oneshot::Receiver<()>>)> {
+        let fan_out = &mut *self.fan_out.borrow_mut();
+        let subscribed = fan_out.roster.stage(&mut fan_out.slots, member, group)?;
+        let directory = &self.node().directory;
+        let wait = match subscribed.new {
+            true => directory.join(&subscribed.group, self.index()),
+            false => directory.acknowledgement(&subscribed.group),
+        };
+        let pending = Pending {
+            worker: Rc::clone(self),
+            member,
+            subscribed,
+            options,
+        };
+        Some((pending, wait))
     }
 
     fn check_room(&self, member: SlotRef, group: &GroupName) -> Result<(), JoinError> {
@@ -139,15 +184,50 @@ impl WorkerThread {
     }
 }
 
-/// A membership that the layer has not acknowledged: dropping this takes it back.
-struct Joining<'a> {
-    worker: &'a WorkerThread,
+/// A subscription that the layer has acknowledged and that is not live yet. Dropping this
+/// unsubscribes the session, unless the subscription was live before.
+#[must_use = "a subscription that is not activated is taken back"]
+pub struct Pending {
+    worker: Rc<WorkerThread>,
     member: SlotRef,
-    group: &'a GroupName,
+    subscribed: Subscribed,
+    options: SubscribeOptions,
 }
 
-impl Drop for Joining<'_> {
+impl Pending {
+    /// Makes the subscription live. The client gets, with nothing between: what the program has
+    /// sent, then `preface`, then the staged events behind `after`; then events as they arrive.
+    /// `preface` is encoded frames. Answers false when the session has ended or has left the group.
+    pub fn activate(mut self, preface: Bytes, after: Option<Position>) -> bool {
+        self.make_live(&preface, after)
+    }
+
+    fn make_live(&mut self, preface: &Bytes, after: Option<Position>) -> bool {
+        let fan_out = &mut *self.worker.fan_out.borrow_mut();
+        let dropped = fan_out.activate(
+            self.member,
+            &self.subscribed,
+            &self.options,
+            (preface, after),
+        );
+        self.worker.count(std::mem::take(&mut fan_out.slots.tally));
+        if let Some(dropped) = dropped {
+            self.worker.count_dropped(dropped);
+            self.subscribed.stage = None;
+        }
+        dropped.is_some()
+    }
+}
+
+impl Drop for Pending {
     fn drop(&mut self) {
-        self.worker.leave(self.member, self.group);
+        let worker = &self.worker;
+        let mut fan_out = worker.fan_out.borrow_mut();
+        let FanOut { slots, roster } = &mut *fan_out;
+        let last = roster.abandon(slots, self.member, &self.subscribed);
+        drop(fan_out);
+        if last {
+            worker.leave(self.member, &self.subscribed.group);
+        }
     }
 }

@@ -27,7 +27,7 @@ impl WorkerThread {
         member: SlotRef,
         groups: Vec<GroupName>,
     ) -> impl Future<Output = bool> {
-        let mut asked = self.subscribe(member, &groups);
+        let mut asked = self.ask_layer(member, &groups);
         async move {
             while let Err(SubscribeError(reason)) = asked.await {
                 tracing::debug!(reason, "a member was not subscribed");
@@ -35,7 +35,7 @@ impl WorkerThread {
                 if !self.is_in_all(member, &groups) {
                     return false;
                 }
-                asked = self.subscribe(member, &groups);
+                asked = self.ask_layer(member, &groups);
             }
             true
         }
@@ -50,7 +50,7 @@ impl WorkerThread {
         }
     }
 
-    fn subscribe(
+    fn ask_layer(
         &self,
         member: SlotRef,
         groups: &[GroupName],

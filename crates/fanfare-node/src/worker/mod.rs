@@ -24,16 +24,19 @@ use tokio::sync::oneshot;
 use crate::directory::{Inbox, InboxBounds, Question};
 use crate::error::AdmitError;
 use crate::fan_out::{
-    Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots, Tally,
+    Bounds, DeliveryMode, Dropped, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots,
+    SubscribeOptions, Tally,
 };
 use crate::node::Shared;
 use draining::Draining;
-use wheel::Wheel;
+use wheel::{Due, Wheel};
 
 pub(crate) use flusher::Flusher;
 pub(crate) use joining::Acknowledgements;
+pub use joining::Pending;
 pub(crate) use registry::Registry;
 pub(crate) use seat_guard::SeatGuard;
+pub(crate) use wheel::Timer;
 
 /// The largest read of one turn, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
@@ -137,6 +140,29 @@ impl WorkerThread {
         outbox.map_or(0, |outbox| outbox.bytes())
     }
 
+    /// Fires a member's timer in `after`, or sooner; answers at which tick.
+    pub(crate) fn schedule(&self, member: SlotRef, timer: Timer, after: Duration) -> u64 {
+        let due = Due {
+            slot: member.slot,
+            generation: member.generation(),
+            timer,
+        };
+        self.ticks.get() + self.wheel.borrow_mut().schedule(due, after)
+    }
+
+    /// The tick at which `after` has passed.
+    pub(crate) fn tick_in(&self, after: Duration) -> u64 {
+        let length = self.wheel.borrow().tick_length().as_nanos().max(1);
+        let ticks = u64::try_from(after.as_nanos().div_ceil(length)).unwrap_or(u64::MAX);
+        self.ticks.get().saturating_add(ticks)
+    }
+
+    /// How long a number of ticks takes.
+    pub(crate) fn ticks_length(&self, ticks: u64) -> Duration {
+        let length = self.wheel.borrow().tick_length();
+        length.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
     /// Whether this is the waker of the session's own task.
     pub(crate) fn is_awaited_by(&self, member: SlotRef, waker: &Waker) -> bool {
         let fan_out = &*self.fan_out.borrow();
@@ -194,9 +220,14 @@ impl WorkerThread {
     }
 
     /// Puts a session into a group.
-    pub(crate) fn join(&self, member: SlotRef, group: &GroupName) -> Joined {
-        let fan_out = &mut *self.fan_out.borrow_mut();
-        match fan_out.roster.join(&mut fan_out.slots, member, group) {
+    pub(crate) fn join(
+        &self,
+        member: SlotRef,
+        group: &GroupName,
+        options: &SubscribeOptions,
+    ) -> Joined {
+        let FanOut { slots, roster } = &mut *self.fan_out.borrow_mut();
+        match roster.join(slots, member, group, options) {
             Some((group, true)) => {
                 let wait = self.node.directory.join(&group, self.index);
                 let new = true;
@@ -277,12 +308,8 @@ impl WorkerThread {
         match &delivery.target {
             Target::Group(group) => {
                 let excluded = self.members_here(&fan_out.slots, &delivery.envelope.exclude);
-                let lost = fan_out.roster.append(group, delivery, &excluded);
-                if lost != Default::default() {
-                    dropped.no_members.inc_by(lost.no_members);
-                    dropped.field_missing.inc_by(lost.field_missing);
-                    dropped.unknown_type.inc_by(lost.unknown_type);
-                }
+                let FanOut { slots, roster } = fan_out;
+                self.count_dropped(roster.append(slots, group, delivery, &excluded));
             }
             Target::Channel(channel) => {
                 let Some(member) = self.member(&fan_out.slots, channel) else {
@@ -301,6 +328,15 @@ impl WorkerThread {
                     Err(Undeliverable::UnknownType) => dropped.unknown_type.inc(),
                 }
             }
+        }
+    }
+
+    pub(crate) fn count_dropped(&self, lost: Dropped) {
+        if lost != Dropped::default() {
+            let dropped = &self.node.metrics.dropped;
+            dropped.no_members.inc_by(lost.no_members);
+            dropped.field_missing.inc_by(lost.field_missing);
+            dropped.unknown_type.inc_by(lost.unknown_type);
         }
     }
 
@@ -396,10 +432,18 @@ impl WorkerThread {
         self.ticks.set(self.ticks.get() + 1);
         let due = self.wheel.borrow_mut().advance();
         let slots = &mut self.fan_out.borrow_mut().slots;
-        for (slot, generation) in due {
+        for Due {
+            slot,
+            generation,
+            timer,
+        } in due
+        {
             if let Some(member) = slots.find(slot, generation) {
                 if let Some(seat) = slots.seat_mut(member) {
-                    seat.timer_fired = true;
+                    match timer {
+                        Timer::Session => seat.timer_fired = true,
+                        Timer::Program => seat.program_timer_fired = true,
+                    }
                 }
                 slots.wake(member);
             }

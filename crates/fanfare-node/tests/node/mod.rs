@@ -8,3 +8,4 @@ mod membership;
 mod programs;
 mod sessions;
 mod streams;
+mod subscriptions;

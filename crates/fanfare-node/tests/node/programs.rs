@@ -75,13 +75,14 @@ async fn attend(port: Rc<Mailbox>, diary: Diary, mut gate: Option<oneshot::Recei
             }
             Input::Text(text) => assert!(port.send(Opcode::Text, text.as_bytes())),
             Input::Binary(bytes) => assert!(port.send(Opcode::Binary, &bytes)),
-            Input::Event(mail) => {
+            Input::Event { event: mail, .. } => {
                 let decoded = mail.decoded(|event| {
                     diary.write("decoded");
                     message(event).to_owned()
                 });
                 port.send(Opcode::Text, decoded.unwrap().as_bytes());
             }
+            Input::Timer(id) => panic!("timer {id} was never set"),
             Input::Ended(code) => {
                 diary.write(format!("ended {}", code.0));
                 assert!(!port.send(Opcode::Text, b"too late"));

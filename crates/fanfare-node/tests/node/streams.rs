@@ -113,12 +113,12 @@ async fn sends_that_wait_for_room_side_by_side_all_go_on() {
 async fn repeat(port: Rc<Mailbox>) {
     loop {
         match poll_fn(|context| port.poll_next(context)).await {
-            Input::Event(mail) => {
+            Input::Event { event: mail, .. } => {
                 let text = mail.event().get("message").map(|text| format!("{text:?}"));
                 port.send(Opcode::Text, text.unwrap_or_default().as_bytes());
             }
             Input::Ended(_) => return,
-            Input::Text(_) | Input::Binary(_) => {}
+            Input::Text(_) | Input::Binary(_) | Input::Timer(_) => {}
         }
     }
 }

@@ -1,16 +1,15 @@
 //! One group of a roster: its lanes and how many members they have together.
 
-use std::sync::Arc;
-
-use fanfare_protocol::{Encoder, GroupName};
+use fanfare_protocol::GroupName;
 use smallvec::SmallVec;
 
+use super::staging::SubscribeOptions;
 use crate::fan_out::batch::Batch;
-use crate::fan_out::event_sink::DeliveryMode;
 use crate::fan_out::lane::Lane;
-use crate::fan_out::slot_ref::{Membership, SlotRef};
+use crate::fan_out::slot_ref::SlotRef;
 use crate::fan_out::slots::Slots;
 
+/// A group with its lanes.
 pub(super) struct Group {
     pub(super) name: GroupName,
     pub(super) lanes: SmallVec<[Lane; 1]>,
@@ -29,17 +28,17 @@ impl Group {
         }
     }
 
-    /// The lane for events of this encoder, delivered this way; made if there is none.
-    pub(super) fn lane_of(&mut self, encoder: &Arc<dyn Encoder>, delivering: DeliveryMode) -> u32 {
-        let own = |lane: &Lane| lane.is_for(encoder, delivering);
+    /// The lane of members with these options; made if there is none. `group` is the group's index.
+    pub(super) fn lane_of(&mut self, group: u32, options: &SubscribeOptions) -> u32 {
+        let own = |lane: &Lane| lane.is_for(options);
         let index = self.lanes.iter().position(own).unwrap_or_else(|| {
             let unused = self.lanes.iter_mut().enumerate();
             let mut unused = unused.filter(|(_, lane)| lane.is_unused());
             if let Some((index, lane)) = unused.next() {
-                *lane = Lane::new(Arc::clone(encoder), delivering);
+                *lane = Lane::new(group, options);
                 return index;
             }
-            self.lanes.push(Lane::new(Arc::clone(encoder), delivering));
+            self.lanes.push(Lane::new(group, options));
             self.lanes.len() - 1
         });
         u32::try_from(index).unwrap_or(u32::MAX)
@@ -72,14 +71,9 @@ impl Group {
         let mut dropped = 0;
         for (at, lane) in (0u32..).zip(&mut self.lanes) {
             lane.retain(|index, member| {
-                let claim = Membership {
-                    group,
-                    lane: at,
-                    index,
-                };
-                let kept = slots
-                    .seat(member)
-                    .is_some_and(|seat| seat.memberships.contains(&claim));
+                let seat = slots.seat(member);
+                let claim = seat.and_then(|seat| seat.membership(group));
+                let kept = claim.is_some_and(|place| place.lane == at && place.index == index);
                 dropped += u64::from(!kept);
                 kept
             });

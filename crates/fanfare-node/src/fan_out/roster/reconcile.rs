@@ -31,6 +31,7 @@ impl Roster {
             };
             mended += group.drop_strangers(slots, index);
         }
+        let staged = self.staging.reconcile(slots);
         let lanes = self.groups.iter_mut().flatten();
         let lanes = lanes.flat_map(|group| &mut group.lanes);
         (self.waiting, self.waiting_bytes) = (0, 0);
@@ -42,6 +43,12 @@ impl Roster {
         for slot in 0..slots.capacity() {
             if let Some(member) = slots.occupant(slot) {
                 mended += self.restore(slots, member);
+            }
+        }
+        for (index, group) in (0u32..).zip(&mut self.groups) {
+            if let Some(group) = group.as_deref_mut() {
+                let live: usize = group.lanes.iter().map(Lane::len).sum();
+                group.members = live + staged.get(&index).copied().unwrap_or_default();
             }
         }
         (mended, lost)
@@ -68,7 +75,6 @@ impl Roster {
                 membership.index = lane.join(member);
                 mended += 1;
             }
-            group.members = group.lanes.iter().map(Lane::len).sum();
         }
         mended
     }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use fanfare_protocol::{DeliverTable, Encoder, Envelope, Event, Outgoing, RouteEncoder, Target};
 use proptest::prelude::*;
-use smallvec::SmallVec;
 
 use super::*;
 use crate::fan_out::event_sink::EventSink;
@@ -56,19 +55,13 @@ impl FanOut {
         let (socket, peer) = UnixStream::pair().expect("a socket pair");
         socket.set_nonblocking(true).expect("nonblocking");
         peer.set_nonblocking(true).expect("nonblocking");
-        let seat = Seat {
-            fd: socket.as_raw_fd(),
-            encoder: Arc::clone(&self.encoders[encoder]),
-            delivering: DeliveryMode::Frames,
-            outlet: EventSink::Socket,
-            memberships: SmallVec::new(),
-            outbox: None,
-            waker: None,
-            close_requested: None,
-            closed: false,
-            flushed: false,
-            timer_fired: false,
-        };
+        let encoder = Arc::clone(&self.encoders[encoder]);
+        let seat = Seat::vacant(
+            socket.as_raw_fd(),
+            encoder,
+            DeliveryMode::Frames,
+            EventSink::Socket,
+        );
         let member = self.slots.take(seat).expect("a free slot");
         self.slots.unblock(member);
         Client {
@@ -77,6 +70,17 @@ impl FanOut {
             peer,
             got: String::new(),
         }
+    }
+
+    fn join(&mut self, member: SlotRef, to: usize) {
+        let seat = self.slots.seat(member).expect("seated");
+        let options = SubscribeOptions {
+            encoder: Arc::clone(&seat.encoder),
+            mode: seat.mode,
+            tag: 0,
+        };
+        self.roster
+            .join(&mut self.slots, member, &group(to), &options);
     }
 
     fn close(&mut self, client: &Client) {
@@ -93,7 +97,8 @@ impl FanOut {
             envelope: Arc::new(Envelope::new(event)),
             arrived: Instant::now(),
         };
-        self.roster.append(&group(to), &delivery, excluded);
+        self.roster
+            .append(&mut self.slots, &group(to), &delivery, excluded);
     }
 
     fn run(&mut self) {
@@ -113,6 +118,7 @@ impl FanOut {
                         group: at,
                         lane: lane_at,
                         index,
+                        tag: 0,
                     };
                     let seat = self.slots.seat(member).expect("a member is seated");
                     assert!(seat.memberships.contains(&claim), "{claim:?}");
@@ -146,9 +152,7 @@ fn an_excluded_session_gets_the_other_events_of_the_batch() {
     let mut fan_out = FanOut::new();
     let mut clients: Vec<Client> = (0..3).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        fan_out
-            .roster
-            .join(&mut fan_out.slots, client.member, &group(0));
+        fan_out.join(client.member, 0);
     }
     let out = [clients[1].member];
     fan_out.publish(0, "a", &[]);
@@ -165,9 +169,7 @@ fn a_direct_event_follows_what_is_on_its_way_and_nothing_comes_twice() {
     let mut fan_out = FanOut::new();
     let mut clients: Vec<Client> = (0..600).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        fan_out
-            .roster
-            .join(&mut fan_out.slots, client.member, &group(0));
+        fan_out.join(client.member, 0);
     }
     fan_out.publish(0, "first", &[]);
     fan_out.roster.slice(&mut fan_out.slots, || true, |_| {});
@@ -196,16 +198,12 @@ fn a_session_that_joins_during_a_fan_out_gets_only_what_is_published_later() {
     let mut fan_out = FanOut::new();
     let clients: Vec<Client> = (0..300).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        fan_out
-            .roster
-            .join(&mut fan_out.slots, client.member, &group(0));
+        fan_out.join(client.member, 0);
     }
     fan_out.publish(0, "before", &[]);
     fan_out.roster.slice(&mut fan_out.slots, || true, |_| {});
     let mut late = fan_out.open(0);
-    fan_out
-        .roster
-        .join(&mut fan_out.slots, late.member, &group(0));
+    fan_out.join(late.member, 0);
     fan_out.publish(0, "after", &[]);
     fan_out.run();
     assert_eq!(late.received(), ["after"]);
@@ -216,9 +214,7 @@ fn reconcile_gives_back_what_a_panic_has_torn_apart() {
     let mut fan_out = FanOut::new();
     let mut clients: Vec<Client> = (0..5).map(|_| fan_out.open(0)).collect();
     for client in &clients {
-        fan_out
-            .roster
-            .join(&mut fan_out.slots, client.member, &group(0));
+        fan_out.join(client.member, 0);
     }
     // As if the panic had come between the two sides of a join and of a leave.
     let torn = clients[2].member;
@@ -239,6 +235,21 @@ fn reconcile_gives_back_what_a_panic_has_torn_apart() {
         assert_eq!(client.received(), ["x"]);
     }
     assert_eq!(clients[4].received(), [""; 0]);
+}
+
+#[test]
+fn fifty_memberships_of_one_session_take_at_most_64_bytes_each() {
+    let mut fan_out = FanOut::new();
+    let client = fan_out.open(0);
+    for to in 0..51 {
+        fan_out.join(client.member, to);
+    }
+    let seat = fan_out.slots.seat(client.member).expect("seated");
+    let own = seat.memberships.capacity() * size_of::<Membership>();
+    // A lane of one member has room for four, and one of a thousand for no more than 2,000.
+    let entries = 51 * 2 * size_of::<SlotRef>();
+    assert_eq!((size_of::<Membership>(), size_of::<SlotRef>()), (16, 12));
+    assert!(own + entries <= 51 * 48, "{own} and {entries} bytes");
 }
 
 #[derive(Debug, Clone)]
@@ -277,7 +288,7 @@ proptest! {
                 Act::Join(at, to) if !clients.is_empty() => {
                     let at = at % clients.len();
                     let (client, _, groups) = &mut clients[at];
-                    fan_out.roster.join(&mut fan_out.slots, client.member, &group(to));
+                    fan_out.join(client.member, to);
                     groups[to] = true;
                 }
                 Act::Publish(to) => {
@@ -326,9 +337,7 @@ fn what_a_plan_wrote_before_it_panicked_is_never_sent() {
     let mut fan_out = FanOut::new();
     fan_out.encoders[0] = Arc::new(Trap);
     let mut client = fan_out.open(0);
-    fan_out
-        .roster
-        .join(&mut fan_out.slots, client.member, &group(0));
+    fan_out.join(client.member, 0);
     for kind in ["one", "trap", "two"] {
         let delivery = Delivery {
             target: Target::Group(group(0)),
@@ -336,7 +345,9 @@ fn what_a_plan_wrote_before_it_panicked_is_never_sent() {
             arrived: Instant::now(),
         };
         let appended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            fan_out.roster.append(&group(0), &delivery, &[])
+            fan_out
+                .roster
+                .append(&mut fan_out.slots, &group(0), &delivery, &[])
         }));
         if appended.is_err() {
             fan_out.roster.reconcile(&mut fan_out.slots, false);
@@ -350,15 +361,11 @@ fn what_a_plan_wrote_before_it_panicked_is_never_sent() {
 fn plans_that_come_and_go_leave_no_lanes_behind() {
     let mut fan_out = FanOut::new();
     let stays = fan_out.open(0);
-    fan_out
-        .roster
-        .join(&mut fan_out.slots, stays.member, &group(0));
+    fan_out.join(stays.member, 0);
     for _ in 0..100 {
         fan_out.encoders[1] = Arc::new(Trap);
         let passes = fan_out.open(1);
-        fan_out
-            .roster
-            .join(&mut fan_out.slots, passes.member, &group(0));
+        fan_out.join(passes.member, 0);
         fan_out.close(&passes);
         fan_out.assert_consistent();
     }
