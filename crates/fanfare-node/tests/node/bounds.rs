@@ -53,6 +53,30 @@ async fn publishers_wait_when_the_fan_out_does_not_keep_up() {
 }
 
 #[actix::test]
+async fn publishers_of_large_events_wait_when_few_of_them_wait() {
+    let mut options = options();
+    options.limits.inbox_bytes = 1 << 20;
+    options.limits.fan_out_bytes = 1 << 20;
+    options.limits.inbox_frames = 100_000;
+    options.limits.outbox_bytes = 1 << 30;
+    let rig = Rig::new(options);
+    let members = 30;
+    let text = "x".repeat(60_000);
+    for _ in 0..members {
+        actix_rt::spawn(read_all(rig.open(&["a"]).await.unwrap()));
+    }
+    for published in 1..=60 {
+        rig.publish(Target::Group(group("a")), &text).await;
+        let delivered = rig.count("fanfare_events_delivered_total", "");
+        let waiting = f64::from(published) - delivered / f64::from(members);
+        // 18 in the inbox, as many in the fan-out, and the one that is half sent.
+        assert!(waiting <= 38.0, "{waiting} of {published} events wait");
+    }
+    let all = 60.0 * f64::from(members);
+    rig.until("fanfare_events_delivered_total", "", all).await;
+}
+
+#[actix::test]
 async fn a_client_that_pings_and_does_not_read_is_closed_by_the_bound_of_frames() {
     let mut options = options();
     options.limits.outbox_frames = 50;

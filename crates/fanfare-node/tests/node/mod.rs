@@ -1,3 +1,4 @@
+mod absent_layer;
 mod bounds;
 mod client;
 mod each;
