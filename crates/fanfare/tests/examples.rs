@@ -63,18 +63,19 @@ async fn an_http_handler_notifies_everyone_and_one_user() {
     let mut ann = app.connect("/ws/notifications/?user=ann").await.accepted();
     let mut stranger = app.connect("/ws/notifications/").await.accepted();
     let note = |text: &str| json!({ "text": text });
+    let heard = |text: &str| json!({ "type": "note", "text": text });
 
     let post = TestRequest::post().uri("/notifications");
     let answer = app.request(post.set_json(note("for all"))).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     for client in [&mut ann, &mut stranger] {
-        assert_eq!(client.receive_json::<Value>().await, note("for all"));
+        assert_eq!(client.receive_json::<Value>().await, heard("for all"));
     }
 
     let post = TestRequest::post().uri("/users/ann/notifications");
     let answer = app.request(post.set_json(note("for ann"))).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
-    assert_eq!(ann.receive_json::<Value>().await, note("for ann"));
+    assert_eq!(ann.receive_json::<Value>().await, heard("for ann"));
     stranger.receive_nothing().await;
 }
 
@@ -120,7 +121,10 @@ async fn a_letter_reaches_all_windows_of_its_user_and_nobody_else() {
         .await;
     for window in &mut windows {
         let letter: Value = window.receive_json().await;
-        assert_eq!(letter, json!({ "from": "bob", "text": "hello" }));
+        assert_eq!(
+            letter,
+            json!({ "type": "inbox.letter", "from": "bob", "text": "hello" })
+        );
     }
     bob.receive_nothing().await;
 
@@ -277,7 +281,7 @@ async fn a_room_reaches_over_two_nodes_with_redis() {
         client.timeout(LIMIT);
         assert_eq!(
             client.receive_json::<Value>().await,
-            json!({ "text": "hello" })
+            json!({ "type": "room.said", "text": "hello" })
         );
     }
     // The drop of a live server waits for its clients, which live on this thread.
