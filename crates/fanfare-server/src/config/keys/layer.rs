@@ -81,8 +81,8 @@ const LAYER: &[Key] = &[
         "join_ms",
         1,
         "2000",
-        "How long a handshake waits until the layer has acknowledged its groups. After it the \
-         handshake gets 503.",
+        "How long a handshake waits until the layer has acknowledged its groups. After this time \
+         the handshake gets 503.",
     ),
 ];
 
@@ -100,17 +100,18 @@ const CORE: &[Key] = &[
         Kind::Pairs,
         "[]",
         "",
-        "The capacity of channels whose full name matches a pattern: a list of \
-         `[pattern, number]`, such as `[[\"specific.*\", 1000], [\"http.*\", 200]]`. The first \
-         pattern that matches counts. The name of a session starts with `specific.`.",
+        "The capacity of channels whose full name matches a pattern: a list of `[pattern, \
+         number]`, such as `[[\"specific.*\", 1000], [\"http.*\", 200]]`. The first pattern that \
+         matches is used. The name of a session starts with `specific.`.",
     ),
     key(
         "node_capacity",
         Kind::Number(1, MOST_WAITING),
         "10_000",
         "messages",
-        "The capacity for messages between Fanfare servers, where no pattern matches. One server \
-         receives the messages of thousands of sessions. Python senders use their own capacity.",
+        "The capacity for messages between Fanfare servers, if no pattern of `channel_capacity` \
+         matches. One server receives the messages of thousands of sessions. Python senders use \
+         their own capacity.",
     ),
     key(
         "expiry_ms",
@@ -141,8 +142,8 @@ const CORE: &[Key] = &[
         Kind::Choice(&["node", "session"]),
         "\"node\"",
         "",
-        "What a group contains in Redis. `\"node\"`: each node once, for all its sessions. \
-         `\"session\"`: every session by its own name, so that Python can `group_discard` a \
+        "What a group contains in Redis. `\"node\"`: one entry for each node, for all its \
+         sessions. `\"session\"`: one entry for each session, so that Python can `group_discard` a \
          session. That costs memory for each session and time for each event.",
     ),
 ];

@@ -37,8 +37,8 @@ pub(super) const SECTIONS: &[Section] = &[
                 "grace_ms",
                 0,
                 "0",
-                "The node reports that it is not ready and still accepts connections, so that a \
-                 load balancer can react.",
+                "How long the node answers `/health/ready` with 503 and still accepts connections, \
+                 so that a load balancer can react.",
             ),
             milliseconds(
                 "window_ms",
@@ -102,70 +102,73 @@ const LIMITS: &[Key] = &[
         Kind::Number(1, GIGABYTE),
         "1_048_576",
         "bytes",
-        "Bytes that may wait for one client that reads too slowly. The server drops a session \
-         with more, without a close frame.",
+        "Bytes that may wait for one client that reads too slowly. Above this number the server \
+         drops the session, without a close frame.",
     ),
     key(
         "outbox_frames",
         Kind::Number(1, MOST_QUEUED),
         "1024",
         "frames",
-        "Frames that may wait for one client, with the same consequence.",
+        "Frames that may wait for one client. Above this number the server drops the session in \
+         the same way.",
     ),
     key(
         "inbox_frames",
         Kind::Number(1, MOST_QUEUED),
         "4096",
         "deliveries",
-        "Deliveries that may wait for one worker thread, and events that its fan-out may have \
-         under way. Publishers wait for room. With Redis it also bounds publishes that Redis has \
-         not answered: publishers wait. 16 times as many messages from Redis may wait for the \
-         bridge, never over 64 MiB: with pub/sub further messages are dropped and counted, with \
-         core they wait in Redis.",
+        "Deliveries that may wait for one worker thread. Above this number publishers of this node \
+         wait. The fan-out of a worker thread handles at most as many events at a time. With \
+         Redis, publishers also wait while this number of publishes has no answer. Messages from \
+         Redis wait for the bridge in a queue of 16 times this number and at most 64 MiB. If that \
+         queue is full, pub/sub messages are dropped and counted, and core messages wait in Redis.",
     ),
     key(
         "inbox_bytes",
         Kind::Number(1, GIGABYTE),
         "33_554_432",
         "bytes",
-        "Bytes of events that may wait for one worker thread. Publishers wait for room.",
+        "Bytes of events that may wait for one worker thread. Above this number publishers of this \
+         node wait.",
     ),
     key(
         "fan_out_bytes",
         Kind::Number(1, GIGABYTE),
         "33_554_432",
         "bytes",
-        "Bytes that the fan-out of one worker thread may have under way. Beyond it the thread \
-         takes nothing from its inbox.",
+        "Bytes of events that the fan-out of one worker thread handles at a time. Above this \
+         number the thread takes nothing from its inbox.",
     ),
     key(
         "handoff_frames",
         Kind::Number(1, 100 * MOST_QUEUED),
         "65_536",
         "deliveries",
-        "Deliveries from Redis that may wait for one worker thread. Further ones are dropped for \
-         the sessions of that thread, and counted; other threads are not affected.",
+        "If this number of deliveries waits for one worker thread, further events from Redis are \
+         dropped for the sessions of that thread and counted. Other threads are not affected.",
     ),
     key(
         "handoff_bytes",
         Kind::Number(1, GIGABYTE),
         "67_108_864",
         "bytes",
-        "Bytes of events from Redis that may wait for one worker thread, with the same consequence.",
+        "If this number of bytes waits for one worker thread, further events from Redis are \
+         dropped in the same way.",
     ),
     key(
         "groups_per_session",
         Kind::Number(1, MOST_QUEUED),
         "100",
         "groups",
-        "Groups of one session. A handshake with more gets 400.",
+        "Groups of one session. A handshake that would join more gets 400.",
     ),
     milliseconds(
         "handshake_ms",
         1,
         "5000",
-        "The time for each of: the head of a request, a body of the API, the answer to a \
-         handshake, the delivery of a refusal.",
+        "The time limit for each of these: the head of a request, the body of a request to the \
+         API, the answer to a handshake, and the sending of a refusal.",
     ),
     key(
         "body_bytes",
@@ -182,7 +185,8 @@ const LOG: &[Key] = &[
         Kind::Choice(&["text", "json"]),
         "\"text\"",
         "",
-        "`\"text\"`, with the banner, or `\"json\"`. Both go to standard error.",
+        "The format of the log on standard error: `\"text\"` or `\"json\"`. With `\"text\"` the \
+         server also prints a banner to standard output.",
     ),
     key(
         "level",
@@ -190,7 +194,8 @@ const LOG: &[Key] = &[
         "\"info\"",
         "",
         "`error`, `warn`, `info`, `debug`, `trace`, `off`, or directives such as \
-         `info,fanfare_layer=debug`. A single word hides messages of the listener below warnings.",
+         `info,fanfare_layer=debug`. With a single word, the log has messages of the HTTP listener \
+         from `warn` upwards only.",
     ),
     key(
         "access",

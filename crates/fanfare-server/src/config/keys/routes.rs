@@ -16,8 +16,9 @@ pub(super) const SECTIONS: &[Section] = &[
             Kind::Text,
             "none",
             "",
-            "For development: the query parameter in which the client names its user. It has no \
-             effect where `auth` asks the application. Without it a session has no user.",
+            "For development: the name of the query parameter that contains the user. It has no \
+             effect on a route that asks the application. If the key is missing, the sessions have \
+             no user.",
         )],
     },
     Section {
@@ -41,7 +42,7 @@ pub(super) const SECTIONS: &[Section] = &[
             "required",
             "",
             "The names of the groups that the rule is for. `*` matches any characters. The first \
-             rule whose pattern matches counts.",
+             rule that matches a group is used.",
         )],
     },
 ];
@@ -52,15 +53,17 @@ const ROUTES: &[Key] = &[
         Kind::Text,
         "required",
         "",
-        "The path, exact but for a final slash. `{room}` is a parameter of letters, digits, `_`, \
-         `.` and `-`. `{room:[a-z]+}` is a parameter with a pattern.",
+        "The path. It matches with and without a final slash. `{room}` is a parameter of letters, \
+         digits, `_`, `.` and `-`. `{room:[a-z]+}` is a parameter that matches a regular \
+         expression.",
     ),
     key(
         "groups",
         Kind::Texts,
         "[]",
         "",
-        "Groups that every connection joins. `{room}` is the parameter of the path.",
+        "Groups that every session of the route joins. `{room}` is replaced by the parameter of \
+         the path.",
     ),
     key(
         "on_receive",
@@ -76,8 +79,8 @@ const ROUTES: &[Key] = &[
         Kind::Text,
         "none",
         "",
-        "The type of the events that `group_send` publishes; their field `message` has the \
-         message of the client. `group_send` requires it.",
+        "The type of the events that `group_send` publishes. Their field `message` has the message \
+         of the client. `group_send` requires this key.",
     ),
     key(
         "exclude_sender",

@@ -31,9 +31,10 @@ pub(super) const SECTIONS: &[Section] = &[
             Kind::Texts,
             "[]",
             "",
-            "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. Without a key, text logs \
-             make a new key at every start and the banner shows it; with JSON logs the API \
-             answers 401 to every request.",
+            "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. If the list is empty and \
+             `log.format` is `\"text\"`, the server generates a key at every start and prints it \
+             in the banner. With `\"json\"` and an empty list the API answers 401 to every \
+             request.",
         )],
     },
     Section {
@@ -49,7 +50,8 @@ pub(super) const SECTIONS: &[Section] = &[
             Kind::Text,
             "\"\"",
             "",
-            "The name of this process for people. Empty: the name of the host.",
+            "The name of this node in the log and in the answers of the API. Empty: the name of \
+             the host.",
         )],
     },
 ];
@@ -87,8 +89,9 @@ const HTTP: &[Key] = &[
         Kind::Texts,
         "[]",
         "",
-        "Reverse proxies whose `X-Forwarded-For` the server believes: addresses or networks, such \
-         as `\"10.0.0.0/8\"`.",
+        "Reverse proxies that the server trusts: addresses or networks, such as `\"10.0.0.0/8\"`. \
+         The server believes their `X-Forwarded-For` about the client, and passes their \
+         `X-Forwarded-Host` and `X-Forwarded-Proto` to `auth.url`.",
     ),
 ];
 
@@ -114,8 +117,9 @@ const AUTH: &[Key] = &[
         "timeout_ms",
         1,
         "2000",
-        "The time that an answer may take. After it the handshake gets 503. A request waits for a \
-         free place for at most half of it. It must be less than `limits.handshake_ms`.",
+        "How long the application may take to answer. After this time the handshake gets 503. A \
+         request waits for one of the `auth.concurrency` places for at most half of this time. The \
+         value must be less than `limits.handshake_ms`.",
     ),
     key(
         "concurrency",
@@ -128,8 +132,8 @@ const AUTH: &[Key] = &[
         "cache_ms",
         0,
         "2000",
-        "How long a decision of the application counts for equal handshakes. 0 asks at every \
-         handshake.",
+        "How long the server reuses a decision of the application for equal handshakes. 0: the \
+         server asks at every handshake.",
     ),
     key(
         "cache_entries",
