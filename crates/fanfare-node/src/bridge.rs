@@ -101,7 +101,7 @@ impl StreamHandler<Vec<Delivery>> for Bridge {
             batch: batch.into_iter(),
             lost,
         };
-        while let Some(delivery) = rest.batch.next() {
+        for delivery in rest.batch.by_ref() {
             self.node.directory.hand_off(delivery);
         }
     }
