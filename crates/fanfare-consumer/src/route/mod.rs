@@ -125,7 +125,7 @@ where
         },
         path,
         factory,
-        kinds: PhantomData::<fn() -> (C, M, I)>,
+        kinds: PhantomData,
     }
 }
 
@@ -138,12 +138,15 @@ pub(crate) struct Route {
     groups: GroupTemplates,
 }
 
+/// The consumer, its form and its input: named by a service, not kept in it.
+type Kinds<C, M, I> = fn() -> (C, M, I);
+
 /// A route on its way into an App.
 struct Service<C, M, I, F> {
     route: Route,
     path: Path,
     factory: F,
-    kinds: PhantomData<fn() -> (C, M, I)>,
+    kinds: PhantomData<Kinds<C, M, I>>,
 }
 
 impl<C, M, I, F> HttpServiceFactory for Service<C, M, I, F>
