@@ -48,8 +48,8 @@ impl Consumer<(), JsonFrame<Letter>> for Inbox {
     }
 }
 
-/// For development only: believes everyone who says `X-User: ann`. A real one looks up a cookie or
-/// checks a token.
+/// For development only: believes any `X-User: ann`. A real resolver looks up a cookie or checks a
+/// token.
 async fn whoever_they_say(request: &HttpRequest) -> Result<Option<User>, Error> {
     let name = request
         .headers()

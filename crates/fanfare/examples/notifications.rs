@@ -5,14 +5,14 @@ use fanfare::middleware::Authenticate;
 use fanfare::{CloseCode, Cluster, Consumer, Frames, SendError, Server, User, consumer};
 use serde::{Deserialize, Serialize};
 
-/// Hears what is for everyone, and what is for its user. Events go to the client as they are.
+/// Receives the events for everyone and for its user, and sends them to the client as JSON.
 struct Notifications;
 
 impl Consumer for Notifications {
     type Event = Frames;
 }
 
-/// The body of a request, and the event that it becomes.
+/// The body of a request. It is published as an event.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename = "note")]
 struct Note {
@@ -33,7 +33,7 @@ async fn tell_user(
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Closes what the user has open, on every node. The code is one of this program's own.
+/// Closes all sessions of the user, on every node. The program chooses the close code.
 async fn end_sessions(
     cluster: Cluster,
     user: web::Path<String>,
@@ -44,8 +44,8 @@ async fn end_sessions(
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// For development only: believes everyone who says `?user=ann`. A real one looks up a cookie or
-/// checks a token.
+/// For development only: believes any `?user=ann`. A real resolver looks up a cookie or checks a
+/// token.
 async fn whoever_they_say(request: &HttpRequest) -> Result<Option<User>, Error> {
     let query = web::Query::<Who>::from_query(request.query_string()).ok();
     let user = query.map(|who| User::new(who.into_inner().user));
