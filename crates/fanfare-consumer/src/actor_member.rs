@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, GroupError, joinable};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {
-    /// Actors live on the threads of actix, such as a server's workers.
+    /// The calling thread has no actix arbiter. The worker threads of a server have one.
     #[error("this thread runs no actix arbiter: call it in an actor or a handler")]
     NoArbiter,
     /// The node is full.
@@ -21,18 +21,18 @@ pub enum MemberError {
     Admit(#[from] AdmitError),
 }
 
-/// An actor's membership in the cluster: a channel name of its own, and groups. It stays on its
-/// thread; dropping it takes the actor out of everything.
+/// An actor as a member of groups. It has its own channel name. It stays on its thread. Dropping it
+/// removes the actor from all its groups.
 pub struct ActorMember {
     enrolled: Enrolled,
 }
 
 impl Cluster {
-    /// Makes an actor of this thread a member: it gets an [`Arrived`] for every event of its
-    /// groups, of everyone's group and of its channel. Events that do not fit its mailbox are
-    /// dropped and counted. An [`Arrived`] with a close asks it to end, and is the actor's to obey.
+    /// Makes an actor of this thread a member of the cluster. It gets an [`Arrived`] for every
+    /// event of its groups, of everyone's group and of its channel. Events that do not fit into its
+    /// mailbox are dropped and counted. An [`Arrived`] with a close asks the actor to stop.
     ///
-    /// Works on every thread that runs an actix arbiter, also under a plain
+    /// It works on every thread that runs an actix arbiter, also under a plain
     /// `actix_web::HttpServer`.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl ActorMember {
         self.enrolled.channel()
     }
 
-    /// Joins a group; resolves when the layer has acknowledged it.
+    /// Joins a group. Returns when the layer has acknowledged it.
     ///
     /// # Errors
     /// [`GroupError`]; the actor is not in the group then. The names of Fanfare's own groups
@@ -61,7 +61,7 @@ impl ActorMember {
         Ok(self.enrolled.join(&joinable(group)?).await?)
     }
 
-    /// Leaves a group; whether the actor was in it.
+    /// Leaves a group. Returns whether the actor was in it.
     ///
     /// # Errors
     /// [`GroupError::Name`].

@@ -10,23 +10,24 @@ use crate::failure::{Failure, Outcome};
 use crate::frame::{Frame, FromFrame};
 use crate::session::Session;
 
-/// What one session does; there is one value of it for each.
+/// The application's code for one session. Each session has its own value.
 ///
-/// The session calls its consumer's methods one at a time, on one thread, in the order of what
-/// comes in: no two of them ever interleave, and a consumer needs no locks for its own fields.
-/// Client and layer are apart: what a client sends is only ever [`receive`](Self::receive)d, what
-/// comes through the layer is only ever an [`event`](Self::event).
+/// The session calls the methods of its consumer one at a time, on one thread, in the order in
+/// which messages and events arrive. Two methods never run at the same time, so a consumer needs no
+/// locks for its own fields. Messages of the client go to [`receive`](Self::receive) only, and
+/// events of the layer go to [`event`](Self::event) only.
 ///
-/// A method that fails closes its session with 1011, unless [`failed`](Self::failed) decides
-/// otherwise. One that panics always does. Either is logged once, with its route; other sessions do
-/// not notice. [`disconnect`](Self::disconnect) is called at the end of every session that was
-/// accepted, whatever ended it.
+/// If a method returns an error, the session is closed with 1011, unless [`failed`](Self::failed)
+/// decides otherwise. If a method panics, the session is always closed. Both are logged once, with
+/// the route, and do not affect other sessions. [`disconnect`](Self::disconnect) is called at the
+/// end of every accepted session, for whatever reason it ended.
 ///
-/// The two parameters have defaults. `M` is the type of the messages that a consumer sends to
-/// itself: by its timers, by the futures that it [spawns](Session::spawn), and by the
-/// [handles](Session::handle) that it gives away. `I` is what it receives of a client: a [`Frame`],
-/// or for clients that speak JSON a [`JsonFrame`](crate::JsonFrame). A consumer of frames with a
-/// timer is a `Consumer<Tick>`, one of JSON a `Consumer<(), JsonFrame<Command>>`.
+/// The two parameters have defaults. `M` is the type of the messages that arrive in
+/// [`message`](Self::message): from timers, from futures that the consumer
+/// [spawns](Session::spawn), and from [handles](Session::handle). `I` is the type of the messages
+/// of the client: a [`Frame`], or a [`JsonFrame`](crate::JsonFrame) for clients that send JSON. A
+/// consumer of frames with a timer is a `Consumer<Tick>`. A consumer of JSON is a `Consumer<(),
+/// JsonFrame<Command>>`.
 ///
 /// A chat:
 ///
@@ -78,8 +79,8 @@ use crate::session::Session;
 /// # let _ = app();
 /// ```
 ///
-/// The group could be [declared](Self::GROUPS) instead. And where events are to reach the client
-/// as they are, `type Event = Frames` says so, and is faster: see [`Frames`].
+/// The consumer could also [declare](Self::GROUPS) the group. If events should reach the client
+/// unchanged, `type Event = Frames` is faster: see [`Frames`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no consumer with messages `{M}` whose clients send `{I}`",
     label = "no `Consumer<{M}, {I}>`",
@@ -87,31 +88,32 @@ use crate::session::Session;
             `Consumer<Tick>` has a `Session<Tick>`, `Consumer<(), JsonFrame<T>>` receives JSON"
 )]
 pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
-    /// The events that this consumer knows: a type that serde reads, usually an enum tagged by
-    /// `type`. Or [`Frames`], for a consumer without [`event`](Self::event).
+    /// The events that this consumer knows: a type that serde can read, usually an enum tagged by
+    /// `type`. For a consumer without [`event`](Self::event) it is [`Frames`].
     type Event: DeserializeOwned + 'static;
 
-    /// The groups that every session joins before [`connect`](Self::connect) is called. A
-    /// `{parameter}` of the path may stand in a name: `"chat_{room}"`. A name that a client could
-    /// make illegal by its path, or one of Fanfare's own (`fanfare.`), is refused with 400.
+    /// The groups that every session joins before [`connect`](Self::connect) is called. A name may
+    /// contain a `{parameter}` of the path: `"chat_{room}"`. A handshake gets 400 if its path makes
+    /// a name that is not valid or that starts with `fanfare.`.
     const GROUPS: &'static [&'static str] = &[];
 
-    /// How events become frames, for [`Frames`] and for [`Session::forward`]: a pair of an event's
-    /// type and the field that is sent, such as `("chat.message", "message")`; text and bytes as
-    /// they are, everything else as JSON. Types that are not named here are sent as JSON, without
-    /// their `type`.
+    /// How events become frames, for [`Frames`] and for [`Session::forward`]. Each pair has the
+    /// type of an event and the field that is sent, such as `("chat.message", "message")`. Text
+    /// becomes a text frame, bytes become a binary frame, and any other value becomes JSON. An
+    /// event of another type is sent whole, as JSON with its `type`.
     const DELIVER: &'static [(&'static str, &'static str)] = &[];
 
-    /// What happens at an event that [`Event`](Self::Event) does not know.
+    /// What happens to an event that is not an [`Event`](Self::Event).
     const UNKNOWN: Unknown = Unknown::Ignore;
 
-    /// A client asks for a session, which is in its declared groups already. What is sent here goes
-    /// out behind the acceptance, and not at all when this rejects. The default accepts.
+    /// Decides about a handshake. The session has already joined its declared groups. If this
+    /// accepts, what it sends leaves after the response. If it rejects, nothing is sent. The
+    /// default accepts.
     ///
-    /// It must answer within the server's handshake timeout; it is dropped then.
+    /// It must return within the server's handshake timeout. After that it is dropped.
     ///
     /// # Errors
-    /// [`Reject`]: the client gets that response, and no session.
+    /// [`Reject`]: the client gets that response, and there is no session.
     fn connect(
         &mut self,
         session: &mut Session<M>,
@@ -121,7 +123,7 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
         ready(Ok(Accept::new()))
     }
 
-    /// A message of the client. The default ignores it.
+    /// Handles a message of the client. The default ignores it.
     ///
     /// # Errors
     /// A [`Failure`]: see [`failed`](Self::failed).
@@ -130,8 +132,8 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
         ready(Ok(()))
     }
 
-    /// An event for one of the session's groups, or for its channel. Never called when
-    /// [`Event`](Self::Event) is [`Frames`]. The default ignores it.
+    /// Handles an event for one of the session's groups or for its channel. It is never called if
+    /// [`Event`](Self::Event) is [`Frames`]. The default ignores the event.
     ///
     /// # Errors
     /// A [`Failure`]: see [`failed`](Self::failed).
@@ -144,7 +146,7 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
         ready(Ok(()))
     }
 
-    /// A message of a timer, of a future that was spawned, or of a handle. The default ignores it.
+    /// Handles a message of a timer, of a spawned future, or of a handle. The default ignores it.
     ///
     /// # Errors
     /// A [`Failure`]: see [`failed`](Self::failed).
@@ -153,13 +155,13 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
         ready(Ok(()))
     }
 
-    /// A handler ended with an error, or a message of the client could not be read. What this answers
-    /// takes the place of that failure: with `Ok(())` the session goes on, with [`Failure::reply`]
-    /// it goes on after that answer to the client, and with any other failure it is closed. The
-    /// default answers the failure that it got.
+    /// Handles an error that a handler has returned, or a message of the client that could not be
+    /// read. The result replaces the failure. With `Ok(())` the session continues. With
+    /// [`Failure::reply`] the client gets that answer, and the session continues. With any other
+    /// failure the session is closed. The default returns the failure that it got.
     ///
     /// It is not called for [`Failure::close`] and [`Failure::reply`], which are decisions already,
-    /// nor for a panic, nor once the session is over. A failure that this turns into an answer is
+    /// nor for a panic, nor after the end of the session. A failure that it turns into an answer is
     /// not logged.
     ///
     /// ```
@@ -190,7 +192,7 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
     /// ```
     ///
     /// # Errors
-    /// The [`Failure`] that counts.
+    /// The [`Failure`] that replaces the one that it got.
     fn failed(
         &mut self,
         session: &mut Session<M>,
@@ -200,14 +202,14 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
         ready(Err(failure))
     }
 
-    /// The session is over: called once for every session that was accepted, whatever ended it. It
-    /// is in no group any more, its timers and spawned futures are gone, and nothing that is sent
-    /// arrives.
+    /// Called once at the end of every accepted session, for whatever reason it ended. The session
+    /// is in no group any more, its timers and spawned futures are gone, and nothing can be sent to
+    /// the client.
     ///
-    /// The code is the one that the client closed with, or the one that was sent to it; 1005 when
-    /// the client gave none, and 1006 when the connection was lost. A handler that is still running
-    /// when its session ends may go on for half of the node's close timeout and is dropped then;
-    /// this has the other half.
+    /// `code` is the code of the client's close frame, or the code that was sent to the client. It
+    /// is 1005 if the client gave no code, and 1006 if the connection was lost. A handler that is
+    /// still running at the end of the session has half of the node's close timeout, and is dropped
+    /// then. This method has the other half.
     fn disconnect(
         &mut self,
         session: &mut Session<M>,
@@ -218,8 +220,8 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
     }
 }
 
-/// What happens at an event whose type or fields a consumer does not know. It is counted in
-/// `fanfare_consumer_events_total{outcome="unknown"}` in any case.
+/// What happens to an event whose type or fields a consumer does not know. It is always counted in
+/// `fanfare_consumer_events_total{outcome="unknown"}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unknown {
     /// Nothing.
@@ -229,12 +231,12 @@ pub enum Unknown {
     Close,
 }
 
-/// The event type of a consumer that lets events go to its client as they are: they are encoded
-/// once for all sessions of the route, as [`Consumer::DELIVER`] says, and never pass through the
-/// consumers. It is the fastest way.
+/// The event type of a consumer that does not handle events itself. Fanfare encodes each event once
+/// for all sessions of the route, as [`Consumer::DELIVER`] says, and sends it to the clients
+/// without calling the consumers. This is the fastest way.
 ///
-/// That holds for all events that reach the session: of its groups, declared or joined later, for
-/// its user, for its channel and for everyone. The other methods are called as always.
+/// This applies to all events that reach the session: for its groups, declared or joined later, for
+/// its user, for its channel and for everyone. The other methods are called as usual.
 ///
 /// ```
 /// use fanfare_consumer::{Consumer, Frames};

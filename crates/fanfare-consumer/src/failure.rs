@@ -13,15 +13,15 @@ use serde::Serialize;
 use crate::cluster::GroupError;
 use crate::session::Unsent;
 
-/// What a handler answers.
+/// The result of a handler.
 pub type Outcome = Result<(), Failure>;
 
-/// Why a handler does not do its work.
+/// Why a handler failed.
 ///
-/// Any error becomes one with `?`: [`Consumer::failed`](crate::Consumer::failed) decides what
-/// follows, and by default the session is closed with 1011 and the error is logged once, with the
-/// route. [`Failure::close`] closes with a chosen code and reason, [`Failure::reply`] answers the
-/// client and goes on; neither is logged. That the session is [over already](Unsent::Closed) is no
+/// Any error becomes a failure with `?`. [`Consumer::failed`](crate::Consumer::failed) decides what
+/// follows. By default the session is closed with 1011, and the error is logged once, with the
+/// route. [`Failure::close`] closes with another code and reason. [`Failure::reply`] answers the
+/// client, and the session continues. These two are not logged. [`Unsent::Closed`] is not a
 /// failure: the handler just ends.
 ///
 /// ```
@@ -64,8 +64,8 @@ impl Failure {
         Self(Box::new(Cause::Close(code.into(), reason.into())))
     }
 
-    /// Sends the client a value as JSON text, and the session goes on: for a mistake of the client,
-    /// in a shape of the application's choice.
+    /// Sends the client a value as JSON text, and the session continues. Use it for mistakes of the
+    /// client.
     ///
     /// ```
     /// # use fanfare_consumer::{Failure, Outcome};
@@ -88,7 +88,7 @@ impl Failure {
         }
     }
 
-    /// The error of type `E` that the failure was made of.
+    /// The error of type `E` from which the failure was made.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.error_ref()?.downcast_ref()
     }

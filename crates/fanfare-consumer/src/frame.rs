@@ -67,8 +67,8 @@ impl Frame {
         }
     }
 
-    /// What the text says as JSON. A consumer of [`JsonFrame`](crate::JsonFrame)s answers a client
-    /// that gets it wrong instead.
+    /// Parses the text as JSON. A consumer of [`JsonFrame`](crate::JsonFrame)s answers invalid JSON
+    /// with an error instead of closing the session.
     ///
     /// ```
     /// use fanfare_consumer::Frame;
@@ -80,8 +80,8 @@ impl Frame {
     /// ```
     ///
     /// # Errors
-    /// A [`Failure`] that closes the session: with 1003 when it is binary, with 1007 when it is not
-    /// JSON, or not of this shape.
+    /// A [`Failure`] that closes the session: with 1003 if the message is binary, with 1007 if it
+    /// is not JSON of the type `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let text = self.clone().into_text()?;
         serde_json::from_str(&text).map_err(|error| {

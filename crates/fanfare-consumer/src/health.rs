@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 /// out of a balancer at once.
 const LAYER_GRACE: Duration = Duration::from_secs(10);
 
-/// Mounts [`live`] at `/health/live`, [`ready`] at `/health/ready` and [`metrics`] at `/metrics`.
+/// Adds [`live`] at `/health/live`, [`ready`] at `/health/ready` and [`metrics`] at `/metrics`.
 ///
 /// ```
 /// use actix_web::App;
@@ -30,16 +30,16 @@ pub fn routes(app: &mut web::ServiceConfig) {
         .route("/metrics", web::get().to(metrics));
 }
 
-/// Answers 200 as long as the process answers at all.
+/// Answers 200 while the process runs.
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "live" }))
 }
 
-/// Answers 200 while the node wants traffic. 503 before the layer has first answered, when it has
-/// been lost for ten seconds, and from the beginning of the drain.
+/// Answers 200 if the node should get traffic. Answers 503 until the layer has answered for the
+/// first time, after the layer has been unreachable for ten seconds, and during a drain.
 ///
 /// # Errors
-/// The 503, in the shape of all errors.
+/// The 503, with the JSON body of all errors.
 pub async fn ready(cluster: Cluster) -> Result<HttpResponse, Error> {
     match obstacle(cluster.is_draining(), cluster.node().status()) {
         None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
@@ -53,7 +53,7 @@ pub async fn ready(cluster: Cluster) -> Result<HttpResponse, Error> {
 /// The metrics of the cluster's registry, in the text format of Prometheus.
 ///
 /// # Errors
-/// 500 for metrics that cannot be written; that is logged.
+/// 500 if the metrics cannot be written. That is logged.
 pub async fn metrics(cluster: Cluster) -> Result<HttpResponse, Error> {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();

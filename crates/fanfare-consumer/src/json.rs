@@ -8,16 +8,16 @@ use crate::frame::{Frame, FromFrame};
 
 /// A text message whose JSON is a `T`, for [`Consumer::receive`](crate::Consumer::receive).
 ///
-/// A client that sends what is no JSON, not of the type `T`, or binary is told so, and its session
-/// goes on:
+/// If a message is binary, is not JSON or is not a `T`, the client gets an error, and its session
+/// continues:
 ///
 /// ```json
 /// {"error":{"code":"invalid_json","message":"missing field `text`","field":null,"line":1,"column":2}}
 /// ```
 ///
-/// [`Consumer::failed`](crate::Consumer::failed) gets that as a failure made of a [`JsonError`], and
-/// may answer in another shape. `line` and `column` count from 1 and are null where they are not
-/// known: serde knows none for the fields of a tagged enum, and a binary message has none.
+/// [`Consumer::failed`](crate::Consumer::failed) gets this error as a failure made of a
+/// [`JsonError`], and can answer in another form. `line` and `column` count from 1. They are null
+/// where they are not known: for the fields of a tagged enum, and for a binary message.
 ///
 /// ```
 /// use actix_web::App;
@@ -66,8 +66,8 @@ impl<T: DeserializeOwned + 'static> FromFrame for JsonFrame<T> {
     }
 }
 
-/// Why a message is no JSON of the type that a consumer receives. Written as JSON it is the answer
-/// that clients get by default.
+/// Why a message is not JSON of the type that a consumer receives. By default the client gets it as
+/// JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct JsonError {
@@ -81,7 +81,7 @@ impl JsonError {
         &self.message
     }
 
-    /// Line and column, from 1; none where they are not known.
+    /// Line and column, from 1. `None` where they are not known.
     pub fn position(&self) -> Option<(usize, usize)> {
         self.position
     }

@@ -3,7 +3,7 @@
 use fanfare_layer::Metrics;
 use prometheus::{IntCounter, IntCounterVec, Registry};
 
-/// Counters of consumers and workers; clones count together.
+/// The metrics of consumers and workers. Clones share their counters.
 #[derive(Debug, Clone)]
 pub struct ConsumerMetrics {
     pub(crate) events: ConsumerEvents,
@@ -44,7 +44,7 @@ pub(crate) struct WorkerEvents {
 }
 
 impl ConsumerMetrics {
-    /// Registers them.
+    /// Registers the metrics.
     ///
     /// # Errors
     /// When a metric's name is taken in `registry`.

@@ -47,9 +47,9 @@ impl Cluster {
         }
     }
 
-    /// A cluster over Redis servers with a thread of its own, which the last clone to be dropped
-    /// ends; that takes as long as the layer's goodbye, two seconds at most. What was published
-    /// by then has arrived at Redis.
+    /// A cluster over Redis servers, with a background thread. Dropping the last clone ends the
+    /// thread, which takes at most two seconds. Redis has received everything that was published
+    /// before.
     ///
     /// # Errors
     /// [`ClusterError`], as of [`Cluster::redis`](crate::Cluster::redis), and
@@ -65,7 +65,7 @@ impl Cluster {
         })
     }
 
-    /// A cluster made to order, with a thread of its own.
+    /// A cluster with these options and a background thread.
     ///
     /// # Errors
     /// [`ClusterError`].
@@ -77,7 +77,8 @@ impl Cluster {
         })
     }
 
-    /// The async handle. Of a cluster with a thread of its own it works as long as this does.
+    /// The async handle. If this cluster has a background thread, the handle works as long as a
+    /// clone of this cluster exists.
     pub fn cluster(&self) -> &crate::Cluster {
         &self.cluster
     }
@@ -88,7 +89,8 @@ impl Cluster {
     /// Sends an event to the members of a group.
     ///
     /// # Errors
-    /// [`SendError`]; [`SendError::Async`] in the middle of async code, as from all of these.
+    /// [`SendError`]. All methods that publish return [`SendError::Async`] when they are called
+    /// from async code.
     pub fn group_send<E>(&self, group: &str, event: &E) -> Result<(), SendError>
     where
         E: Serialize + ?Sized,
@@ -223,8 +225,8 @@ impl Cluster {
 
 /// Looking at this node.
 impl Cluster {
-    /// The channels of a group's members on this node, in no order. What does not have to wait is
-    /// [`local`](crate::Cluster::local) of [`cluster`](Self::cluster).
+    /// The channels of a group's members on this node, in no particular order. For calls that do
+    /// not block see [`local`](crate::Cluster::local) of [`cluster`](Self::cluster).
     ///
     /// # Errors
     /// [`SendError::Name`], [`SendError::Async`].
@@ -233,7 +235,7 @@ impl Cluster {
         Ok(block_on(self.cluster.local().members(group))?)
     }
 
-    /// Where the node counts.
+    /// The registry with the metrics of the node.
     pub fn registry(&self) -> &Registry {
         self.cluster.registry()
     }

@@ -8,18 +8,18 @@ use fanfare_protocol::event::EventError;
 use fanfare_protocol::event_rules::EventRefused;
 use fanfare_protocol::{CloseError, NameError};
 
-/// Why a [`Cluster`](crate::Cluster) was not made.
+/// Why a [`Cluster`](crate::Cluster) could not be created.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
-    /// The address of a Redis host.
+    /// The address of a Redis host cannot be read.
     #[cfg(feature = "redis")]
     #[error(transparent)]
     Host(#[from] fanfare_layer::redis::HostError),
-    /// A layer of Redis hosts, and none of them named.
+    /// A layer over Redis without any host.
     #[error("no Redis host is named")]
     NoHosts,
-    /// An option of a layer over Redis, by the name of the field.
+    /// An option of a layer over Redis is not valid. It has the name of the field.
     #[cfg(feature = "redis")]
     #[error("the option {option} of the Redis layer {reason}")]
     RedisOption {
@@ -34,7 +34,7 @@ pub enum ClusterError {
          #[tokio::main]; a program without one uses fanfare::blocking::Cluster"
     )]
     NoRuntime,
-    /// The registry has metrics of these names already: one cluster for each registry.
+    /// The registry has metrics of these names already. Each cluster needs its own registry.
     #[error("the metrics of a cluster: {0}")]
     Metrics(#[from] prometheus::Error),
     /// The system has no random source for the node's id.
@@ -52,23 +52,24 @@ impl fmt::Debug for ClusterError {
     }
 }
 
-/// Why something was not published. Except after [`PublishError::Unanswered`] nobody got it.
+/// Why an event was not published. No session got it, except perhaps after
+/// [`PublishError::Unanswered`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The name of a group or channel, or the id of a user.
+    /// The name of a group or channel, or the id of a user, is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The value is no event: no map with a string `type`.
+    /// The value is not an event: serde does not write it as a map with a string `type`.
     #[error(transparent)]
     Event(#[from] EventError),
-    /// The event's type or one of its keys is not an application's to use.
+    /// The event's type or one of its keys is reserved.
     #[error(transparent)]
     Refused(#[from] EventRefused),
-    /// The code or the reason of a disconnect.
+    /// The code or the reason of a disconnect is not valid.
     #[error(transparent)]
     Close(#[from] CloseError),
-    /// The layer did not take it.
+    /// The layer did not accept the event.
     #[error(transparent)]
     Layer(#[from] PublishError),
     /// A blocking call in the middle of async code, which it would stop.
@@ -83,7 +84,7 @@ pub enum SendError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupError {
-    /// The group's name.
+    /// The group's name is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The layer did not acknowledge it, or the session is in too many groups.

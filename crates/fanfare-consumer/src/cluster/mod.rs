@@ -29,14 +29,15 @@ use posting::{Posting, To};
 #[cfg(feature = "redis")]
 pub use redis::{CoreFormat, RedisFormat, RedisLayer};
 
-/// This process's place in the cluster: a cheap clone, for any thread and any async runtime.
+/// A handle on the cluster, to publish with. Clones are cheap and work on any thread and in any
+/// async runtime.
 ///
-/// It publishes to groups, channels, users and everyone on all nodes, from HTTP handlers (it is an
-/// extractor there), from tasks, and with its [`blocking`](Self::blocking) twin from plain threads.
-/// A program that only publishes needs no server.
+/// It publishes to groups, channels, users and everyone, on all nodes. HTTP handlers get it as an
+/// extractor. Threads that are not async use [`blocking`](Self::blocking). A program that only
+/// publishes needs no server.
 ///
-/// Publishing resolves when the layer has taken the event. It fails at once while the layer is
-/// lost; only a layer that has not answered yet since the start is waited for, at most
+/// Publishing returns when the layer has accepted the event. It fails at once while the layer is
+/// lost. If the layer has not answered since the start, publishing waits for it, at most
 /// [`ClusterOptions::join_timeout`].
 ///
 /// ```
@@ -71,7 +72,7 @@ struct Shared {
 
 /// Making one.
 impl Cluster {
-    /// A cluster of this process alone, with nothing to install.
+    /// A cluster of this process alone. It needs no Redis.
     ///
     /// # Errors
     /// [`ClusterError::Random`].
@@ -79,8 +80,8 @@ impl Cluster {
         Self::new(ClusterOptions::default())
     }
 
-    /// A cluster over Redis servers, by their URLs, in the same order on every node. Connects in
-    /// the background and keeps trying: its tasks live on the tokio runtime of the caller.
+    /// A cluster over Redis servers, given as URLs in the same order on every node. It connects in
+    /// the background and retries. Its tasks run on the tokio runtime of the caller.
     ///
     /// # Errors
     /// [`ClusterError::Host`] for a URL that cannot be read, [`ClusterError::NoHosts`],
@@ -96,7 +97,7 @@ impl Cluster {
         })
     }
 
-    /// A cluster made to order.
+    /// A cluster with these options.
     ///
     /// # Errors
     /// As [`Cluster::redis`], and [`ClusterError::Metrics`] when the registry has another cluster's
@@ -106,7 +107,7 @@ impl Cluster {
         Self::of(options.node()?, &registry)
     }
 
-    /// The cluster of a node that was made by hand.
+    /// The cluster of a node that the program has created itself.
     ///
     /// # Errors
     /// [`ClusterError::Metrics`].
@@ -123,7 +124,7 @@ impl Cluster {
         })
     }
 
-    /// The same for threads that block; see there.
+    /// The same cluster for threads that block: see [`blocking::Cluster`].
     pub fn blocking(&self) -> blocking::Cluster {
         blocking::Cluster::of(self.clone())
     }
@@ -235,7 +236,7 @@ impl Cluster {
         self.disconnect(To::Group(group), code.into(), reason).await
     }
 
-    /// Publishes an envelope as it is: for programs that speak the protocol themselves.
+    /// Publishes an envelope unchanged, for programs that build envelopes themselves.
     ///
     /// # Errors
     /// [`SendError::Layer`].
@@ -289,18 +290,18 @@ impl Cluster {
         &self.shared.node
     }
 
-    /// Where the node counts.
+    /// The registry with the metrics of the node.
     pub fn registry(&self) -> &Registry {
         &self.shared.registry
     }
 
-    /// What consumers and workers count.
+    /// The metrics of consumers and workers.
     pub fn metrics(&self) -> &Arc<ConsumerMetrics> {
         &self.shared.metrics
     }
 
-    /// Takes back every subscription and ends the layer's connections; publishing fails from then
-    /// on. A server does it at the end of its drain.
+    /// Removes every subscription and closes the layer's connections. Publishing fails from then
+    /// on. A server calls this at the end of its drain.
     pub async fn close(&self) {
         self.shared.node.close().await;
     }

@@ -43,24 +43,25 @@ enum Carrier {
 pub struct ClusterOptions {
     /// What carries the events.
     pub layer: Layer,
-    /// What stands in front of every name in Redis; the same on all nodes and in channels_redis.
+    /// The start of every name in Redis. It is the same on all nodes and in channels_redis.
     pub prefix: String,
     /// Bounds of this node.
     pub limits: Limits,
-    /// When silent clients are pinged and given up.
+    /// When a silent client is pinged, and when its connection is dropped.
     pub ping: PingOptions,
     /// How long joining a group waits for the layer's acknowledgement, and how long publishing
     /// waits for a layer that has not answered yet since the start.
     pub join_timeout: Duration,
-    /// How long a closed session waits for its client's goodbye; and, from its end on, how long a
-    /// handler that still runs and `disconnect` have together. With zero they have one poll.
+    /// How long a closed session waits for the close frame of its client. After the end of a
+    /// session, a handler that still runs and `disconnect` together have the same time. With zero
+    /// they are polled once.
     pub close_timeout: Duration,
-    /// How long a group without members stays subscribed: a page that is loaded again finds it
-    /// still there.
+    /// How long a group without members stays subscribed, so that a client that reloads its page
+    /// finds the group still subscribed.
     pub linger: Duration,
-    /// What may wait in the channels of workers.
+    /// The bounds of the queues for the channels of workers.
     pub queue: QueueOptions,
-    /// Where the node counts; one cluster for each registry.
+    /// The registry for the metrics of the node. Each cluster needs its own registry.
     pub registry: Registry,
 }
 
@@ -81,8 +82,8 @@ impl Default for ClusterOptions {
 }
 
 impl Layer {
-    /// Redis pub/sub with msgpack on these servers: [`RedisLayer::new`], which also leads to the
-    /// core format and to encryption.
+    /// Redis pub/sub with msgpack on these servers. For the core format and for encryption change
+    /// the fields of a [`RedisLayer`].
     ///
     /// # Errors
     /// [`ClusterError::Host`] names the URL, its password masked; [`ClusterError::NoHosts`].

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 
 use super::error::ClusterError;
 
-/// A layer over Redis servers. The fields have the names of channels_redis' options, and what they
-/// say is the same on all nodes and in Python.
+/// A layer over Redis servers. The fields have the names of channels_redis' options. Their values
+/// must be the same on all nodes and in Python.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -45,15 +45,15 @@ pub struct RedisLayer {
     /// Texts whose SHA-256 are the keys of Fernet: the first encrypts, all decrypt. None: nothing
     /// is encrypted.
     pub symmetric_encryption_keys: Vec<String>,
-    /// The wire format: which of channels_redis' layers the others use.
+    /// The wire format: that of the layer of channels_redis that the other processes use.
     pub format: RedisFormat,
 }
 
-/// Which of channels_redis' layers is spoken to.
+/// A layer of channels_redis whose wire format is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RedisFormat {
-    /// `channels_redis.pubsub.RedisPubSubChannelLayer`: the fastest; who is away misses what is
-    /// published.
+    /// `channels_redis.pubsub.RedisPubSubChannelLayer`: the fastest. A node that is not connected
+    /// misses what is published.
     #[default]
     PubSub,
     /// `channels_redis.core.RedisChannelLayer`: messages wait in Redis, so a short absence loses
@@ -61,28 +61,29 @@ pub enum RedisFormat {
     Core(CoreFormat),
 }
 
-/// What the core format has to be told. The defaults are those of channels_redis, where it has them.
+/// Options of the core format. The defaults are those of channels_redis, where it has the option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoreFormat {
     /// How many messages may wait for one process, or in one normal channel, before senders
     /// refuse; at least 1.
     pub capacity: usize,
-    /// The same for channels whose full name matches a pattern: `*` is any characters, `?` is one.
-    /// The first that matches counts. At least 1 each.
+    /// The capacity of channels whose full name matches a pattern: `*` matches any characters, `?`
+    /// matches one. The first pattern that matches is used. At least 1 each.
     pub channel_capacity: Vec<(String, usize)>,
-    /// How many messages may wait in one lane of a Fanfare node, where none of the patterns matches,
-    /// before senders of Fanfare refuse; at least 1. It is not channels_redis' 100, because a lane
-    /// has the messages of thousands of sessions.
+    /// How many messages may wait in one Redis key of a Fanfare node before Fanfare refuses to
+    /// send, if no pattern matches. At least 1. It is higher than `capacity`, because one key has
+    /// the messages of thousands of sessions.
     pub node_capacity: usize,
     /// How long a message may wait; whole seconds, at least one.
     pub expiry: Duration,
-    /// How long a membership lasts that is not renewed; whole seconds, at least one. A node renews
-    /// its own. The sender's counts, for all members.
+    /// How long a membership lasts unless it is renewed. A node renews its own. The value of the
+    /// sender applies to all members. Whole seconds, at least one.
     pub group_expiry: Duration,
-    /// Bytes of chance in front of every message.
+    /// Random bytes in front of every message, so that two equal events stay two members of a
+    /// sorted set.
     pub random_prefix_length: u8,
-    /// Who is a member of a group in Redis: the node once for all its sessions, or every session
-    /// under its own name, so that Python can take it out.
+    /// What a group contains in Redis: one entry for each node, or one entry for each session, so
+    /// that Python can remove a session from a group.
     pub members: MembershipMode,
 }
 
@@ -116,7 +117,7 @@ impl RedisLayer {
         })
     }
 
-    /// The wire format as the layer itself takes it.
+    /// The wire format as the layer takes it.
     ///
     /// # Errors
     /// [`ClusterError::RedisOption`].

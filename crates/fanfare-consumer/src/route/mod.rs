@@ -21,8 +21,8 @@ use crate::frame::FromFrame;
 use groups::GroupTemplates;
 use path::Path;
 
-/// A consumer at a path of an App, or of a scope: every handshake there gets a value of its own
-/// from the factory.
+/// A route for WebSockets at a path of an App or a scope. The factory makes a consumer for each
+/// handshake.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, web};
@@ -48,8 +48,8 @@ use path::Path;
 /// # let _ = app();
 /// ```
 ///
-/// A path matches with and without its final slash; of several routes the first that matches
-/// counts, as everywhere in actix-web. What its parameters match:
+/// A path matches with and without its final slash. The first route that matches is used, as always
+/// in actix-web. These parameters are available:
 ///
 /// | in the path | matches |
 /// |---|---|
@@ -61,16 +61,17 @@ use path::Path;
 /// | `{x:path}` | everything, slashes too |
 /// | `{x:[a-z]{2}}` | a regular expression of your own |
 ///
-/// A request that is no handshake is answered 426, one of another method than GET 405. What the
-/// server cannot take is refused with 503; a factory or `connect` that panics with 500.
+/// A request that is not a handshake gets 426. A handshake with another method than GET gets 405,
+/// and one that the server cannot take gets 503. If the factory or `connect` panics, the answer is
+/// 500.
 ///
-/// Needs [`fanfare::Server`](crate::handshake), or the testing kit: a plain `HttpServer` does not
-/// hand its sockets over.
+/// The route needs [`fanfare::Server`](crate::handshake) or the test kit. A plain `HttpServer` does
+/// not give its sockets to Fanfare.
 ///
 /// # Panics
-/// At the start of the server, when the App is built, with a message that names the mistake: a path
-/// that is none, or a group with a parameter that the path does not have. Inside a scope the latter
-/// is known only at a handshake, which is answered 500 then.
+/// When the App is built, at the start of the server, if the path is not valid, or if a group has a
+/// parameter that the path does not have. The message names the mistake. Inside of a scope a
+/// missing parameter is found only at a handshake, which gets 500.
 pub fn consumer<C, M, I, F>(path: &str, factory: F) -> impl HttpServiceFactory + use<C, M, I, F>
 where
     C: Consumer<M, I>,
@@ -81,7 +82,7 @@ where
     consumer_with(path, move |_| Ok(factory()))
 }
 
-/// As [`consumer`], with a factory that sees the request and may reject it.
+/// Like [`consumer`], with a factory that gets the request and may reject it.
 ///
 /// ```
 /// use actix_web::App;

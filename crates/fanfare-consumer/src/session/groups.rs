@@ -8,17 +8,17 @@ use crate::cluster::{GroupError, SendError, joinable};
 /// Groups and other sessions. An event is anything that serializes as a map with a string `type`.
 /// Publishing resolves when the layer has taken the event.
 impl<M: 'static> Session<M> {
-    /// Joins a group; resolves when the layer has acknowledged it, so that whatever is published
-    /// from then on arrives. The session leaves all its groups when it ends.
+    /// Joins a group. Returns when the layer has acknowledged it. Every event that is published
+    /// after that arrives. The session leaves all its groups when it ends.
     ///
     /// # Errors
-    /// [`GroupError`]; the session is not in the group then. The names of Fanfare's own groups
-    /// (`fanfare.`) are refused: they would be a way into another user's events.
+    /// [`GroupError`]: the session is not in the group then. Names that start with `fanfare.` are
+    /// refused, so that a session cannot join the group of another user.
     pub async fn group_add(&self, group: &str) -> Result<(), GroupError> {
         Ok(self.port.join(&joinable(group)?).await?)
     }
 
-    /// Leaves a group, a declared one too; being outside already is fine.
+    /// Leaves a group, also a declared one. It is no error if the session is not in the group.
     ///
     /// # Errors
     /// [`GroupError::Name`].
@@ -27,7 +27,7 @@ impl<M: 'static> Session<M> {
         Ok(())
     }
 
-    /// Sends an event to the members of a group, this session too when it is one.
+    /// Sends an event to the members of a group, including this session if it is a member.
     ///
     /// # Errors
     /// [`SendError`].
@@ -38,11 +38,11 @@ impl<M: 'static> Session<M> {
         self.cluster.group_send(group, event).await
     }
 
-    /// Sends an event to each of the session's [declared](crate::Consumer::GROUPS) groups: to their
-    /// members, this session too.
+    /// Sends an event to the members of each of the session's [declared](crate::Consumer::GROUPS)
+    /// groups, including this session.
     ///
     /// # Errors
-    /// [`SendError`]; the groups behind the one that failed get nothing.
+    /// [`SendError`]: the groups after the one that failed get nothing.
     pub async fn groups_send<E>(&self, event: &E) -> Result<(), SendError>
     where
         E: Serialize + ?Sized,

@@ -10,11 +10,13 @@ use tokio::sync::mpsc;
 
 use super::extras::Order;
 
-/// A handle on a session: a cheap clone, for any thread whose messages `M` may go there.
+/// A handle on a session, for other tasks and threads. Clones are cheap. It can move to any thread
+/// that its messages `M` can move to.
 ///
-/// What it sends waits in a queue of 64 for the session, in order, and is done between two of its
-/// handlers. `Ok` means that it is in that queue. A session that closes drops what waits. It is not
-/// for the session's own handlers: one that waits for room in the queue waits for itself.
+/// A queue of 64 orders leads to the session. The session carries them out in order, between two of
+/// its handlers. `Ok` means that the order is in the queue. A session that closes drops the orders
+/// that wait. Do not use a handle in the handlers of its own session: a handler that waits for room
+/// in the queue would wait forever.
 ///
 /// ```
 /// use fanfare_consumer::{Accept, Consumer, Frames, Reject, Request, Session};
@@ -39,7 +41,7 @@ pub struct SessionHandle<M = ()> {
     channel: ChannelName,
 }
 
-/// The session is over, or closing.
+/// The session has ended or is closing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session of this handle is over")]
 pub struct Gone;
@@ -54,7 +56,7 @@ impl<M> SessionHandle<M> {
         &self.channel
     }
 
-    /// Brings a message to [`Consumer::message`](crate::Consumer::message).
+    /// Sends a message to [`Consumer::message`](crate::Consumer::message).
     ///
     /// # Errors
     /// [`Gone`].

@@ -24,11 +24,11 @@ pub use extras::Timer;
 pub use handle::{Gone, SessionHandle};
 pub use send::Unsent;
 
-/// One client's session, in the hands of its [`Consumer`](crate::Consumer).
+/// The session of one client, as its [`Consumer`](crate::Consumer) sees it.
 ///
-/// What it sends to its client leaves in order, and waits while the client reads too slowly. What
-/// it publishes goes through the [`Cluster`]. It costs little: what is not used, such as timers, is
-/// not there.
+/// Frames to the client leave in the order in which they were sent. A call that sends waits while
+/// the client reads too slowly. Events are published through the [`Cluster`]. A session without
+/// timers and handles uses no memory for them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -111,7 +111,7 @@ impl<M: 'static> Session<M> {
         }
     }
 
-    /// The session's channel name: what others [send](Cluster::send) to it with.
+    /// The session's channel name, the address for [`Cluster::send`].
     pub fn channel(&self) -> ChannelName {
         self.port.channel()
     }
@@ -125,7 +125,7 @@ impl<M: 'static> Session<M> {
             .map(|(_, value)| &**value)
     }
 
-    /// The id of the user that a middleware had found at the handshake.
+    /// The id of the user that a middleware has found at the handshake.
     pub fn user(&self) -> Option<&str> {
         self.kept.user.as_deref()
     }
@@ -140,10 +140,9 @@ impl<M: 'static> Session<M> {
         }
     }
 
-    /// The group through which the event came that is being handled. None for an event to the
-    /// session's own channel, and outside of [`Consumer::event`](crate::Consumer::event). Events to a
-    /// user and to everyone come through groups of Fanfare's own (`fanfare.user.<id>`,
-    /// `fanfare.all`).
+    /// The group of the event that is being handled. `None` for an event to the session's own
+    /// channel, and outside of [`Consumer::event`](crate::Consumer::event). Events to a user and to
+    /// everyone have groups too: `fanfare.user.<id>` and `fanfare.all`.
     pub fn event_group(&self) -> Option<&GroupName> {
         match self.current.as_ref()?.mail.target() {
             Target::Group(group) => Some(group),
@@ -156,14 +155,14 @@ impl<M: 'static> Session<M> {
         &self.cluster
     }
 
-    /// Whether what is sent can still reach the client.
+    /// Whether the client can still be reached.
     pub fn is_open(&self) -> bool {
         self.port.is_open()
     }
 
-    /// Closes the session behind what has been sent, with a code and a reason of at most 123
-    /// bytes; what is longer is cut. The first call counts. Nothing is received from then on, and
-    /// timers, spawned futures and handles end.
+    /// Closes the session after everything that has been sent, with a code and a reason. A reason
+    /// of more than 123 bytes is cut. Only the first call has an effect. Nothing is received after
+    /// it, and timers, spawned futures and handles end.
     ///
     /// A code that cannot be sent, such as 1005, becomes 1011, and that is logged.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
@@ -176,15 +175,13 @@ impl<M: 'static> Session<M> {
         SessionHandle::new(self.extras().orders(), channel)
     }
 
-    /// Brings a message to the consumer after some time. It never comes when the session ends
-    /// before.
+    /// Sends a message to the consumer after some time, unless the session ends before.
     pub fn after(&mut self, delay: Duration, message: M) -> Timer {
         self.extras().after(delay, message)
     }
 
-    /// Brings a message to the consumer in every period, the first at its end. Of periods that
-    /// passed while a handler was busy only one message comes. A period of zero is one of a
-    /// millisecond.
+    /// Sends a message to the consumer at the end of every period. If several periods pass while a
+    /// handler is busy, only one message arrives. A period of zero counts as one millisecond.
     pub fn every(&mut self, period: Duration, message: M) -> Timer
     where
         M: Clone,
@@ -197,8 +194,8 @@ impl<M: 'static> Session<M> {
         timer.stop();
     }
 
-    /// Runs a future beside the handlers, on this thread; what it answers comes back as a message.
-    /// It is dropped when the session ends. When it panics the session is closed with 1011.
+    /// Runs a future on this thread, beside the handlers. Its result arrives as a message. It is
+    /// dropped when the session ends. If it panics, the session is closed with 1011.
     pub fn spawn(&mut self, future: impl Future<Output = M> + 'static) {
         self.extras().spawn(future);
     }

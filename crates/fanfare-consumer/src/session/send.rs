@@ -11,17 +11,18 @@ use tokio::task::coop::consume_budget;
 
 use super::Session;
 
-/// Why something was not sent to the client.
+/// Why nothing was sent to the client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsent {
-    /// The session is over, or closing. As the answer of a handler this is no failure.
+    /// The session has ended or is closing. If a handler returns this, it is not counted as a
+    /// failure.
     #[error("the session is over")]
     Closed,
-    /// The value has no JSON, such as a map whose keys are no text.
+    /// The value cannot be written as JSON, such as a map whose keys are not text.
     #[error("the value cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The value is no event: no map with a string `type`.
+    /// The value is not an event: serde does not write it as a map with a string `type`.
     #[error(transparent)]
     Event(#[from] EventError),
 }
@@ -54,11 +55,10 @@ impl<M: 'static> Session<M> {
         self.send(Opcode::Text, &text).await
     }
 
-    /// Sends an event as [`Consumer::DELIVER`](crate::Consumer::DELIVER) says. The event that is
-    /// being handled is encoded once for all sessions of the route that forward it.
+    /// Sends an event to the client as [`Consumer::DELIVER`](crate::Consumer::DELIVER) says. The
+    /// event that is being handled is encoded once for all sessions of the route that forward it.
     ///
-    /// An event without the field that the table names is not sent, as it would not be to a
-    /// consumer of [`Frames`](crate::Frames); it is counted in
+    /// If the event lacks the field that `DELIVER` names, nothing is sent. It is counted in
     /// `fanfare_consumer_events_total{outcome="undeliverable"}`.
     ///
     /// ```

@@ -1,8 +1,8 @@
-//! Background workers: programs that take events from normal channels.
+//! Background workers, which handle events from normal channels.
 //!
-//! A normal channel, `thumbnails` say, is the address of whoever works on it. [`Workers`] receive
-//! from such channels, several instances each, and hand every event to one of them. What waits is
-//! bounded and expires, see [`fanfare_layer::QueueOptions`]; nothing is repeated.
+//! A normal channel, such as `thumbnails`, is a named queue. [`Workers`] receive from such channels
+//! with several instances for each, and give each event to one instance. The queues are bounded and
+//! their events expire: see [`fanfare_layer::QueueOptions`]. No event is repeated.
 
 mod instance;
 mod tally;
@@ -17,12 +17,12 @@ use crate::cluster::Cluster;
 pub use tally::WorkersReport;
 pub use workers::{Workers, WorkersError};
 
-/// Why an event was not worked on. Every error becomes one with `?`; it is logged and counted,
-/// and the event is gone.
+/// Why a worker failed on an event. Any error becomes one with `?`. It is logged and counted, and
+/// the event is not repeated.
 pub type WorkerError = Box<dyn Error>;
 
-/// A program that works on the events of a channel, one at a time. There are as many instances as
-/// the channel may have events in work at once.
+/// Handles the events of a channel, one at a time. A channel has one instance for each event that
+/// may be handled at the same time.
 ///
 /// ```
 /// use fanfare_consumer::{Cluster, Worker, WorkerError};
@@ -50,14 +50,14 @@ pub type WorkerError = Box<dyn Error>;
 /// }
 /// ```
 pub trait Worker: 'static {
-    /// The events it knows: usually an enum with `#[serde(tag = "type")]`. Others are counted and
-    /// logged.
+    /// The events that this worker knows, usually an enum with `#[serde(tag = "type")]`. Other
+    /// events are counted and logged.
     type Event: DeserializeOwned + 'static;
 
-    /// Works on one event. The future stays on the thread of [`Workers::run`], and what blocks it
-    /// blocks every worker there: hand such work to `tokio::task::spawn_blocking`.
+    /// Handles one event. The future runs on the thread of [`Workers::run`]. Blocking code would
+    /// block all workers of that thread, so put it into `tokio::task::spawn_blocking`.
     ///
-    /// An error is logged and counted. A panic too, and the instance is built anew for the next
+    /// An error is logged and counted. A panic is too, and the instance is built again for the next
     /// event.
     fn handle(
         &mut self,

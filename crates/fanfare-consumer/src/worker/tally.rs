@@ -10,15 +10,15 @@ use crate::metrics::WorkerEvents;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkersReport {
-    /// Events that were worked on.
+    /// Events that were handled.
     pub done: u64,
-    /// Events whose handler answered with an error, and those without the fields of their type.
+    /// Events whose handler returned an error, and events without the fields of their type.
     pub failed: u64,
     /// Events whose handler panicked.
     pub panicked: u64,
     /// Events of a type that the worker does not know.
     pub unknown: u64,
-    /// Events that were still in work when the time to stop was over.
+    /// Events whose handler was still running when the grace period was over.
     pub abandoned: u64,
 }
 

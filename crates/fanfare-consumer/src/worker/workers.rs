@@ -19,7 +19,7 @@ use crate::cluster::Cluster;
 /// How long [`Workers::run`] waits for events in work unless told otherwise.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Workers of several channels that run together.
+/// The workers of one or several channels, which run together.
 ///
 /// ```
 /// # use fanfare_consumer::{Cluster, Worker, WorkerError, Workers};
@@ -47,10 +47,10 @@ pub struct Workers {
     lines: Vec<Line>,
 }
 
-/// Why workers cannot have a channel.
+/// Why workers cannot receive from a channel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkersError {
-    /// The name is not legal, or is the layer's own.
+    /// The name is not valid, or is reserved for the layer.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The name is one of a session or of one process.
@@ -80,11 +80,11 @@ impl Workers {
         }
     }
 
-    /// Adds a channel. `build` makes an instance, for each of up to `concurrency` events that may
-    /// be in work at once (at least 1), and again after a panic.
+    /// Adds a channel. `build` makes up to `concurrency` instances, at least one, each for one
+    /// event at a time. It is called again after a panic.
     ///
     /// # Errors
-    /// [`WorkersError`] when the name is none for workers.
+    /// [`WorkersError`] if workers cannot receive from a channel of this name.
     pub fn channel<W: Worker>(
         mut self,
         name: &str,
@@ -104,18 +104,17 @@ impl Workers {
         Ok(self)
     }
 
-    /// How long to wait at the end for events in work; 10 seconds if not called.
+    /// How long handlers that are running may take at the end. 10 seconds by default.
     pub fn grace(mut self, limit: Duration) -> Self {
         self.grace = limit;
         self
     }
 
-    /// Works until `shutdown` resolves or the node is closed. Then nothing new is taken, and what is
-    /// in work has the time of [`Workers::grace`]; what needs longer is dropped where it is.
+    /// Runs until `shutdown` is ready or the node is closed. After that the workers take no more
+    /// events. A handler that is running has the time of [`Workers::grace`], and is dropped then.
     ///
-    /// Runs on any tokio runtime, beside a server or without one: the instances live in the
-    /// future, on its thread, and end with it when it is dropped. A layer that is away is waited
-    /// for; events that were published meanwhile are lost.
+    /// It runs on any tokio runtime, beside a server or without one. The instances belong to the
+    /// future and are dropped with it. While the layer is unreachable, the workers wait.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> WorkersReport {
         LocalSet::new().run_until(self.work(shutdown)).await
     }
