@@ -7,22 +7,22 @@ use std::str::FromStr;
 
 use crate::bind::{Bind, BindError};
 
-/// Why a text is no [`Bind`]; the end of a sentence about it.
+/// Why a text is not a [`Bind`]. The message is the end of a sentence about the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Neither of the forms.
+    /// The text has none of the forms.
     #[error("must be ADDRESS:PORT, [IPv6]:PORT or unix:/path")]
     Form,
-    /// An address alone.
+    /// An address without a port.
     #[error("must be ADDRESS:PORT, [IPv6]:PORT or unix:/path; the port is missing: {example}")]
     NoPort {
         /// The address with a port.
         example: String,
     },
-    /// A path that no socket can have.
+    /// A path that a socket cannot have.
     #[error("a socket's path {0}")]
     Path(&'static str),
-    /// A path that does not fit.
+    /// A path that is too long for a socket.
     #[error("a socket's path has at most {LONGEST_PATH} bytes, this one {bytes}")]
     LongPath {
         /// How many it has.
@@ -33,9 +33,9 @@ pub enum AddressError {
 /// `sun_path` of Linux, less the final zero.
 const LONGEST_PATH: usize = 107;
 
-/// What a [`Server`](crate::Server) can listen on: `"127.0.0.1:8000"`, `"unix:/run/app.sock"`,
-/// `("127.0.0.1", 8000)`, a [`SocketAddr`], a [`Bind`], or several of them in a `Vec` or an array.
-/// `localhost` is 127.0.0.1; other names are not looked up.
+/// An address that a [`Server`](crate::Server) can listen on: `"127.0.0.1:8000"`,
+/// `"unix:/run/app.sock"`, `("127.0.0.1", 8000)`, a [`SocketAddr`], a [`Bind`], or several of them
+/// in a `Vec` or an array. `localhost` is 127.0.0.1. Other names are not resolved.
 pub trait IntoBinds {
     /// The addresses.
     ///

@@ -12,18 +12,18 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
-    /// TCP; port 0 takes a free one.
+    /// TCP. Port 0 takes a free port.
     Tcp(SocketAddr),
-    /// A Unix socket at a path; a socket that nobody listens on any more is replaced.
+    /// A Unix socket at a path. A socket file on which no process listens is replaced.
     Unix(PathBuf),
 }
 
-/// Why a server does not listen. `Debug` says the same as `Display`: it is what a program prints
-/// whose `main` answers with this.
+/// Why a server cannot listen. `Debug` prints the same text as `Display`, because Rust prints
+/// `Debug` if `main` returns this error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// An address that cannot be listened on.
+    /// The server cannot listen on this address.
     #[error("cannot listen on {address}: {error}")]
     Address {
         /// The address, as it was given.

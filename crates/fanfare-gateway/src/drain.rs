@@ -8,15 +8,15 @@ use fanfare_node::Node;
 /// How long taking back the subscriptions may take; the layer may be unreachable.
 const LAYER: Duration = Duration::from_secs(5);
 
-/// How long the parts of a drain take. How long a closed session waits for its client's goodbye is
-/// the node's `close_timeout`.
+/// How long the steps of a drain take. `ClusterOptions::close_timeout` sets how long a closed
+/// session waits for the close frame of its client.
 #[derive(Debug, Clone)]
 pub struct DrainOptions {
-    /// How long handshakes still work after the signal: time for a balancer to see that the server
-    /// is not ready any more. Zero by default.
+    /// How long the server still accepts handshakes after the signal, so that a load balancer has
+    /// time to see that the server is not ready. Zero by default.
     pub grace: Duration,
-    /// Closing the sessions is spread over this, so that not everyone reconnects at once. Five
-    /// seconds by default.
+    /// The time over which the closes of the sessions are spread, so that not all clients reconnect
+    /// at once. Five seconds by default.
     pub window: Duration,
 }
 

@@ -16,7 +16,7 @@ use crate::listeners::Listeners;
 use crate::signals::Signals;
 use crate::{BindError, IntoBinds};
 
-/// A server that listens and does not accept yet.
+/// A server that listens on its addresses and does not accept connections yet.
 pub struct Bound {
     host: Host,
     listeners: Listeners,
@@ -24,8 +24,8 @@ pub struct Bound {
     on_drain: Box<dyn FnOnce()>,
 }
 
-/// Why a server did not come to its end as it should. `Debug` says the same as `Display`: it is
-/// what a program prints whose `main` answers with this.
+/// Why a server ended with an error. `Debug` prints the same text as `Display`, because Rust prints
+/// `Debug` if `main` returns this error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -35,7 +35,7 @@ pub enum ServeError {
     /// The listener failed.
     #[error("the listener failed: {0}")]
     Listener(io::Error),
-    /// The listener ended without being asked to.
+    /// The listener ended without a signal.
     #[error("the listener ended by itself")]
     Ended,
     /// A second signal came during the drain.
@@ -62,7 +62,7 @@ impl Bound {
         }
     }
 
-    /// Listens on more addresses, on all of them or on none.
+    /// Listens on more addresses. It listens on all of them or on none.
     ///
     /// # Errors
     /// [`BindError`] for the first address that cannot be listened on.
@@ -89,47 +89,50 @@ impl Bound {
         Ok(self)
     }
 
-    /// The addresses, with the ports that were taken.
+    /// The addresses on which the server listens. Port 0 is replaced by the port that the system
+    /// has chosen.
     pub fn addresses(&self) -> &[Bind] {
         &self.listeners.addresses
     }
 
-    /// How long [`serve`](Self::serve) takes over its end.
+    /// Sets how long the steps of the drain in [`serve`](Self::serve) take.
     #[must_use]
     pub fn drain(mut self, options: DrainOptions) -> Self {
         self.drain = options;
         self
     }
 
-    /// Called by [`serve`](Self::serve) when the drain begins, before its grace: from then on
-    /// [`Host::is_draining`] is true, and the program should call itself not ready.
+    /// Sets a function that [`serve`](Self::serve) calls when the drain begins, before its grace.
+    /// From then on [`Host::is_draining`] is true, and the program should report that it is not
+    /// ready.
     #[must_use]
     pub fn on_drain(mut self, hook: impl FnOnce() + 'static) -> Self {
         self.on_drain = Box::new(hook);
         self
     }
 
-    /// Accepts. Resolves when [`ServerHandle::stop`] has been called and the workers are gone; a
-    /// graceful stop gives requests under way the time of
+    /// Accepts connections. The future is ready when [`ServerHandle::stop`] has been called and the
+    /// worker threads have ended. A graceful stop gives running requests the time of
     /// [`Server::shutdown_timeout`](crate::Server::shutdown_timeout).
     pub fn run(self) -> (ServerHandle, impl Future<Output = io::Result<()>>) {
         let server = self.listeners.builder.run();
         (server.handle(), server)
     }
 
-    /// Accepts, and on SIGTERM or SIGINT drains: after the grace handshakes are answered 503,
-    /// sessions are closed with 1001, the listener ends, and subscriptions are taken back from the
-    /// layer. Resolves when all of that is done.
+    /// Accepts connections, and drains on SIGTERM or SIGINT. After the grace, handshakes get 503,
+    /// sessions are closed with 1001, the listener ends, and the subscriptions are removed from the
+    /// layer. Returns when all of that is done.
     ///
     /// # Errors
-    /// [`ServeError`]; a second signal is [`ServeError::Interrupted`] at once, so that a program
-    /// which returns then is gone.
+    /// [`ServeError`]. A second signal returns [`ServeError::Interrupted`] at once, so that the
+    /// program can end.
     pub async fn serve(self) -> Result<(), ServeError> {
         let signals = Signals::catch().map_err(ServeError::Signals)?;
         self.serve_with(signals).await
     }
 
-    /// The same with signals that have been caught since the program's start.
+    /// Like [`serve`](Self::serve), with signals that have been caught since the start of the
+    /// program.
     ///
     /// # Errors
     /// [`ServeError`].

@@ -70,9 +70,9 @@ struct ConnectionOptions {
 }
 
 impl<F> Server<F> {
-    /// A server of `app` whose sessions belong to the node of a cluster, with a worker thread per
-    /// core. Handlers get the cluster as an extractor. `host` is a cluster, a reference to one, or
-    /// a node.
+    /// A server of `app` with a worker thread for each core. Its sessions belong to the node of a
+    /// cluster. Handlers get the cluster as an extractor. `host` is a cluster, a reference to one,
+    /// or a node.
     pub fn new(host: impl Into<Host>, app: F) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -107,33 +107,33 @@ impl<F> Server<F> {
         self
     }
 
-    /// How long a client may take to send the head of its first request, before it gets 408. Zero
-    /// is without a limit. By default 5 seconds.
+    /// How long a client may take to send the head of its first request. After that it gets 408.
+    /// Zero means no limit. By default 5 seconds.
     #[must_use]
     pub fn client_request_timeout(mut self, timeout: Duration) -> Self {
         self.connections.client_request_timeout = timeout;
         self
     }
 
-    /// How long the end of an HTTP connection may take. Zero is without a limit. By default one
-    /// second.
+    /// How long the end of an HTTP connection may take. Zero means no limit. By default one second.
     #[must_use]
     pub fn client_disconnect_timeout(mut self, timeout: Duration) -> Self {
         self.connections.client_disconnect_timeout = timeout;
         self
     }
 
-    /// How long the App may take to answer a handshake, and a refused client to take its answer. By
-    /// default 5 seconds each.
+    /// How long the App may take to answer a handshake, and how long a refused client may take to
+    /// read the answer. By default 5 seconds each.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.connections.handshake_timeout = timeout;
         self
     }
 
-    /// How many HTTP connections a worker thread has at once; more wait to be accepted. Sessions
-    /// are not counted, only handshakes: the limit for sessions is
-    /// [`ClusterOptions::limits`](fanfare_consumer::ClusterOptions::limits). By default 25,600.
+    /// How many HTTP connections a worker thread has at once. Further connections wait to be
+    /// accepted. Sessions do not count, only their handshakes.
+    /// [`ClusterOptions::limits`](fanfare_consumer::ClusterOptions::limits) limits the sessions. By
+    /// default 25,600.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.builder = self.builder.max_concurrent_connections(connections);
@@ -149,8 +149,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// How many seconds requests under way may take once the server stops. By default 2: the drain
-    /// has closed the sessions by then.
+    /// How many seconds running requests may take after the server has stopped. By default 2,
+    /// because the drain has closed the sessions by then.
     #[must_use]
     pub fn shutdown_timeout(mut self, seconds: u64) -> Self {
         self.builder = self.builder.shutdown_timeout(seconds);
@@ -165,9 +165,9 @@ impl<F> Server<F> {
         self
     }
 
-    /// Called once for each connection, before its first request, with the
+    /// Sets a function that is called once for each connection, before its first request, with the
     /// `actix_web::rt::net::TcpStream` or `UnixStream` and the connection's data. A handler reads
-    /// that data with `HttpRequest::conn_data`; a handshake is such a request too.
+    /// that data with `HttpRequest::conn_data`. Handshakes are requests too.
     #[must_use]
     pub fn on_connect<C>(mut self, hook: C) -> Self
     where
@@ -177,11 +177,11 @@ impl<F> Server<F> {
         self
     }
 
-    /// Listens: on `"127.0.0.1:8000"`, on `"unix:/run/app.sock"`, on any [`IntoBinds`]. Of several
-    /// addresses on all or on none.
+    /// Listens on an address such as `"127.0.0.1:8000"` or `"unix:/run/app.sock"`, or on any
+    /// [`IntoBinds`]. It listens on all given addresses or on none.
     ///
     /// # Errors
-    /// [`BindError`] for the first address that cannot be listened on.
+    /// [`BindError`] for the first address on which the server cannot listen.
     pub fn bind<I, S, B>(self, binds: impl IntoBinds) -> Result<Bound, BindError>
     where
         F: Fn() -> I + Send + Clone + 'static,
@@ -196,7 +196,8 @@ impl<F> Server<F> {
         self.unbound()?.bind(binds)
     }
 
-    /// Accepts from a TCP listener that the program made: with socket activation, or in a test.
+    /// Accepts connections from a TCP listener that the program has created, for example with
+    /// socket activation.
     ///
     /// # Errors
     /// [`BindError`] when the system refuses it.
@@ -214,7 +215,7 @@ impl<F> Server<F> {
         self.unbound()?.listen(listener)
     }
 
-    /// Accepts from a Unix listener that the program made.
+    /// Accepts connections from a Unix listener that the program has created.
     ///
     /// # Errors
     /// [`BindError`] when the system refuses it.

@@ -4,17 +4,17 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT, caught from the moment this exists.
+/// A receiver of SIGTERM and SIGINT. It catches the signals as soon as it exists.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Catches them; needs a tokio runtime.
+    /// Starts to catch the signals. It needs a tokio runtime.
     ///
     /// # Errors
-    /// When the system does not let them be caught.
+    /// If the system does not allow to catch them.
     pub fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -22,7 +22,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one; its name.
+    /// Waits for the next signal and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -13,13 +13,13 @@ use crate::websocket::WebSocket;
 #[derive(Debug)]
 #[must_use = "a handshake is accepted or rejected"]
 pub enum Answer {
-    /// A session has it.
+    /// The handshake was accepted, and this is its client.
     Accepted(WebSocket),
-    /// With the response instead.
+    /// The handshake was refused with this response.
     Rejected(Response),
 }
 
-/// A response that is not the start of a WebSocket.
+/// A response of HTTP.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status.
@@ -82,7 +82,7 @@ impl Response {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none, or not of this shape.
+    /// If the body is not JSON of the type `T`.
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         match serde_json::from_slice(&self.body) {

@@ -23,7 +23,7 @@ use crate::settled::settled;
 pub struct Application(App);
 
 impl Application {
-    /// The application of this factory, with a memory cluster of its own.
+    /// An application from this factory, with a new memory cluster.
     ///
     /// # Panics
     /// When the App cannot be built, and outside of an actix runtime.
@@ -43,8 +43,7 @@ impl Application {
         }
     }
 
-    /// The application of this factory on a cluster: one with other limits, or one that the
-    /// factory shares.
+    /// An application from this factory on an existing cluster, for example one with other limits.
     ///
     /// # Panics
     /// When the App cannot be built, and outside of an actix runtime.
@@ -88,7 +87,7 @@ impl Application {
         &self.0.cluster
     }
 
-    /// A handshake with nothing but the path, which may have a query.
+    /// Sends a handshake for a path, which may have a query. It has no further headers.
     ///
     /// # Panics
     /// See [`Connecting::connect`].
@@ -96,7 +95,7 @@ impl Application {
         self.websocket(path).connect().await
     }
 
-    /// A handshake that can say more: headers, subprotocols, the client's address.
+    /// A handshake to which headers, subprotocols or a client's address can be added.
     pub fn websocket(&self, path: &str) -> Connecting<'_> {
         Connecting::new(&self.0, path)
     }
@@ -117,7 +116,7 @@ impl Application {
         self.0.plain(request.to_request()).await
     }
 
-    /// Hears what is published to a group from now on.
+    /// Receives the events that are published to a group from now on.
     ///
     /// # Panics
     /// When the group's name is not legal.
@@ -125,13 +124,13 @@ impl Application {
         Listener::join(self.0.cluster.node(), group).await
     }
 
-    /// Waits until nothing on this thread can run without time passing; see [`settled`].
+    /// Waits until no task on this thread can run without time passing: see [`settled`].
     pub async fn settled(&self) {
         settled().await;
     }
 
-    /// Shuts down as a server does: no new session, and those that are open are closed with 1001.
-    /// Answers how many did not end in time.
+    /// Shuts down like a server: it refuses new sessions and closes the open ones with 1001.
+    /// Returns how many did not end in time.
     pub async fn shut_down(&self) -> usize {
         let node = self.0.cluster.node();
         node.refuse_sessions();

@@ -42,8 +42,8 @@ impl<'a> Connecting<'a> {
         Self::over(To::App(app), path)
     }
 
-    /// A handshake with a server that listens, over TCP. With a paused clock the server's answer
-    /// comes too late.
+    /// A handshake over TCP with a server that listens. Do not pause the clock: the answer would
+    /// come too late.
     pub fn to(address: SocketAddr, path: &str) -> Connecting<'static> {
         Connecting::over(To::Address(address), path)
     }
@@ -78,8 +78,7 @@ impl<'a> Connecting<'a> {
         self
     }
 
-    /// Sets a header in place of all of that name, those of the handshake included; `None` leaves
-    /// it out.
+    /// Replaces all headers of this name, also those of the handshake. `None` removes them.
     ///
     /// # Panics
     /// When name or value cannot stand in a request.
@@ -106,8 +105,8 @@ impl<'a> Connecting<'a> {
         self.header(SEC_WEBSOCKET_PROTOCOL.as_str(), names.join(", "))
     }
 
-    /// The client's address; 127.0.0.1 at first. `None` stands for a Unix socket. Over the network
-    /// it is what it is.
+    /// Sets the client's address, by default 127.0.0.1. `None` stands for a Unix socket. It has no
+    /// effect over the network.
     pub fn peer(mut self, peer: Option<SocketAddr>) -> Self {
         self.peer = peer;
         self
@@ -116,7 +115,7 @@ impl<'a> Connecting<'a> {
     /// Sends the handshake and waits for the application's answer.
     ///
     /// # Panics
-    /// When the path is none, the handler of the route panics, or a server over the network does
+    /// If the path is not valid, the handler of the route panics, or a server over the network does
     /// not answer with HTTP.
     pub async fn connect(self) -> Answer {
         let uri: Uri = match self.path.parse() {

@@ -1,11 +1,10 @@
-//! The testing kit: drives a whole application, or one consumer, without a listener or a port.
+//! The test kit. It runs a whole application, or one consumer, without a listener and a port.
 //! [`LiveServer`] listens on a free port instead.
 //!
-//! An [`Application`] runs an actix-web App and a node on the test's own thread. A handshake goes
-//! through the App like any other, middleware and extractors included; the session that it is
-//! accepted with owns one end of a socket pair, the test's [`WebSocket`] the other. Nothing is
-//! mocked: it is the session, the registry and the layer of production. Only the listener is
-//! missing.
+//! An [`Application`] runs an actix-web App and a node on the thread of the test. A handshake goes
+//! through the App with its middleware and extractors. The session has one end of a socket pair,
+//! and the test's [`WebSocket`] has the other end. Nothing is mocked: session, registry and layer
+//! are those of production. Only the listener is missing.
 //!
 //! ```
 //! use actix_web::App;
@@ -37,17 +36,17 @@
 //! # Time
 //!
 //! Everything runs on one thread, under `#[actix_web::test]` or an `actix_web::rt::System`. After
-//! [`pause`] the clock stands still while anything can run and jumps to the next timer when nothing
-//! can, so a test of an hour's timer takes no time and a limit is never missed because the machine
-//! is busy: whoever answers answers at once. Work on other threads is not waited for, except that of
-//! `spawn_blocking`; a test that needs such, or real sockets, does not pause the clock.
+//! [`pause`] the clock stops while any task can run, and jumps to the next timer when none can. So
+//! a test of an hour takes no time, and a busy machine does not cause timeouts. The clock also
+//! waits for `spawn_blocking`, but not for work on other threads. A test that needs such work, or
+//! real sockets, must not pause the clock.
 //!
 //! # Failing
 //!
-//! What does not come out as asked panics with the line of the test and what came instead.
+//! A method whose expectation is not met panics, with the line of the test and what came instead.
 //!
-//! This crate stands above the library and is compiled into tests alone; no other crate of the
-//! product uses it.
+//! This crate depends on the library and is compiled into tests only. No other crate of the product
+//! uses it.
 
 mod answer;
 mod app;
@@ -74,8 +73,8 @@ pub use websocket::WebSocket;
 
 use fanfare_consumer::{Consumer, consumer};
 
-/// Connects to one consumer, in an application of its own with a memory cluster. `route` is where
-/// the consumer is, such as `/ws/chat/{room}/`, and `path` what is asked for, such as
+/// Connects to one consumer, in a new application with a memory cluster. `route` is the route of
+/// the consumer, such as `/ws/chat/{room}/`. `path` is the path of the request, such as
 /// `/ws/chat/lobby/`.
 ///
 /// # Panics

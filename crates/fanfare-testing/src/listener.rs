@@ -20,7 +20,8 @@ const NOTHING: Duration = Duration::from_millis(100);
 /// Events that wait for the test; more are dropped.
 const AHEAD: usize = 1024;
 
-/// A member of a group that keeps what it hears, up to 1024 events. Dropped, it leaves.
+/// A member of a group that stores the events that it receives, up to 1024. It leaves the group
+/// when it is dropped.
 pub struct Listener {
     events: mpsc::Receiver<Event>,
     timeout: Duration,
@@ -68,13 +69,13 @@ impl Listener {
         }
     }
 
-    /// How long each event may take from now on; one second at first.
+    /// Sets how long the next calls wait for an event. By default one second.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = timeout;
         self
     }
 
-    /// The listener's own channel name: what is sent there it hears too.
+    /// The listener's channel name. It also receives the events that are sent to this channel.
     pub fn channel(&self) -> String {
         self.enrolled.channel().to_string()
     }
@@ -98,7 +99,7 @@ impl Listener {
     /// The next event, as a value of the application.
     ///
     /// # Panics
-    /// When none comes in time, or one of another shape.
+    /// If no event comes in time, or if it is not a `T`.
     #[track_caller]
     pub fn receive_as<T: DeserializeOwned>(&mut self) -> impl Future<Output = T> {
         let (at, receive) = (Location::caller(), self.receive());

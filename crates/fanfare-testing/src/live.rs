@@ -19,10 +19,10 @@ use tokio::sync::oneshot;
 use crate::answer::Answer;
 use crate::connecting::Connecting;
 
-/// A server on a free port of 127.0.0.1. Dropped, it drains: its sessions are closed with 1001 and
-/// their consumers' `disconnect` runs, before the drop returns.
+/// A server on a free port of 127.0.0.1. When it is dropped, it drains: it closes its sessions with
+/// 1001 and runs `disconnect` of their consumers before the drop returns.
 ///
-/// Its clock is the real one: tests that use it do not pause theirs.
+/// It uses the real clock, so tests must not pause theirs.
 ///
 /// ```no_run
 /// use actix_web::{App, web};
@@ -38,7 +38,7 @@ pub struct LiveServer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How a [`LiveServer`] is made.
+/// Options for a [`LiveServer`].
 #[derive(Default)]
 #[must_use = "nothing listens before `start`"]
 pub struct LiveOptions {
@@ -47,13 +47,13 @@ pub struct LiveOptions {
 }
 
 impl LiveOptions {
-    /// On this cluster instead of a memory cluster of its own.
+    /// Uses this cluster instead of a new memory cluster.
     pub fn cluster(mut self, cluster: Cluster) -> Self {
         self.cluster = Some(cluster);
         self
     }
 
-    /// With so many worker threads instead of one.
+    /// Uses this number of worker threads instead of one.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -105,7 +105,7 @@ impl LiveOptions {
 }
 
 impl LiveServer {
-    /// A server of this App on a memory cluster of its own, with one worker thread.
+    /// Starts a server of this App on a new memory cluster, with one worker thread.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -123,7 +123,7 @@ impl LiveServer {
         Self::options().start(factory)
     }
 
-    /// To start one that is made otherwise.
+    /// Options to start a server with other settings.
     pub fn options() -> LiveOptions {
         LiveOptions::default()
     }
@@ -148,7 +148,7 @@ impl LiveServer {
         &self.cluster
     }
 
-    /// A handshake over the network with nothing but the path.
+    /// Sends a handshake over the network for a path, without further headers.
     ///
     /// # Panics
     /// See [`Connecting::connect`].
@@ -156,8 +156,8 @@ impl LiveServer {
         self.websocket(path).connect().await
     }
 
-    /// A handshake over the network that can say more. The client runs on the test's own thread,
-    /// under an actix runtime.
+    /// A handshake over the network to which headers and subprotocols can be added. The client runs
+    /// on the thread of the test, under an actix runtime.
     pub fn websocket(&self, path: &str) -> Connecting<'static> {
         Connecting::to(self.address, path)
     }

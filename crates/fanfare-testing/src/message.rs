@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use fanfare_protocol::CloseCode;
 
-/// What comes from the server.
+/// A message from the server, or the end of the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     /// A text message.
@@ -19,7 +19,8 @@ pub enum Message {
 /// How the server ended a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
-    /// The code of its close frame; 1005 for a frame without one, 1006 when there was no frame.
+    /// The code of the server's close frame. 1005 for a frame without a code, 1006 if there was no
+    /// frame.
     pub code: CloseCode,
     /// The reason in its close frame.
     pub reason: String,

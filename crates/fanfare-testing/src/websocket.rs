@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long nothing may come, so that it counts as nothing.
 const NOTHING: Duration = Duration::from_millis(100);
 
-/// A connected client. Dropped, it is a peer that was lost: the consumer sees 1006.
+/// A connected client. If it is dropped, its connection is lost, and the consumer gets 1006.
 ///
 /// It reads ahead up to 1024 messages, and answers pings and the closing handshake by itself.
 pub struct WebSocket {
@@ -48,7 +48,7 @@ impl WebSocket {
         }
     }
 
-    /// How long each message may take from now on; one second at first.
+    /// Sets how long the next calls wait for a message. By default one second.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = timeout;
         self
@@ -159,8 +159,8 @@ impl WebSocket {
         }
     }
 
-    /// The first of the next JSON messages that `wanted` accepts; those before it are dropped. All of
-    /// them must be text and a `T`.
+    /// Receives messages until `wanted` accepts one, and returns it. Earlier messages are dropped.
+    /// All messages must be JSON text of the type `T`.
     ///
     /// # Panics
     /// When none comes in time, or a message that is something else.
@@ -253,13 +253,12 @@ impl WebSocket {
         }
     }
 
-    /// From now on the client takes nothing from its socket: no message, no ping. What it sends
-    /// still goes out.
+    /// Stops reading from the socket: neither messages nor pings. The client can still send.
     pub fn stop_reading(&mut self) {
         self.pump.stop();
     }
 
-    /// Sends bytes as they are, for clients that break the protocol.
+    /// Sends bytes unchanged, for tests of clients that break the protocol.
     pub async fn send_raw(&self, bytes: &[u8]) {
         self.writer.send_raw(bytes).await;
     }

@@ -15,7 +15,7 @@ use crate::error_chain::error_chain;
 use crate::handshake::subprotocols;
 use crate::refusal::Refusal;
 
-/// The handshake becomes a session.
+/// Accepts a handshake: the connection becomes a session.
 ///
 /// ```
 /// use fanfare_consumer::Accept;
@@ -29,7 +29,7 @@ pub struct Accept {
     pub(crate) headers: Headers,
 }
 
-/// The handshake does not become a session; the client gets this response instead.
+/// Refuses a handshake: the client gets this response.
 ///
 /// ```
 /// use actix_web::http::StatusCode;
@@ -39,7 +39,8 @@ pub struct Accept {
 /// # assert_eq!(reject.into_response().status(), StatusCode::FORBIDDEN);
 /// ```
 ///
-/// Errors of this crate and of actix-web become one with `?`; others with [`Reject::internal`].
+/// Errors of this crate and of actix-web become a `Reject` with `?`. Convert other errors with
+/// [`Reject::internal`].
 #[derive(Debug)]
 #[must_use = "a handshake is rejected by answering this"]
 pub struct Reject(Box<Rejection>);
@@ -54,10 +55,10 @@ struct Rejection {
 
 #[derive(Debug)]
 enum Answer {
-    /// In the shape of all errors.
+    /// An error with the JSON body of all errors.
     Error(Refusal),
     Body(StatusCode, HeaderValue, Bytes),
-    /// As actix-web, or an extractor, would have answered.
+    /// A response of actix-web or of an extractor.
     Response(HttpResponse),
 }
 
@@ -75,16 +76,16 @@ impl Accept {
         Self::default()
     }
 
-    /// Chooses a subprotocol, one of those that the client [offers](crate::Request::subprotocols):
-    /// with any other it would fail the connection, so the handshake is answered 500 then, and that
-    /// is logged.
+    /// Chooses a subprotocol that the client [offers](crate::Request::subprotocols). For any other
+    /// one the handshake gets 500, and that is logged, because the client would fail the
+    /// connection.
     pub fn subprotocol(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.subprotocol = Some(name.into());
         self
     }
 
-    /// Adds a header to the response. What cannot stand in a header makes the answer a 500, which
-    /// is logged; a header of the handshake's own is left out.
+    /// Adds a header to the response. If the name or value is not valid in a header, the handshake
+    /// gets 500, and that is logged. A header that belongs to the handshake itself is left out.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
@@ -94,11 +95,10 @@ impl Accept {
         self
     }
 
-    /// Checks the answer to a request.
+    /// Checks this answer against its request.
     ///
     /// # Errors
-    /// 500 for a subprotocol that the client did not offer, with which it would fail the
-    /// connection, and for a header that cannot be sent.
+    /// 500 for a subprotocol that the client did not offer, and for a header that is not valid.
     pub fn check(&self, request: &HttpRequest) -> Result<(), Reject> {
         if let Some(chosen) = &self.subprotocol
             && !subprotocols(request.headers()).any(|offered| offered == chosen)
@@ -114,14 +114,14 @@ impl Accept {
 }
 
 impl Reject {
-    /// Rejects with a status and a reason, in the body that all errors have:
-    /// `{"error":{"code":"rejected","message":reason,"field":null}}`. A status of 1xx, which is no
-    /// answer, becomes 500, and that is logged.
+    /// Refuses with a status and a reason. The body is
+    /// `{"error":{"code":"rejected","message":reason,"field":null}}`. A status of 1xx becomes 500,
+    /// and that is logged.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::refusal(Refusal::new(status, "rejected", reason))
     }
 
-    /// Rejects with 500 because of any error, which is logged and not shown to the client.
+    /// Refuses with 500 because of an error. The error is logged and not shown to the client.
     ///
     /// ```
     /// use fanfare_consumer::Reject;
@@ -139,7 +139,7 @@ impl Reject {
         reject
     }
 
-    /// Rejects with 503 because of an error that is not the client's fault. The error is logged and
+    /// Refuses with 503 because of an error that the client did not cause. The error is logged and
     /// not shown to the client.
     pub fn unavailable(error: &dyn Error) -> Self {
         let message = "the server cannot do this now";
@@ -149,7 +149,7 @@ impl Reject {
         reject
     }
 
-    /// A body in place of the default one; a content type that cannot stand in a header becomes
+    /// Sets another body. A content type that is not valid in a header becomes
     /// `application/octet-stream`.
     pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         let content_type = HeaderValue::from_str(content_type)
@@ -158,7 +158,7 @@ impl Reject {
         self
     }
 
-    /// Adds a header to the response; one that cannot stand there is left out, and that is logged.
+    /// Adds a header to the response. A header that is not valid is left out, and that is logged.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
@@ -201,12 +201,12 @@ impl Reject {
         response
     }
 
-    /// What is to be logged, when this is the server's own fault.
+    /// The text for the log, if the server is at fault.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
 
-    /// Rejects with a refusal.
+    /// Refuses with a [`Refusal`].
     pub fn refusal(refusal: Refusal) -> Self {
         Self::of(Answer::Error(refusal))
     }

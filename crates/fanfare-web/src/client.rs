@@ -9,20 +9,21 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Who sent a request. Written as in access lines: `127.0.0.1:10754`, `203.0.113.9`, `unix`.
+/// The client that sent a request. `Display` writes it as in access lines: `127.0.0.1:10754`,
+/// `203.0.113.9`, `unix`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// The connection's peer.
+    /// The peer of the connection.
     Peer(SocketAddr),
-    /// Whom a trusted proxy named.
+    /// The address that a trusted proxy named.
     Forwarded(IpAddr),
-    /// A process of this machine, on a Unix socket.
+    /// A process on this machine, through a Unix socket.
     Unix,
 }
 
-/// The proxies whose `X-Forwarded-For` is believed. Empty, which is the default, believes nobody.
+/// The proxies whose `X-Forwarded-For` is trusted. By default there are none.
 ///
-/// In an application it is data of the App, and everything that asks who a client is uses it:
+/// Add it to the App as data. Everything that needs the address of a client uses it:
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -49,8 +50,8 @@ pub struct NetworkError {
     source: AddrParseError,
 }
 
-/// The address of whoever sent a request, behind the App's [`TrustedProxies`] when it has
-/// `web::Data` of them. `None` on a Unix socket.
+/// The address of the client that sent a request. Behind a proxy this needs [`TrustedProxies`] as
+/// `web::Data` of the App. `None` on a Unix socket.
 pub fn client(request: &HttpRequest) -> Option<IpAddr> {
     let proxies = request.app_data::<web::Data<TrustedProxies>>();
     let client = match proxies {
@@ -60,13 +61,13 @@ pub fn client(request: &HttpRequest) -> Option<IpAddr> {
     client.ip()
 }
 
-/// The address of a request's connection; none on a Unix socket.
+/// The address of the peer of a request's connection. `None` on a Unix socket.
 pub fn peer(request: &HttpRequest) -> Option<SocketAddr> {
     request.peer_addr()
 }
 
 impl Client {
-    /// The address, IPv4 also where it came mapped into IPv6; none on a Unix socket.
+    /// The address. An IPv4 address that is mapped into IPv6 is IPv4 here. `None` on a Unix socket.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Peer(address) => Some(address.ip().to_canonical()),
@@ -87,7 +88,7 @@ impl fmt::Display for Client {
 }
 
 impl TrustedProxies {
-    /// Reads networks such as `10.0.0.0/8`; a bare address is a network of one.
+    /// Reads networks such as `10.0.0.0/8`. An address alone is a network of one address.
     ///
     /// # Errors
     /// [`NetworkError`] for the first text that is neither.
@@ -96,8 +97,9 @@ impl TrustedProxies {
         networks.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Who sent a request: the peer, or, when that is a trusted proxy, the rightmost address of
-    /// `X-Forwarded-For` that is none: what stands left of it was written by strangers.
+    /// The client that sent a request. If the peer is a trusted proxy, the client is the rightmost
+    /// address of `X-Forwarded-For` that is not a trusted proxy. Addresses further left are not
+    /// trusted, because the client may have written them.
     pub fn client(&self, request: &HttpRequest) -> Client {
         self.named(peer(request), request.headers())
     }

@@ -27,16 +27,17 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The response header with the session's channel name.
 const CHANNEL: HeaderName = HeaderName::from_static("x-fanfare-channel");
 
-/// In the extensions of a request: its connection can be taken over, by a session of this host's
-/// node. A listener makes no offer to a request that asks for more than a WebSocket, such as one
-/// with a body.
+/// Marks a request, in its extensions, as one whose connection a session of this host's node can
+/// take over. A listener adds it only to requests that can become a WebSocket, for example not to
+/// one with a body.
 #[derive(Clone)]
 pub struct Offer {
     link: Link,
     host: Host,
 }
 
-/// In the extensions of a 101 response: who takes the connection over.
+/// Holds, in the extensions of a 101 response, the ticket of the session that takes the connection
+/// over.
 pub struct Takeover {
     ticket: Ticket,
 }
@@ -48,7 +49,7 @@ pub struct Handshake {
     accept: String,
 }
 
-/// Why a request is no handshake.
+/// Why a request is not a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// A plain request on a WebSocket route: 426 with `Upgrade: websocket`.
@@ -68,7 +69,7 @@ pub enum HandshakeError {
     WrongServer,
 }
 
-/// Whether a request wants to become a WebSocket, rightly or not.
+/// Whether a request asks to become a WebSocket, even if its handshake is not valid.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &UPGRADE, "websocket")
 }
@@ -79,7 +80,7 @@ pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 impl Offer {
-    /// Offers the connection of `link` to sessions of a host's node.
+    /// Offers the connection of `link` to the sessions of the host's node.
     pub fn new(link: Link, host: Host) -> Self {
         Self { link, host }
     }
@@ -90,8 +91,8 @@ impl Offer {
 }
 
 impl Takeover {
-    /// Takes the ticket out of the extensions of a response. It counts only if the status is
-    /// still 101; dropped, it gives its session up.
+    /// Takes the ticket out of the extensions of a response. Use it only if the status is still
+    /// 101. If the ticket is dropped, its session is dropped.
     pub fn remove(extensions: &mut Extensions) -> Option<Ticket> {
         extensions.remove::<Self>().map(|takeover| takeover.ticket)
     }

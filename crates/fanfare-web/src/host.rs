@@ -9,10 +9,10 @@ use fanfare_node::Node;
 
 use crate::handshake::Offer;
 
-/// The node whose sessions take the connections of a listener over, with the handle that
-/// applications publish through, if the listener was given one.
+/// The node whose sessions take over the connections of a listener. It can also hold the handle
+/// with which applications publish.
 ///
-/// A listener puts it into the data of every connection.
+/// A listener adds it to the data of every connection.
 #[derive(Clone)]
 pub struct Host {
     node: Node,
@@ -21,8 +21,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// A node with an application's handle on it. The handle may read from `draining` whether the
-    /// server drains.
+    /// A node and the application's handle on it. The handle can read from `draining` whether the
+    /// server is draining.
     pub fn with_handle<H>(node: Node, handle: H, draining: Arc<AtomicBool>) -> Self
     where
         H: Any + Send + Sync,
@@ -44,8 +44,7 @@ impl Host {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// The host behind a request, plain or a handshake; none under a listener that is not
-    /// Fanfare's.
+    /// The host of a request or handshake. `None` if the listener is not Fanfare's.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         let extensions = request.extensions();
         let offered = extensions.get::<Offer>().map(Offer::host);
@@ -76,7 +75,7 @@ impl From<Node> for Host {
     }
 }
 
-/// The node behind a request; see [`Host::of`].
+/// The node of a request: see [`Host::of`].
 pub fn node_of(request: &HttpRequest) -> Option<Node> {
     Host::of(request).map(|host| host.node)
 }

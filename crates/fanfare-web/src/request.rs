@@ -16,9 +16,9 @@ use crate::handshake::subprotocols;
 use crate::refusal::Refusal;
 use crate::user::User;
 
-/// The request of a handshake: all of actix-web's [`HttpRequest`], and shorter ways to what is
-/// asked for most. It is there while a consumer connects; nothing of it is kept but the path's
-/// parameters and the user's id.
+/// The request of a handshake: actix-web's [`HttpRequest`], with shorter methods for what consumers
+/// often need. It exists only in `connect`. Later the session has the parameters of the path and
+/// the id of the user.
 ///
 /// ```
 /// use actix_web::web;
@@ -61,11 +61,11 @@ impl Request {
         Self { http }
     }
 
-    /// A parameter of the path, decoded. It may be one of a scope around the route.
+    /// A parameter of the path, decoded, also one of a scope around the route.
     ///
     /// # Errors
-    /// 404 when its text is no `T`: there is nothing at such a path. 500 when the path has no
-    /// parameter of this name, which is logged.
+    /// 404 if the text is not a `T`, because there is nothing at such a path. 500 if the path has
+    /// no parameter of this name, which is logged.
     pub fn param<T: FromStr>(&self, name: &str) -> Result<T, Reject> {
         let Some(text) = self.http.match_info().get(name) else {
             let cause = format!("the path has no parameter {name:?}");
@@ -86,7 +86,7 @@ impl Request {
     /// The query.
     ///
     /// # Errors
-    /// 400 when it has not this shape.
+    /// 400 if the query cannot be read as a `T`.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, Reject> {
         let query = web::Query::from_query(self.http.query_string());
         query.map(web::Query::into_inner).map_err(|error| {
@@ -95,7 +95,7 @@ impl Request {
         })
     }
 
-    /// The first header of a name, when it is text.
+    /// The first header with this name, if its value is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.http.headers().get(name)?.to_str().ok()
     }
@@ -105,20 +105,20 @@ impl Request {
         self.http.cookie(name)
     }
 
-    /// Whatever actix-web can extract: `request.extract::<web::Path<(String, u32)>>().await?`.
-    /// There is no body.
+    /// Runs an extractor of actix-web: `request.extract::<web::Path<(String, u32)>>().await?`. A
+    /// handshake has no body.
     ///
     /// # Errors
-    /// As the extractor answers.
+    /// The response of the extractor's error.
     pub async fn extract<T: FromRequest>(&self) -> Result<T, Reject> {
         let extracted = T::from_request(&self.http, &mut Payload::None).await;
         extracted.map_err(|error| Reject::from(error.into()))
     }
 
-    /// Data of the App, given as `web::Data<T>` or as a `T` of its own.
+    /// Data of the App, which was added as `web::Data<T>` or as a `T`.
     ///
     /// # Errors
-    /// 500 when the App has none of this type, which is logged.
+    /// 500 if the App has no data of this type, which is logged.
     pub fn data<T: 'static>(&self) -> Result<&T, Reject> {
         let shared = self.http.app_data::<web::Data<T>>();
         let found = shared.map(|data| data.get_ref());
@@ -128,8 +128,8 @@ impl Request {
         })
     }
 
-    /// The client's address, behind the proxies that the App [trusts](crate::TrustedProxies);
-    /// `None` on a Unix socket.
+    /// The client's address. Behind a proxy this needs [`TrustedProxies`](crate::TrustedProxies) in
+    /// the App. `None` on a Unix socket.
     pub fn client(&self) -> Option<IpAddr> {
         crate::client(&self.http)
     }
@@ -139,7 +139,7 @@ impl Request {
         User::of(&self.http)
     }
 
-    /// The subprotocols that the client offers, in its order.
+    /// The subprotocols that the client offers, the preferred one first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         subprotocols(self.http.headers())
     }

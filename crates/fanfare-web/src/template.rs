@@ -6,7 +6,7 @@
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// Stands for itself.
+    /// Text that is used as it is.
     Literal(String),
     /// `{name}` or `{name:pattern}`.
     Parameter {
@@ -27,13 +27,13 @@ impl Part {
     }
 }
 
-/// Why a text is no template.
+/// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxError {
     /// A `{` without its `}`, or the reverse.
     #[error("a brace is unbalanced")]
     Unbalanced,
-    /// A parameter with this name.
+    /// A name that a parameter cannot have.
     #[error("the parameter {0:?} must be a letter or _, then letters, digits or _")]
     Name(String),
 }

@@ -9,11 +9,11 @@ use fanfare_protocol::{GroupName, NameError};
 
 use crate::refusal::Refusal;
 
-/// A user, as a [`UserResolver`](crate::UserResolver) made it out. Its sessions are in the group
-/// `fanfare.user.<id>`, which is how events reach a user.
+/// A user that a [`UserResolver`](crate::UserResolver) has found. Its sessions are in the group
+/// `fanfare.user.<id>`, so an event to that group reaches the user.
 ///
-/// In a handler it is an extractor: `User` answers 401 when there is none, `Option<User>` does
-/// not.
+/// In a handler it is an extractor: `User` answers 401 if there is no user, and `Option<User>` is
+/// then `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct User {
     id: Box<str>,
@@ -21,7 +21,7 @@ pub struct User {
 }
 
 impl User {
-    /// A user by the application's own id for it.
+    /// A user with the id that the application uses.
     ///
     /// # Errors
     /// [`NameError::User`] when the id is empty, or too long for the name of a group: 86

@@ -10,9 +10,9 @@ use actix_web::{Error, HttpMessage as _, HttpRequest};
 use super::gate::{Gate, Gated};
 use crate::user::User;
 
-/// Knows who sent a request: by a cookie, a token in the query, a header.
+/// Finds the user of a request, by a cookie, a token in the query or a header.
 ///
-/// An async closure over the request is one too.
+/// An async closure over the request implements this trait.
 pub trait UserResolver: 'static {
     /// The user; `None` for a request without one, which goes on unless a user is
     /// [required](Authenticate::required). A clone of the request must not outlive this call.
@@ -23,8 +23,8 @@ pub trait UserResolver: 'static {
     fn resolve(&self, request: &HttpRequest) -> impl Future<Output = Result<Option<User>, Error>>;
 }
 
-/// Puts the [`User`] that a [`UserResolver`] finds into the extensions of a request. It replaces
-/// one that is there, so an inner resolver has the last word.
+/// Puts the [`User`] that a [`UserResolver`] finds into the extensions of the request. It replaces
+/// a user of an outer middleware.
 ///
 /// ```
 /// use actix_web::{App, HttpRequest, error};
@@ -42,7 +42,8 @@ pub trait UserResolver: 'static {
 /// # let _ = app;
 /// ```
 ///
-/// An error of the resolver is the answer, also one with a body of its own:
+/// If the resolver returns an error, the client gets the response of that error, including its
+/// body:
 ///
 /// ```
 /// use actix_web::error::{ErrorBadRequest, InternalError};
@@ -80,7 +81,7 @@ pub struct Authenticate<R> {
 }
 
 impl<R: UserResolver> Authenticate<R> {
-    /// With a resolver.
+    /// The middleware with this resolver.
     pub fn new(resolver: R) -> Self {
         Self {
             resolver: Rc::new(resolver),

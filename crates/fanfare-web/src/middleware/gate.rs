@@ -13,8 +13,8 @@ pub(crate) trait Gate: 'static {
     fn pass(&self, request: &ServiceRequest) -> impl Future<Output = Result<(), Error>>;
 }
 
-/// A service behind a gate. A refusal is a response, not an error, so that middleware around it
-/// sees it like any other.
+/// A service that a gate protects. A refusal is a response and not an error, so that outer
+/// middleware can see it.
 pub struct Gated<S, G> {
     service: Rc<S>,
     gate: Rc<G>,

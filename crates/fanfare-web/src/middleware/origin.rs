@@ -12,8 +12,8 @@ use super::origin_rule::OriginRule;
 use crate::handshake::asks_for_websocket;
 use crate::refusal::Refusal;
 
-/// Refuses WebSocket handshakes from origins that [`OriginRule`] does not allow: a browser sends
-/// cookies with every handshake, whatever page made it.
+/// Refuses WebSocket handshakes from origins that [`OriginRule`] does not allow. This matters for
+/// cookies, because a browser sends them with a handshake from any page.
 ///
 /// The answer is 403 with code `origin_denied`, and a warning with origin and path is logged.
 ///
@@ -37,7 +37,8 @@ impl Origins {
         Self::default()
     }
 
-    /// What one of these patterns allows; their table is at [`OriginRule`].
+    /// Allows the origins that match at least one pattern. [`OriginRule`] has the table of
+    /// patterns.
     pub fn allow<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Self {
         Self {
             rule: OriginRule::patterns(patterns),
@@ -45,8 +46,9 @@ impl Origins {
         }
     }
 
-    /// Applies the rule to plain requests too. One without an `Origin` passes: browsers send none
-    /// when somebody opens a page, and always send one when a script of another site asks.
+    /// Applies the rule also to requests that are not handshakes. A request without an `Origin`
+    /// passes: browsers send none when a user opens a page, and always send one when a script of
+    /// another site makes the request.
     #[must_use]
     pub fn also_http(mut self) -> Self {
         self.also_http = true;

@@ -3,10 +3,10 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-/// Which values of the `Origin` header are allowed. By default those of the server's own pages:
-/// no origin at all, or the host and port that the request was sent to.
+/// The values of the header `Origin` that are allowed. The default allows a request without an
+/// origin, and an origin with the host and port that the request was sent to.
 ///
-/// Patterns replace the default; one of them must match, and letters may be of any case:
+/// Patterns replace the default. At least one must match. Case does not matter:
 ///
 /// | pattern | allows |
 /// |---|---|
@@ -34,7 +34,7 @@ pub struct OriginRule {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the origin {origin:?} is not allowed")]
 pub struct OriginDenied {
-    /// As it was sent, read as latin-1; `none` when there was none.
+    /// The origin as it was sent, decoded as Latin-1. `none` if there was none.
     pub origin: String,
 }
 
@@ -44,7 +44,7 @@ impl OriginRule {
         Self::default()
     }
 
-    /// One of these; an empty list allows nothing.
+    /// Allows what at least one of these patterns allows. An empty list allows nothing.
     pub fn patterns<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Self {
         let patterns = patterns.into_iter();
         let lowercase = patterns.map(|pattern| pattern.as_ref().to_lowercase());
@@ -67,10 +67,11 @@ impl OriginRule {
         })
     }
 
-    /// Judges a request by its headers. The last `Origin` counts where there are several.
+    /// Checks the headers of a request. If there are several `Origin` headers, the last one is
+    /// used.
     ///
     /// # Errors
-    /// [`OriginDenied`]; nothing is logged here.
+    /// [`OriginDenied`]. Nothing is logged.
     pub fn check(&self, request: &HttpRequest) -> Result<(), OriginDenied> {
         // Neither need be ASCII.
         let origin = request.headers().get_all(header::ORIGIN).last();

@@ -1,4 +1,4 @@
-//! Refuses clients that ask too often.
+//! Refuses clients that send too many requests.
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -17,9 +17,9 @@ use super::gate::{Gate, Gated};
 use crate::client::client;
 use crate::refusal::Refusal;
 
-/// Clients that are known one by one; with more of them at a time, the others share one budget.
+/// Clients that are counted separately. All further clients share one count.
 const CLIENTS: usize = 65_536;
-/// Whom the others share it as: no network of 64 bits has this address.
+/// The address under which the further clients are counted: no network of 64 bits has it.
 const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// Below this many entries nothing is thrown away.
 const FEW: usize = 1024;
@@ -28,15 +28,16 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Longer periods count as this: a year.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Limits how often one client may ask: so many requests at once, and so many in every period.
+/// Limits the requests of each client: so many at once, and so many in every period. A refused
+/// request gets 429 with code `rate_limited` and `Retry-After` in seconds, and does not count.
 ///
-/// A client is an address, as [`client`] tells it: behind the App's
-/// [`TrustedProxies`](crate::TrustedProxies) the one that they name, IPv6 by its network of 64
-/// bits. Processes of this machine on a Unix socket are not limited. At most 65,536 clients are
-/// known at a time (some 4 MB); beyond that, new ones share one budget. A refusal does not count
-/// against the client: 429 with code `rate_limited` and `Retry-After` in seconds.
+/// A client is an address that [`client`] returns. Behind a proxy this needs
+/// [`TrustedProxies`](crate::TrustedProxies) in the App. For IPv6 a client is a network of 64 bits.
+/// Processes on a Unix socket are not limited. At most 65,536 clients are counted separately (about
+/// 4 MB). All further clients share one count.
 ///
-/// Clones share the budgets. Make it outside of the App's factory, which runs several times:
+/// Clones share their counts. Create the limit outside of the App's factory, which runs on every
+/// worker thread:
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,8 +67,8 @@ struct Clients {
 }
 
 impl RateLimit {
-    /// `count` requests at once, and `count` in every `period`, for each client. Zero counts as
-    /// one; a period of zero limits nothing, one beyond a year counts as a year.
+    /// Allows `count` requests at once, and `count` in every `period`, for each client. A count of
+    /// zero is one. A period of zero limits nothing, and a period beyond a year is a year.
     pub fn per_client(count: u32, period: Duration) -> Self {
         let count = count.max(1);
         Self {
@@ -77,7 +78,8 @@ impl RateLimit {
         }
     }
 
-    /// How many requests a client that was silent may send at once; zero counts as one.
+    /// How many requests a client may send at once after it has sent none for a while. Zero counts
+    /// as one.
     #[must_use]
     pub fn burst(mut self, burst: u32) -> Self {
         self.burst = burst.max(1);
