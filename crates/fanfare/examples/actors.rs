@@ -1,8 +1,8 @@
 //! An `actix-web-actors` session as a member: `cargo run -p fanfare --example actors`.
 //!
-//! For applications that have such actors already. Any actix actor that handles [`Arrived`] can
-//! join groups, also under a plain `HttpServer`. New code is better off with a consumer, which
-//! costs a seventh of the memory; `actix-web-actors` is deprecated upstream.
+//! This is for applications that already have such actors. Any actix actor that handles [`Arrived`]
+//! can join groups, also under a plain `HttpServer`. Use a consumer for new code: it takes a seventh
+//! of the memory, and `actix-web-actors` is deprecated upstream.
 
 use actix::prelude::*;
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) const GROUP: &str = "lobby";
 
-/// The session that was there before, and a cluster.
+/// The session of the existing application, with a cluster.
 struct Talk {
     cluster: Cluster,
     /// Dropped with the actor, which leaves all its groups.
@@ -46,7 +46,7 @@ impl Actor for Talk {
     }
 }
 
-/// What the cluster has for this session.
+/// Events of the cluster for this session.
 impl Handler<Arrived> for Talk {
     type Result = ();
 
@@ -65,7 +65,7 @@ impl Handler<Arrived> for Talk {
     }
 }
 
-/// What the client sends.
+/// Messages of the client.
 impl StreamHandler<Result<ws::Message, ProtocolError>> for Talk {
     fn handle(&mut self, message: Result<ws::Message, ProtocolError>, context: &mut Self::Context) {
         match message {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 struct Inbox;
 
-/// What a client sends.
+/// A message of a client.
 #[derive(Deserialize)]
 struct Letter {
     to: String,

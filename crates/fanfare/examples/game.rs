@@ -1,7 +1,7 @@
 //! A game, steer onto the coin: `cargo run -p fanfare --example game`, then open what it prints.
 //!
 //! The world is shared by all sessions of the process. Each session has a timer that moves its
-//! player and shows it the world; what all players must hear goes through a group.
+//! player and sends it the world. Events for all players go through a group.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use fanfare::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The board has so many columns, and so many rows.
+/// The number of columns of the board, and of its rows.
 pub(crate) const SIZE: u32 = 16;
 /// How often the world moves.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 const GROUP: &str = "game";
 
-/// What a client says.
+/// A message of a client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Command {
@@ -37,7 +37,7 @@ enum Direction {
     Right,
 }
 
-/// What all players hear.
+/// An event for all players.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type")]
 enum GameEvent {
@@ -45,7 +45,7 @@ enum GameEvent {
     Caught { player: String, score: u32 },
 }
 
-/// What a client is told.
+/// A message to a client.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Told<'a> {
@@ -61,7 +61,7 @@ struct Seen {
 
 type Place = (u32, u32);
 
-/// Clones share it.
+/// The shared state of all sessions. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct World(Arc<Mutex<Board>>);
 
@@ -194,7 +194,7 @@ impl Board {
     }
 }
 
-/// The world comes from outside: the App is built more than once.
+/// The world is created outside, because the App is built on every worker thread.
 pub(crate) fn routes(world: World) -> impl FnOnce(&mut web::ServiceConfig) {
     let game = move || {
         let (player, name) = (String::new(), String::new());

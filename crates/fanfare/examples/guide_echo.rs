@@ -1,4 +1,4 @@
-//! The guide's first server: every client hears itself.
+//! The guide's first server: it sends every message back to its client.
 
 use actix_web::App;
 use fanfare::{Cluster, Consumer, Frame, Frames, Outcome, Server, Session, consumer};

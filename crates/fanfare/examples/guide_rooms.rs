@@ -1,4 +1,4 @@
-//! The guide's second server: who says something in a room is heard by all in it.
+//! The guide's second server: a message in a room reaches all clients of the room.
 
 use actix_web::{App, web};
 use fanfare::{Cluster, Consumer, Frame, Frames, Outcome, Server, Session, consumer};

@@ -1,7 +1,7 @@
 //! Work in the background: `cargo run -p fanfare --example worker`.
 //!
-//! A session hands a job to the channel `primes` and goes on. A worker takes it, and its answer
-//! comes back to the session's own channel.
+//! A session sends a job to the channel `primes` and continues. A worker handles the job, and sends
+//! its answer to the channel of the session.
 
 use actix_web::{App, web};
 use fanfare::{
@@ -27,7 +27,7 @@ enum Answer {
     Counted { below: u32, primes: usize },
 }
 
-/// The session's side.
+/// The consumer: it sends jobs and receives answers.
 struct Asks;
 
 impl Consumer for Asks {
@@ -49,7 +49,7 @@ impl Consumer for Asks {
     }
 }
 
-/// The worker's side. It need not be in the same program: over Redis it can be one of its own.
+/// The worker. With Redis it can also run in a separate program.
 struct Counts;
 
 impl Worker for Counts {
@@ -64,7 +64,7 @@ impl Worker for Counts {
     }
 }
 
-/// Slowly: a worker has the time.
+/// Counts slowly, as an example of blocking work.
 fn count_primes(below: u32) -> usize {
     let up_to_root = |n: u32| (2..).take_while(move |d| d * d <= n);
     let is_prime = |n: &u32| !up_to_root(*n).any(|d| n.is_multiple_of(d));
@@ -75,7 +75,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.service(consumer("/ws/primes/", || Asks));
 }
 
-/// Two jobs at a time; others wait.
+/// The workers handle two jobs at a time. Further jobs wait.
 pub(crate) fn workers(cluster: &Cluster) -> Result<Workers, WorkersError> {
     Workers::new(cluster.clone()).channel(CHANNEL, 2, || Counts)
 }

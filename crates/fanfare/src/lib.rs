@@ -1,9 +1,10 @@
 //! Fanfare: real-time applications on actix-web, with the programming model of Django Channels.
 //!
-//! A [`Consumer`] is what one WebSocket connection does. Groups fan events out, over Redis to all
-//! nodes of a cluster, and any part of a program publishes through its [`Cluster`].
+//! A [`Consumer`] is the application's code for one WebSocket connection. An event that is
+//! published to a group reaches all its members, over Redis on all nodes of a cluster. Any part of
+//! a program publishes through its [`Cluster`].
 //!
-//! A chat, and a push to everyone from an ordinary HTTP view:
+//! A chat, and an HTTP handler that sends a message to everyone:
 //!
 //! ```no_run
 //! use actix_web::{App, Error, error::ErrorServiceUnavailable, web};
@@ -13,7 +14,7 @@
 //! struct Chat;
 //!
 //! impl Consumer for Chat {
-//!     // Events go to the client as they are: of a chat.message its field `message`.
+//!     // Of a chat.message the client gets the field `message`. Other events arrive as JSON.
 //!     type Event = Frames;
 //!     const GROUPS: &'static [&'static str] = &["chat_{room}"];
 //!     const DELIVER: &'static [(&'static str, &'static str)] = &[("chat.message", "message")];
@@ -42,18 +43,19 @@
 //! }
 //! ```
 //!
-//! - Sessions: [`Consumer`], of a [`Frame`] or a [`JsonFrame`]; [`Session`], [`Request`], [`Accept`],
-//!   [`Reject`]; routes with [`consumer`], middleware in [`middleware`].
+//! - Sessions: [`Consumer`] with a [`Frame`] or a [`JsonFrame`], [`Session`], [`Request`],
+//! [`Accept`], [`Reject`]. [`consumer`] makes a route. Middleware is in [`middleware`].
 //! - Publishing: [`Cluster`], and [`blocking::Cluster`] for threads and programs without a runtime.
-//! - Background work: [`Workers`]; actix actors as members of groups: [`Cluster::member`].
-//! - Serving: [`Server`], which drains on SIGTERM; [`health`] and metrics. Tests: `fanfare::testing`, with the feature of
-//!   that name.
+//! - Background work: [`Workers`]. Actix actors as members of groups: [`Cluster::member`].
+//! - Serving: [`Server`], which drains on SIGTERM, [`health`] and metrics. Tests:
+//! `fanfare::testing`, with the feature `testing`.
 //!
-//! An application that brings its own sessions or layers finds the types for them in [`node`],
-//! [`layer`], [`protocol`] and [`handshake`]. Examples in the documentation say `fanfare_consumer`;
-//! with the facade it is `fanfare`.
+//! Applications that implement sessions or layers themselves find the types in [`node`], [`layer`],
+//! [`protocol`] and [`handshake`]. Examples in the documentation import from `fanfare_consumer` and
+//! other crates. With this facade import from `fanfare`.
 //!
-//! Features: `redis` (on by default), without which a cluster is one process; `testing`.
+//! Features: `redis`, on by default, for clusters of several processes. `testing`, for the test
+//! kit.
 
 #[doc(inline)]
 pub use fanfare_consumer::{
