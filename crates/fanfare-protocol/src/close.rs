@@ -1,9 +1,10 @@
-//! Close codes (RFC 6455 §7.4) that Fanfare sends. What a client should make of each is in the table of
-//! docs/SEMANTICS.md.
+//! Close codes (RFC 6455 §7.4) that Fanfare sends. The table in docs/SEMANTICS.md says for each
+//! code whether a client should connect again.
 
 use bytestring::ByteString;
 
-/// What a close frame has room for: a control frame's 125 bytes without the code.
+/// The longest reason of a close frame, in bytes: the 125 bytes of a control frame without the
+/// code.
 const REASON_BYTES: usize = 123;
 
 /// A close code on the wire.
@@ -17,34 +18,35 @@ impl From<u16> for CloseCode {
 }
 
 impl CloseCode {
-    /// The conversation is over.
+    /// The connection has done its work.
     pub const NORMAL: Self = Self(1000);
-    /// The node is shutting down: connect again, another node answers.
+    /// The node is shutting down. The client should connect again, to another node.
     pub const GOING_AWAY: Self = Self(1001);
     /// The client broke the WebSocket protocol.
     pub const PROTOCOL: Self = Self(1002);
-    /// The kind of data cannot be carried, such as binary where the layer speaks JSON.
+    /// The layer cannot carry this kind of data, such as bytes in a layer with JSON.
     pub const UNSUPPORTED: Self = Self(1003);
-    /// Never sent: the peer closed without a code.
+    /// The peer closed without a code. This code is never sent.
     pub const NO_STATUS: Self = Self(1005);
-    /// Never sent: the connection was lost without a close frame.
+    /// The connection was lost without a close frame. This code is never sent.
     pub const LOST: Self = Self(1006);
-    /// Text that is not UTF-8.
+    /// A text message was not UTF-8.
     pub const INVALID: Self = Self(1007);
-    /// A rule was broken. A slow reader is cut off without a code: its stream ends in half a frame.
+    /// A rule of the application was broken. It is not for clients that read too slowly: their
+    /// connections end without a close frame.
     pub const POLICY: Self = Self(1008);
-    /// A message or frame over the limit.
+    /// A message or frame was over the limit.
     pub const TOO_BIG: Self = Self(1009);
-    /// The session failed on the server's side.
+    /// A handler of the session failed or panicked.
     pub const INTERNAL: Self = Self(1011);
 
-    /// Whether a peer may put this code on the wire (RFC 6455 §7.4.1 and §7.4.2).
+    /// Whether a peer may send this code (RFC 6455 §7.4.1 and §7.4.2).
     pub fn may_be_received(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 }
 
-/// A code and a reason: how a session is to be closed.
+/// The code and the reason with which a session is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
     /// The code in the close frame.
@@ -53,7 +55,7 @@ pub struct Close {
     pub reason: ByteString,
 }
 
-/// Why a close cannot be asked for.
+/// Why a close is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloseError {
     /// The code is not one that a server may choose.
@@ -70,7 +72,7 @@ pub enum CloseError {
 }
 
 impl Close {
-    /// The start of a reason that fits a close frame: at most 123 bytes, whole characters.
+    /// The start of a reason that fits into a close frame: at most 123 bytes of whole characters.
     pub fn cut(reason: &str) -> &str {
         reason
             .get(..reason.floor_char_boundary(REASON_BYTES))
@@ -81,7 +83,7 @@ impl Close {
     /// of at most 123 bytes.
     ///
     /// # Errors
-    /// [`CloseError`] names the code or the reason that is not legal.
+    /// [`CloseError`] names the code or the reason that is not valid.
     pub fn new(code: CloseCode, reason: impl Into<ByteString>) -> Result<Self, CloseError> {
         if !matches!(code.0, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999) {
             return Err(CloseError::Code(code.0));

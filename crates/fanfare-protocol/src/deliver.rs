@@ -9,16 +9,17 @@ use crate::event::{Event, Value};
 use crate::frame::{self, Opcode};
 use crate::json;
 
-/// What clients get for an event: `[routes.deliver."type"] send = "field"`. It knows no framing.
+/// The part of an event that the clients of a route get: `[routes.deliver."type"] send = "field"`.
+/// It does not depend on WebSocket frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliverTable {
-    /// Event type to the field that is sent.
+    /// The field that is sent, for each type of event.
     pub send: HashMap<String, String>,
     /// Whether types without an entry are delivered as JSON.
     pub deliver_unknown: bool,
 }
 
-/// What a table sends for an event; it borrows from the event.
+/// The part of an event that is sent. It borrows from the event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Payload<'a> {
     /// Text as it is.
@@ -32,10 +33,10 @@ pub enum Payload<'a> {
 }
 
 impl DeliverTable {
-    /// What is sent for an event.
+    /// The part of an event that is sent.
     ///
     /// # Errors
-    /// [`Undeliverable`] when nothing is.
+    /// [`Undeliverable`] if nothing is sent.
     pub fn payload<'a>(&self, event: &'a Event) -> Result<Payload<'a>, Undeliverable> {
         match self.send.get(event.event_type()) {
             Some(field) => match event.get(field).ok_or(Undeliverable::FieldMissing)? {

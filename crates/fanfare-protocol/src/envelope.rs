@@ -20,12 +20,12 @@ const CLOSE_KIND: &str = "fanfare.close";
 /// `channels_redis` writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
-    /// What applications sent.
+    /// The event of the application.
     pub event: Event,
-    /// Channels that must not get it.
+    /// Channels that must not get the event.
     pub exclude: Vec<ChannelName>,
-    /// Set when this is a disconnect: the sessions that get it are closed so, and their consumers
-    /// do not see the event.
+    /// Set for a disconnect. The sessions that get it are closed with this code and reason, and
+    /// their consumers do not see the event.
     pub close: Option<Close>,
 }
 
@@ -35,7 +35,7 @@ impl Envelope {
         Self::excluding(event, Vec::new())
     }
 
-    /// An envelope that these channels must not get.
+    /// An envelope with an event that these channels must not get.
     pub fn excluding(event: Event, exclude: Vec<ChannelName>) -> Self {
         Self {
             event,

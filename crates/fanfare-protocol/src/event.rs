@@ -5,24 +5,24 @@ use bytestring::ByteString;
 
 use crate::typed_error::TypedError;
 
-/// How deep lists and maps may be nested, the event itself counted: what is read from either notation
-/// can be written in the other and read again.
+/// How deep lists and maps may be nested, including the event itself. Both serializers have this
+/// limit, so an event that one of them has read can be written and read by the other.
 pub const MAX_DEPTH: usize = 64;
 
 /// The name under which [`Value::Bin`] is serialized, so that it stays [`Value::Bin`] in a typed value.
 pub(crate) const BINARY: &str = "$fanfare::binary";
 
-/// A value inside an event: what msgpack and JSON have in common, and bytes.
+/// A value inside an event: the values of JSON, and bytes.
 ///
-/// Strings and bytes are reference-counted slices: an event decoded from the layer points into the
-/// buffer it arrived in.
+/// Strings and bytes are reference-counted slices. An event that was decoded from the layer points
+/// into the buffer of its message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `None` of Python, `null` of JSON.
     Nil,
     /// A boolean.
     Bool(bool),
-    /// An integer that fits 64 bits with a sign.
+    /// A signed integer of 64 bits.
     Int(i64),
     /// An integer above `i64::MAX`: accepted, never produced.
     UInt(u64),
@@ -38,7 +38,7 @@ pub enum Value {
     Map(Vec<(ByteString, Value)>),
 }
 
-/// What travels through a layer: a map whose key `type` is a string.
+/// An event: a map with a key `type` whose value is a string. Layers carry events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     fields: Vec<(ByteString, Value)>,
@@ -46,22 +46,22 @@ pub struct Event {
     kind: usize,
 }
 
-/// Why something is no event.
+/// Why a value is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// There is no key `type`.
     #[error("the event has no key \"type\"")]
     NoType,
-    /// The value of `type` is no string.
+    /// The value of `type` is not a string.
     #[error("the event's \"type\" is no string")]
     TypeNotString,
-    /// What was to become an event is no map; see [`Event::of`].
+    /// The value is not a map: see [`Event::of`].
     #[error("the event is no map but {found}")]
     NotAMap {
         /// What it is, with its article.
         found: &'static str,
     },
-    /// Something in it has no place in an event; see [`Event::of`].
+    /// An event cannot contain one of its values: see [`Event::of`].
     #[error(transparent)]
     Value(#[from] TypedError),
 }
@@ -73,10 +73,11 @@ impl Event {
         Self { fields, kind: 0 }
     }
 
-    /// The event of a map; its order is kept. Of keys given twice the first counts.
+    /// An event from the fields of a map, in their order. If a key is there twice, the first one is
+    /// used.
     ///
     /// # Errors
-    /// [`EventError`] when `type` is missing or no string.
+    /// [`EventError`] if `type` is missing or not a string.
     pub fn from_fields(fields: Vec<(ByteString, Value)>) -> Result<Self, EventError> {
         let kind = fields
             .iter()
@@ -88,8 +89,8 @@ impl Event {
         }
     }
 
-    /// Sets a field, for building events by hand: `Event::new("chat.message").with("message", "hi")`.
-    /// A `type` that is no string is not taken.
+    /// Sets a field: `Event::new("chat.message").with("message", "hi")`. A `type` that is not a
+    /// string is ignored.
     #[must_use]
     pub fn with(mut self, key: impl Into<ByteString>, value: impl Into<Value>) -> Self {
         let (key, value) = (key.into(), value.into());
@@ -120,12 +121,12 @@ impl Event {
             .map(|(_, value)| value)
     }
 
-    /// All fields in their order, `type` among them.
+    /// All fields in their order, including `type`.
     pub fn fields(&self) -> &[(ByteString, Value)] {
         &self.fields
     }
 
-    /// About what the event keeps in memory, in bytes: queues are bounded by it.
+    /// The approximate memory of the event, in bytes. The bounds of queues use it.
     pub fn memory_bytes(&self) -> usize {
         let fields = self.fields.iter();
         fields

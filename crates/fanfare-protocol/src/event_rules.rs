@@ -8,10 +8,10 @@ use crate::event::Event;
 /// Why an event is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventRefused {
-    /// The type is empty or one of the model's own; with the end of the sentence that says so.
+    /// The type is empty or reserved. It contains the end of a sentence that says so.
     #[error("the event's \"type\" {0}")]
     Type(&'static str),
-    /// A key of the server's own.
+    /// A key that is reserved for the server.
     #[error("the key \"{0}\" is reserved: keys must not start with \"__\"")]
     ReservedKey(String),
 }

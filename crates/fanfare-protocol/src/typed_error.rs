@@ -5,10 +5,11 @@ use std::fmt::Display;
 use serde::de::{self, Expected, Unexpected};
 use serde::ser;
 
-/// Why a value of the application is no event, or an event no such value, and where.
+/// Why a value of the application cannot become an event, or an event cannot become such a value,
+/// and where.
 ///
-/// It names fields, variants and kinds of values, never the values: those are other people's. What
-/// an application's own `Serialize` or `Deserialize` says is kept as it is.
+/// It names fields, variants and kinds of values, but never the values, because they may be
+/// private. Messages of the application's own `Serialize` or `Deserialize` are kept unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", before(.path))]
 pub struct TypedError {
@@ -27,8 +28,8 @@ impl TypedError {
         }
     }
 
-    /// Where it is, such as `users[2].name`; empty when that is not known. Inside an enum with a
-    /// tag only the message tells.
+    /// The path of the value, such as `users[2].name`. It is empty if it is not known, as for
+    /// values inside of a tagged enum.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -38,8 +39,8 @@ impl TypedError {
         &self.message
     }
 
-    /// Whether an event was refused for its `type`, which is no variant of the enum it was to
-    /// become. Not noticed of an enum that is flattened into another type.
+    /// Whether the `type` of an event is not a variant of the enum that it should become. It is
+    /// false for an enum that is flattened into another type.
     pub fn is_unknown_type(&self) -> bool {
         self.variant && self.path == "type"
     }

@@ -19,12 +19,12 @@ use read::Reader;
 use write::Writer;
 
 impl Event {
-    /// The event that a value of the application is: a map with a string `type`, at most
+    /// Makes an event from a value of the application: a map with a string `type`, at most
     /// [`MAX_DEPTH`](crate::event::MAX_DEPTH) deep.
     ///
     /// # Errors
-    /// [`EventError`] when it is no map, has no string `type`, or holds what no event can carry,
-    /// such as an integer of more than 64 bits.
+    /// [`EventError`] if the value is not a map, has no string `type`, or contains a value that an
+    /// event cannot carry, such as an integer of more than 64 bits.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
         match Value::of(value)? {
             Value::Map(fields) => Self::from_fields(fields),
@@ -34,11 +34,11 @@ impl Event {
         }
     }
 
-    /// The event as a value of the application.
+    /// Makes a value of the application from the event.
     ///
     /// # Errors
-    /// [`TypedError`] when the event is not of this shape; [`TypedError::is_unknown_type`] tells
-    /// a type that `T` does not know from one whose fields do not fit.
+    /// [`TypedError`] if the event does not fit `T`. [`TypedError::is_unknown_type`] is true if `T`
+    /// does not know the type, and false if the fields do not fit.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, TypedError> {
         T::deserialize(Reader::Fields(self.fields()))
     }
