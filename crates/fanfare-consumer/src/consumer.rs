@@ -1,4 +1,4 @@
-//! The application's side of a session.
+//! The trait that applications implement for their sessions.
 
 use std::future::ready;
 

@@ -1,4 +1,4 @@
-//! What a handler answers when it cannot go on.
+//! The error of a handler.
 
 use std::any::Any;
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! What a client sends.
+//! Messages of clients.
 
 use bytes::Bytes;
 use bytestring::ByteString;

@@ -1,4 +1,4 @@
-//! Handlers for what watches a program: is it alive, does it want traffic, what does it count?
+//! HTTP handlers for liveness, readiness and metrics.
 
 use std::time::Duration;
 

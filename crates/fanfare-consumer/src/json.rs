@@ -1,4 +1,4 @@
-//! Messages of clients that speak JSON.
+//! JSON messages of clients.
 
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};

@@ -1,8 +1,9 @@
 //! The programming model: consumers and their sessions, routes, the cluster handle.
 //!
-//! This crate knows no listener and no configuration.
+//! This crate does not depend on listeners or configuration.
 //!
-//! Examples in the documentation say `fanfare_consumer`; with the facade it is `fanfare`.
+//! Examples in the documentation import from `fanfare_consumer`. With the facade import from
+//! `fanfare`.
 
 mod actor_member;
 mod cluster;

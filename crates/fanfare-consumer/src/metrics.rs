@@ -1,4 +1,4 @@
-//! What consumers and workers count.
+//! The metrics of consumers and workers.
 
 use fanfare_layer::Metrics;
 use prometheus::{IntCounter, IntCounterVec, Registry};

@@ -1,4 +1,4 @@
-//! How the errors of this crate answer a handshake or a request.
+//! Converts the errors of this crate into responses.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};

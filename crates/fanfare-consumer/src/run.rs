@@ -1,7 +1,8 @@
-//! The program of a session: it brings what comes in to the consumer, one after the other.
+//! The program of a session. It passes messages, events and timers to the consumer, one after the
+//! other.
 //!
-//! A session that waits costs the consumer, its [`Session`] and a few words; the memory for
-//! handling is there while something is handled.
+//! A session that waits needs memory for the consumer, its [`Session`] and a few words. The memory
+//! for a handler exists only while the handler runs.
 
 mod attend;
 mod fault;

@@ -1,4 +1,4 @@
-//! Addresses as people write them.
+//! Reads the addresses on which a server listens.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

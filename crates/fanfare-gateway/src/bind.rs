@@ -1,4 +1,4 @@
-//! Where a server listens.
+//! The listening sockets of a server.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! The end of a server, in the order that costs clients least.
+//! Shuts a server down in steps, so that clients do not all reconnect at once.
 
 use std::time::Duration;
 

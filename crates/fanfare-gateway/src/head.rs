@@ -1,4 +1,5 @@
-//! The head of the 101 response, written by us: no HTTP dispatcher is left to do it.
+//! Writes the head of the 101 response, because the HTTP dispatcher does not exist any more at that
+//! time.
 
 use actix_http::Response;
 use actix_web::http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, UPGRADE};

@@ -2,12 +2,12 @@
 //!
 //! `actix_web::HttpServer` does not expose the upgrade service of actix-http, so [`Server`]
 //! assembles the same parts itself. A WebSocket handshake runs through the App like any request:
-//! routing, middleware, extractors. When the App answers 101 with
-//! [`Handshake::accept`](fanfare_web::Handshake::accept), the socket leaves the HTTP
-//! dispatcher, whose two 8 KiB buffers go with it, and a session actor of `fanfare-node` owns it.
-//! [`Bound::serve`] drains on SIGTERM.
+//! routing, middleware, extractors. If the App answers 101 with
+//! [`Handshake::accept`](fanfare_web::Handshake::accept), the socket leaves the HTTP dispatcher,
+//! and a session actor of `fanfare-node` owns it. This frees the two 8 KiB buffers of the
+//! dispatcher. [`Bound::serve`] drains on SIGTERM.
 //!
-//! This crate knows no configuration, no routes and no consumers.
+//! This crate does not depend on configuration, routes or consumers.
 
 mod address;
 mod app_once;

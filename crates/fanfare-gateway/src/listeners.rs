@@ -1,4 +1,4 @@
-//! The listeners of a server, whatever its App is.
+//! The listeners of a server, independent of the type of its App.
 
 use std::io;
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! A server's life from the first request to the end of its drain.
+//! Runs a server, from the first request to the end of its drain.
 
 use std::fmt;
 use std::io;

@@ -1,5 +1,5 @@
-//! The upgrade service: every request with `Upgrade: websocket` and every CONNECT comes here, and
-//! nobody else writes its response.
+//! The upgrade service. It gets every request with `Upgrade: websocket` and every CONNECT, and
+//! writes the responses to them.
 
 use std::fmt;
 use std::future::Future;

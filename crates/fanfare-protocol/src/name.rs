@@ -59,7 +59,7 @@ pub struct NodeId([u8; 16]);
 pub enum Target {
     /// The members of a group; users and everyone are groups too.
     Group(GroupName),
-    /// One session, or whoever reads that channel.
+    /// One session, or the workers that receive from this channel.
     Channel(ChannelName),
 }
 

@@ -1,4 +1,4 @@
-//! What comes back: an accepted or a rejected handshake, a plain response.
+//! The answers to requests of a test: an accepted or rejected handshake, or an HTTP response.
 
 use std::fmt;
 

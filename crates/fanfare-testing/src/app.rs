@@ -1,4 +1,4 @@
-//! An App that answers on the test's thread as if a listener stood in front of it.
+//! Runs an App on the thread of the test, without a listener.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! An application under test: its App, its node, and this thread.
+//! An application under test, on the thread of the test.
 
 use std::fmt;
 use std::rc::Rc;

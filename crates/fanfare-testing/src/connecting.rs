@@ -1,4 +1,4 @@
-//! A handshake on its way: what the client asks for.
+//! Builds and sends the handshake of a test client.
 
 use std::net::SocketAddr;
 

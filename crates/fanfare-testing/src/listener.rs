@@ -1,4 +1,4 @@
-//! What a group hears: a member of the group that is the test itself.
+//! A test as a member of a group: it receives the group's events.
 
 use std::future::Future;
 use std::panic::Location;

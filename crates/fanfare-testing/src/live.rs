@@ -1,4 +1,4 @@
-//! A real server for tests: on a free port, in a thread of its own.
+//! A real server for tests, on a free port and on its own thread.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What a client receives from the server.
+//! Messages that a client receives from the server.
 
 use std::fmt;
 

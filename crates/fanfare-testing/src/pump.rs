@@ -1,5 +1,5 @@
-//! What reads for a client while its test does something else: it answers pings and the closing
-//! handshake, and keeps messages until they are asked for.
+//! A task that reads for a client while its test does something else. It answers pings and the
+//! closing handshake, and stores messages until the test asks for them.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! Letting a test's thread come to rest.
+//! Waits until no task of a test's thread can run.
 
 /// Turns of the runtime in which everything comes to rest that does not wait for time.
 const TURNS: usize = 256;

@@ -1,4 +1,4 @@
-//! The test's side of a session.
+//! The client of a test.
 
 use std::fmt;
 use std::future::Future;

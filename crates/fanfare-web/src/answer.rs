@@ -1,4 +1,4 @@
-//! How a handshake is answered.
+//! The answers to a handshake.
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -1,4 +1,5 @@
-//! Who sent a request: the peer of its connection, or whom a trusted proxy names.
+//! The client that sent a request: the peer of the connection, or the address that a trusted proxy
+//! names.
 
 use std::fmt;
 use std::net::{AddrParseError, IpAddr, SocketAddr};

@@ -1,10 +1,10 @@
-//! The WebSocket handshake (RFC 6455 §4.2), and the seam between a listener and routes.
+//! The WebSocket handshake (RFC 6455 §4.2), and how a listener and a route work together in it.
 //!
-//! A listener (the gateway, the communicator of the testing kit) puts an [`Offer`] into the
-//! extensions of a request whose connection it can hand over, and its [`Host`] into the data of
-//! every connection. A route calls [`Handshake::check`], has a session admitted on [`Handshake::link`],
-//! and answers [`Handshake::accept`]. The listener finds the ticket in the extensions of the
-//! response with [`Takeover::remove`], and opens it on the socket.
+//! A listener (the gateway or the test kit) puts an [`Offer`] into the extensions of each request
+//! whose connection can be taken over, and its [`Host`] into the data of every connection. A route
+//! calls [`Handshake::check`], admits a session on [`Handshake::link`], and returns the response of
+//! [`Handshake::accept`]. The listener takes the ticket out of the response with
+//! [`Takeover::remove`], and opens the session on the socket.
 
 use actix_http::Extensions;
 use actix_web::http::header::{

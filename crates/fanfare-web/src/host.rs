@@ -1,4 +1,4 @@
-//! The node behind a request.
+//! The node that serves a request.
 
 use std::any::Any;
 use std::sync::Arc;

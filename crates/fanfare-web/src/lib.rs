@@ -1,12 +1,12 @@
-//! What every handler of WebSocket handshakes shares, whoever writes it: the library's consumers
-//! and the server's configured routes.
+//! The code for WebSocket handshakes that the library's consumers and the server's configured
+//! routes share.
 //!
-//! A request comes from a client ([`TrustedProxies`] say which), perhaps of a [`User`]. Middleware
-//! lets it pass or refuses it. [`Handshake`] checks it and hands its connection to a session of the
-//! [`Host`]'s node, or a [`Refusal`] is the response.
+//! [`TrustedProxies`] find the client of a request. Middleware finds its [`User`], and can refuse
+//! it. [`Handshake`] checks it and passes its connection to a session of the [`Host`]'s node. A
+//! refused request gets a [`Refusal`].
 //!
-//! This crate knows actix-web and the node. It knows no consumer, no cluster handle, no listener
-//! and no configuration.
+//! This crate depends on actix-web and on the node. It does not depend on consumers, the cluster
+//! handle, listeners or configuration.
 
 mod answer;
 mod client;

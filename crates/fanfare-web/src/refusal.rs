@@ -1,4 +1,4 @@
-//! An error response in the one shape that all errors have.
+//! An error response with the JSON body of all errors.
 
 use std::borrow::Cow;
 use std::fmt;

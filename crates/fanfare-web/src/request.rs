@@ -1,4 +1,4 @@
-//! The handshake's request, as a consumer sees it when it connects.
+//! The request of a handshake, for `connect` of a consumer.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! Templates of paths and of group names: text with `{name}` and `{name:pattern}` in it.
 //!
-//! The syntax alone, which routes in Rust and in the server's configuration share. What a pattern
-//! may be, and what a parameter matches without one, is theirs to say.
+//! Only the syntax, which routes in Rust and in the server's configuration share. They decide which
+//! patterns are allowed, and what a parameter without a pattern matches.
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Who is at the other end of a request.
+//! The user of a request.
 
 use std::future::{Ready, ready};
 

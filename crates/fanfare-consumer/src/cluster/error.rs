@@ -1,4 +1,4 @@
-//! What can go wrong between a program and the cluster.
+//! Errors of publishing and of joining groups.
 
 use std::fmt;
 

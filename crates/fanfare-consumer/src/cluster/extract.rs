@@ -1,4 +1,4 @@
-//! The cluster in handlers.
+//! The cluster as an extractor of actix-web handlers.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

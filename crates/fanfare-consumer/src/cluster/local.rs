@@ -1,4 +1,4 @@
-//! The part of a cluster that is one node.
+//! The sessions and groups of this node.
 
 use fanfare_node::Node;
 use fanfare_protocol::{ChannelName, GroupName, NameError};

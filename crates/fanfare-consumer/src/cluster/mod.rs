@@ -1,4 +1,4 @@
-//! The cluster handle: what any part of a program publishes with.
+//! The cluster handle, with which any part of a program publishes.
 
 pub mod blocking;
 mod error;

@@ -1,4 +1,4 @@
-//! What a cluster's node is made of.
+//! The options of a cluster and of its node.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a program hands to the cluster, checked before anything is sent.
+//! Checks names and events before anything is published.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A layer over Redis: where it is, and what is spoken there.
+//! The options of a layer over Redis: its hosts and its wire format.
 
 use std::fmt;
 use std::time::Duration;

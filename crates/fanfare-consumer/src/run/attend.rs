@@ -1,4 +1,4 @@
-//! One handler, from its call to its end.
+//! Runs one handler, from its call to its end.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

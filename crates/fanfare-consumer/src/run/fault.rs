@@ -1,4 +1,4 @@
-//! What becomes of a handler that did not do what it should.
+//! Logs and counts handlers that failed, and closes their sessions.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! What a session has beside its client and the layer: timers, spawned futures, and the orders of
-//! its handles.
+//! The optional parts of a session: timers, spawned futures, and the orders of its handles.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! What a session does through the layer.
+//! The methods of a session that join groups and publish.
 
 use serde::Serialize;
 

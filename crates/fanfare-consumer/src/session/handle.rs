@@ -1,4 +1,4 @@
-//! A session in the hands of tasks and threads outside of it.
+//! Handles on a session, for other tasks and threads.
 
 use std::fmt;
 

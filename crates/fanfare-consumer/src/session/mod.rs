@@ -1,4 +1,4 @@
-//! A consumer's side of its session: what it knows of itself, and what it can do.
+//! The session, as its consumer sees it.
 
 mod extras;
 mod groups;

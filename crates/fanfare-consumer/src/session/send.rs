@@ -1,4 +1,4 @@
-//! What a session sends to its client.
+//! The methods of a session that send to its client.
 
 use std::future::poll_fn;
 

@@ -1,4 +1,4 @@
-//! What became of the events that workers took.
+//! Counts the events of workers by their result.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! The workers of a program: which channels they take events from, and their life.
+//! The workers of a program, their channels, and how they run and stop.
 
 use std::fmt;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Finds out who the user is.
+//! Finds the user of a request.
 
 use std::future::{Ready, ready};
 use std::rc::Rc;

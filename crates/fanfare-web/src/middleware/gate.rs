@@ -1,4 +1,4 @@
-//! The shape that the middlewares here share: a question that is asked before a request goes on.
+//! The common part of the middlewares here: a check before a request is passed on.
 
 use std::rc::Rc;
 use std::task::{Context, Poll};

@@ -1,11 +1,11 @@
-//! Middleware for handshakes and plain requests alike: a handshake is a request until it is
-//! answered, so whatever `App::wrap` takes works for both.
+//! Middleware for handshakes and all other requests. A handshake is an HTTP request, so any
+//! middleware for `App::wrap` works for both.
 //!
-//! - [`Origins`]: which web pages may open a WebSocket;
-//! - [`Authenticate`]: who the user is;
-//! - [`RateLimit`]: how often one client may ask.
+//! - [`Origins`]: which web pages may open a WebSocket,
+//! - [`Authenticate`]: which user a request has,
+//! - [`RateLimit`]: how many requests a client may send.
 //!
-//! One's own is a function; a header that a handshake must have, for example:
+//! You can write middleware as a function. This one requires a header:
 //!
 //! ```
 //! use actix_web::body::MessageBody;

@@ -1,4 +1,4 @@
-//! Refuses handshakes from pages that must not make them.
+//! Refuses handshakes from the pages of other origins.
 
 use std::future::{Ready, ready};
 

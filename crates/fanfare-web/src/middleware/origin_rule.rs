@@ -1,4 +1,4 @@
-//! Which origins may open a WebSocket.
+//! The rule for origins that may open a WebSocket.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
