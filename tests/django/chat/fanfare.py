@@ -1,4 +1,4 @@
-"""How this application publishes: what its sessions are called, and what reaches their pages."""
+"""Publishing: the names of groups, and the events that reach the pages."""
 
 import re
 
@@ -10,7 +10,7 @@ LEGAL = re.compile(rb"[A-Za-z0-9_-]")
 
 
 def user_group(user_id):
-    """The group of all sessions of a user. An id may hold anything, a group's name may not."""
+    """The group of all sessions of a user. Characters that a group name cannot have are escaped."""
     parts = (bytes([byte]) for byte in str(user_id).encode())
     return "fanfare.user." + "".join(
         part.decode() if LEGAL.match(part) else f".{part[0]:02x}" for part in parts

@@ -14,7 +14,7 @@ SENT = 204
 
 @require_GET
 def fanfare_auth(request):
-    """Fanfare asks here before it opens a socket, with the client's cookies and the path."""
+    """Fanfare calls this view at each handshake, with the client's cookies and the path."""
     user = request.user
     if not user.is_authenticated:
         return JsonResponse({"error": "log in first"}, status=403)
@@ -33,7 +33,7 @@ def room(request, room):
 @login_required
 @require_POST
 def say(request, room):
-    """A message of the chat that goes through Django, which knows who says it."""
+    """A message of the chat that goes through Django, which adds the name of the user."""
     message = {"message": request.POST["text"], "user": request.user.username}
     fanfare.publish(f"chat_{room}", {"type": "chat.message", **message})
     return HttpResponse(status=SENT)
@@ -42,7 +42,7 @@ def say(request, room):
 @login_required
 @require_POST
 def connection(request):
-    """The page tells the channel that it was welcomed with; it is kept for direct messages."""
+    """Stores the channel name that the page got in its welcome frame, for direct messages."""
     channel = {"channel": request.POST["channel"]}
     Connection.objects.update_or_create(user=request.user, defaults=channel)
     return HttpResponse(status=SENT)
@@ -51,7 +51,7 @@ def connection(request):
 @login_required
 @require_POST
 def direct(request):
-    """One connection, by its channel from the database."""
+    """Sends to one connection, by its channel from the database."""
     there = get_object_or_404(Connection, user__username=request.POST["to"])
     text = {"from": request.user.username, "text": request.POST["text"]}
     try:
@@ -64,7 +64,7 @@ def direct(request):
 @login_required
 @require_POST
 def notify(request):
-    """Every connection of one user."""
+    """Sends to every connection of one user."""
     user = get_object_or_404(User, username=request.POST["to"])
     text = request.POST["text"]
     fanfare.publish(fanfare.user_group(user.pk), fanfare.frame(type="notification", text=text))
@@ -74,7 +74,7 @@ def notify(request):
 @login_required
 @require_POST
 def broadcast(request):
-    """Everyone who is connected, on every node."""
+    """Sends to every connection, on every node."""
     text = request.POST["text"]
     fanfare.publish(fanfare.EVERYONE, fanfare.frame(type="broadcast", text=text))
     return HttpResponse(status=SENT)
@@ -83,7 +83,7 @@ def broadcast(request):
 @login_required
 @require_POST
 def work(request):
-    """A job for `manage.py runworker work`, which answers the user's latest connection."""
+    """Sends a job to `manage.py runworker work`. It answers the user's latest connection."""
     there = get_object_or_404(Connection, user=request.user)
     job = {"type": "text.reverse", "text": request.POST["text"], "reply_to": there.channel}
     fanfare.send("work", job)

@@ -1,4 +1,4 @@
-"""What `manage.py runworker` runs. No WebSocket is routed here: Fanfare holds them."""
+"""The application of `manage.py runworker`. It has no WebSocket routes: Fanfare has them."""
 
 import os
 
