@@ -44,11 +44,11 @@
 //! ```
 //!
 //! - Sessions: [`Consumer`] with a [`Frame`] or a [`JsonFrame`], [`Session`], [`Request`],
-//! [`Accept`], [`Reject`]. [`consumer`] makes a route. Middleware is in [`middleware`].
+//!   [`Accept`], [`Reject`]. [`consumer`] makes a route. Middleware is in [`middleware`].
 //! - Publishing: [`Cluster`], and [`blocking::Cluster`] for threads and programs without a runtime.
 //! - Background work: [`Workers`]. Actix actors as members of groups: [`Cluster::member`].
 //! - Serving: [`Server`], which drains on SIGTERM, [`health`] and metrics. Tests:
-//! `fanfare::testing`, with the feature `testing`.
+//!   `fanfare::testing`, with the feature `testing`.
 //!
 //! Applications that implement sessions or layers themselves find the types in [`node`], [`layer`],
 //! [`protocol`] and [`handshake`]. Examples in the documentation import from `fanfare_consumer` and
