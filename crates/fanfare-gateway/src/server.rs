@@ -131,9 +131,8 @@ impl<F> Server<F> {
     }
 
     /// How many HTTP connections a worker thread has at once. Further connections wait to be
-    /// accepted. Sessions do not count, only their handshakes.
-    /// [`ClusterOptions::limits`](fanfare_consumer::ClusterOptions::limits) limits the sessions. By
-    /// default 25,600.
+    /// accepted. Sessions do not count, only their handshakes; the limits of the node are for
+    /// them. By default 25,600.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.builder = self.builder.max_concurrent_connections(connections);

@@ -10,10 +10,10 @@ use fanfare_protocol::{Close, Encoder, Outgoing, Undeliverable};
 
 use super::batch::{Batch, OpenBatch};
 use super::event_sink::DeliveryMode;
-use super::roster::SubscribeOptions;
 use super::shared_event::SharedEvent;
 use super::slot_ref::SlotRef;
 use super::slots::Slots;
+use super::subscribe_options::SubscribeOptions;
 
 /// The entry of a member that left: no slot has this index.
 const GONE: SlotRef = SlotRef {

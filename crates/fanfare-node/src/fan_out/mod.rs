@@ -14,12 +14,13 @@ mod seat;
 mod shared_event;
 mod slot_ref;
 mod slots;
+mod subscribe_options;
 mod tally;
 
 pub use event_sink::{Arrived, DeliveryMode};
 pub use queue::Input;
-pub use roster::SubscribeOptions;
 pub use shared_event::SharedEvent;
+pub use subscribe_options::SubscribeOptions;
 
 pub(crate) use event_sink::EventSink;
 pub(crate) use mailbox::{FLUSH_BYTES, MailboxState};

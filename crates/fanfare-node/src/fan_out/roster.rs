@@ -21,11 +21,11 @@ use crate::fan_out::lane::{Lane, Moved};
 use crate::fan_out::shared_event::{SharedBatch, SharedEvent};
 use crate::fan_out::slot_ref::{Membership, STAGED, SlotRef};
 use crate::fan_out::slots::Slots;
+use crate::fan_out::subscribe_options::SubscribeOptions;
 use crate::names::NameMap;
 use group::{Group, relocate};
 use staging::Staging;
 
-pub use staging::SubscribeOptions;
 pub(crate) use staging::Subscribed;
 
 /// Sends of a group's turn, and between two questions whether the slice has been long enough.

@@ -28,7 +28,8 @@ pub struct Admission {
 pub enum Handling {
     /// An object that all sessions of a route share on their thread.
     Inbound(Rc<dyn Inbound>),
-    /// A program of the session's own, given to [`Ticket::run`] before the session is opened.
+    /// A program of the session's own, given to [`Ticket::run`](crate::Ticket::run) before the
+    /// session is opened.
     Program(DeliveryMode),
 }
 

@@ -3,11 +3,11 @@
 use fanfare_protocol::GroupName;
 use smallvec::SmallVec;
 
-use super::staging::SubscribeOptions;
 use crate::fan_out::batch::Batch;
 use crate::fan_out::lane::Lane;
 use crate::fan_out::slot_ref::SlotRef;
 use crate::fan_out::slots::Slots;
+use crate::fan_out::subscribe_options::SubscribeOptions;
 
 /// A group with its lanes.
 pub(super) struct Group {

@@ -1,11 +1,10 @@
 //! Subscriptions that are not live yet: what arrives for them waits here.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_layer::Delivery;
-use fanfare_protocol::{Encoder, GroupName, Position};
+use fanfare_protocol::{GroupName, Position};
 use rustc_hash::FxHashMap;
 
 use super::{Dropped, Roster};
@@ -15,17 +14,7 @@ use crate::fan_out::seat::CloseRequest;
 use crate::fan_out::shared_event::{SharedBatch, SharedEvent};
 use crate::fan_out::slot_ref::{Membership, STAGED, SlotRef};
 use crate::fan_out::slots::Slots;
-
-/// How one session takes the events of one group.
-#[derive(Clone)]
-pub struct SubscribeOptions {
-    /// How events become frames; sessions that share the encoder share the frames.
-    pub encoder: Arc<dyn Encoder>,
-    /// Whether the events come as frames or to the session's program.
-    pub mode: DeliveryMode,
-    /// The caller's number for the subscription; the program gets it with every event.
-    pub tag: u32,
-}
+use crate::fan_out::subscribe_options::SubscribeOptions;
 
 /// One subscription that is not live yet.
 struct Staged {
