@@ -91,8 +91,8 @@ impl Offer {
 }
 
 impl Takeover {
-    /// Takes the ticket out of the extensions of a response. Use it only if the status is still
-    /// 101. If the ticket is dropped, its session is dropped.
+    /// Takes the ticket out of the extensions of a response. The ticket is valid only while the
+    /// response has the status 101. If the ticket is dropped, its session is dropped.
     pub fn remove(extensions: &mut Extensions) -> Option<Ticket> {
         extensions.remove::<Self>().map(|takeover| takeover.ticket)
     }
