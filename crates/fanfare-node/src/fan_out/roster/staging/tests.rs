@@ -1,9 +1,10 @@
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Instant;
 
-use fanfare_protocol::{Envelope, Event, Outgoing, Target, Undeliverable};
+use fanfare_protocol::{Encoder, Envelope, Event, Outgoing, Target, Undeliverable};
 use proptest::prelude::*;
 
 use super::*;
