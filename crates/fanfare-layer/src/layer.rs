@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
+use crate::control::ControlChannel;
 use crate::publish::Publish;
 use crate::sink::Delivery;
 
@@ -83,6 +84,9 @@ pub trait ChannelLayer: Send + Sync + 'static {
 
     /// The state, and every change of it.
     fn status(&self) -> watch::Receiver<Status>;
+
+    /// Where this node and the others send each other commands.
+    fn control(&self) -> Arc<dyn ControlChannel>;
 
     /// Takes back every subscription and ends the connections.
     fn close(&self) -> BoxFuture<'static, ()>;

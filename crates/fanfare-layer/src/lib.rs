@@ -4,9 +4,10 @@
 //! [`Target`](fanfare_protocol::Target) and brings it to every node that has members: the memory
 //! layer at once, on the publisher's thread, into a [`Sink`]; the Redis layer through Redis and
 //! back out of [`ChannelLayer::stream`]. What is for a normal channel, the address of workers,
-//! waits for them in a [`ChannelQueue`]. This crate knows no actix, no sockets and no sessions;
+//! waits for them in a [`ChannelQueue`]. Nodes send each other commands over a [`ControlChannel`]. This crate knows no actix, no sockets and no sessions;
 //! what a delivery means is the sink's business.
 
+mod control;
 mod layer;
 mod memory;
 mod metrics;
@@ -19,6 +20,9 @@ mod rules;
 mod sink;
 mod throttle;
 
+pub use control::{
+    ControlChannel, ControlError, ControlHandler, ControlReplies, ControlTarget, MAX_CONTROL_BYTES,
+};
 pub use layer::{ChannelLayer, State, Status, SubscribeError, Subscription};
 pub use memory::MemoryLayer;
 pub use metrics::{LayerMetrics, Metrics};

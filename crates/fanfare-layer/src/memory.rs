@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use fanfare_protocol::{Envelope, Target};
+use fanfare_protocol::{Envelope, NodeId, Target};
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
+use crate::control::{ControlChannel, LocalControl};
 use crate::{
     ChannelLayer, Delivery, Full, LayerMetrics, Publish, PublishError, Sink, State, Status,
     SubscribeError, Subscription, Undelivered,
@@ -19,6 +20,7 @@ use crate::{
 /// order per target is the sink's.
 pub struct MemoryLayer {
     entrance: Arc<Entrance>,
+    control: Arc<LocalControl>,
     status: watch::Sender<Status>,
 }
 
@@ -30,8 +32,8 @@ struct Entrance {
 }
 
 impl MemoryLayer {
-    /// A layer that delivers into `sink`; up from the start.
-    pub fn new(sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
+    /// The layer of this node, which delivers into `sink`; up from the start.
+    pub fn new(node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
         metrics.up.set(1);
         let (status, _) = watch::channel(Status {
             state: State::Up,
@@ -44,6 +46,7 @@ impl MemoryLayer {
         };
         Self {
             entrance: Arc::new(entrance),
+            control: Arc::new(LocalControl::new(node)),
             status,
         }
     }
@@ -108,7 +111,12 @@ impl ChannelLayer for MemoryLayer {
         self.status.subscribe()
     }
 
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.control.clone()
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
+        self.control.close();
         if !self.entrance.closed.swap(true, Ordering::AcqRel) {
             self.entrance.metrics.up.set(0);
             self.status.send_replace(Status {

@@ -76,6 +76,7 @@ pub struct LayerMetrics {
     pub(crate) lapsed: IntCounter,
     pub(crate) cleaned: IntCounter,
     pub(crate) restored: IntCounter,
+    pub(crate) control_dropped: ControlDrops,
 }
 
 /// Publishes that failed, by cause.
@@ -153,7 +154,16 @@ impl LayerMetrics {
             "Messages that came from the layer and were dropped before delivery, by cause",
             "cause",
         )?;
+        let control_dropped = metrics.family(
+            "fanfare_layer_control_dropped_total",
+            "Commands of other nodes that were dropped, by cause",
+            "cause",
+        )?;
         Ok(Self {
+            control_dropped: ControlDrops {
+                malformed: control_dropped.with_label_values(&["malformed"]),
+                busy: control_dropped.with_label_values(&["busy"]),
+            },
             up: metrics.gauge(
                 "fanfare_layer_up",
                 "1 while every host of the layer answers, else 0",
@@ -200,6 +210,22 @@ impl LayerMetrics {
             )?,
         })
     }
+}
+
+/// Control messages that were dropped, by cause.
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(
+        dead_code,
+        reason = "what goes over connections is counted by the layers that have some"
+    )
+)]
+pub(crate) struct ControlDrops {
+    /// Not in the form of this version.
+    pub(crate) malformed: IntCounter,
+    /// Too many answers were being made.
+    pub(crate) busy: IntCounter,
 }
 
 impl PublishFailures {

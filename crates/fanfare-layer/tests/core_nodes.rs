@@ -17,13 +17,13 @@ use crate::support::{Cluster, Node, SOON, group, next, numbered, numbers};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A node in a runtime of its own, which ends with it and says nothing to anyone.
-struct Mortal {
-    node: Node,
+pub(crate) struct Mortal {
+    pub(crate) node: Node,
     runtime: runtime::Runtime,
 }
 
 impl Mortal {
-    async fn start(options: RedisOptions) -> Result<Self> {
+    pub(crate) async fn start(options: RedisOptions) -> Result<Self> {
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -36,7 +36,7 @@ impl Mortal {
         Ok(Self { node, runtime })
     }
 
-    fn die(self) -> Node {
+    pub(crate) fn die(self) -> Node {
         self.runtime.shutdown_background();
         self.node
     }

@@ -8,6 +8,7 @@
 
 mod clusters;
 mod conformance;
+mod control;
 mod core_added_sessions;
 mod core_faults;
 mod core_intake;

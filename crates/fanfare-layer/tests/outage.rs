@@ -170,13 +170,13 @@ async fn a_silently_dead_connection_is_noticed_without_traffic(format: Format) -
 }
 
 /// Stands between a layer and its server. Frozen, it brings the answers of the connection that
-/// messages come over (the second that the layer opens, of two with pub/sub and of three with core)
+/// messages come over (the second that the layer opens, of two with pub/sub and of four with core)
 /// no more and keeps it open: a path that died on one side.
 pub(crate) async fn freezing_proxy(
     server: &RedisServer,
     format: &Format,
 ) -> Result<(u16, watch::Sender<bool>)> {
-    let of = if is_core(format) { 3 } else { 2 };
+    let of = if is_core(format) { 4 } else { 2 };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let (port, target) = (listener.local_addr()?.port(), server.port());
     let (freeze, frozen) = watch::channel(false);

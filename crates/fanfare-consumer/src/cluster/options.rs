@@ -179,7 +179,7 @@ impl Carrier {
         metrics: LayerMetrics,
     ) -> Arc<dyn ChannelLayer> {
         match self {
-            Self::Memory => Arc::new(MemoryLayer::new(sink, metrics)),
+            Self::Memory => Arc::new(MemoryLayer::new(at.node, sink, metrics)),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {
                 let options = fanfare_layer::redis::RedisOptions {

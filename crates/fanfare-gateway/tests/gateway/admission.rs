@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_layer::{
-    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
+    Subscription,
 };
 use fanfare_protocol::{Envelope, Target};
 use futures_util::FutureExt as _;
@@ -50,6 +51,10 @@ impl ChannelLayer for Reluctant {
 
     fn status(&self) -> watch::Receiver<Status> {
         self.memory.status()
+    }
+
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.memory.control()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

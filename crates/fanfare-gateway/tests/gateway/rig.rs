@@ -73,8 +73,9 @@ pub(crate) fn shared_over(
         subscribes,
         ..options()
     };
+    let id = options.id;
     let node = Node::new(options, &registry, |sink: Arc<dyn Sink>| {
-        layer(MemoryLayer::new(sink, metrics))
+        layer(MemoryLayer::new(id, sink, metrics))
     });
     Shared {
         node: node.unwrap(),

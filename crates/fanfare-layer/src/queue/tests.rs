@@ -4,6 +4,7 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use super::*;
+use crate::ControlChannel;
 use crate::PublishError;
 use crate::{Delivery, Publish, State, Status, Subscription};
 
@@ -114,6 +115,10 @@ impl ChannelLayer for Pulled {
         let since = Instant::now();
         let state = State::Up;
         watch::channel(Status { state, since }).1
+    }
+
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        unreachable!("queues send no commands")
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -3,10 +3,12 @@
 //! - `hosts`: how a Redis server is written in a configuration, and which of them a name lives on;
 //! - `connection`: one task keeps one server connected, and the subscriptions there, which survive
 //!   a connection;
+//! - `control`: commands between nodes, the same in both formats;
 //! - `queue`: bounded queues of publishes on their way to Redis and of messages that arrived;
 //! - `pubsub`, `core`: what each format does with a server.
 
 mod connection;
+mod control;
 mod core;
 mod hosts;
 mod options;

@@ -146,11 +146,12 @@ impl Cluster {
 fn memory(full_every: usize) -> Result<Node> {
     let registry = Registry::new();
     let arrivals = Arc::new(Arrivals::new(full_every)?);
-    let layer = MemoryLayer::new(arrivals.clone(), LayerMetrics::new(&registry)?);
+    let id = NodeId::random()?;
+    let layer = MemoryLayer::new(id, arrivals.clone(), LayerMetrics::new(&registry)?);
     Ok(Node {
         layer: Arc::new(layer),
         naming: Naming::plain("asgi"),
-        id: NodeId::random()?,
+        id,
         registry,
         arrivals,
     })

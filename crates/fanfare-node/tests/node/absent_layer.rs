@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fanfare_layer::{
-    ChannelLayer, Delivery, MemoryLayer, Publish, State, Status, SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, State, Status, SubscribeError,
+    Subscription,
 };
 use fanfare_node::AdmitError;
 use fanfare_protocol::{Envelope, Target};
@@ -48,6 +49,10 @@ impl ChannelLayer for Absent {
 
     fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.memory.control()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_layer::{
-    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
+    Subscription,
 };
 use fanfare_node::Socket;
 use fanfare_protocol::{Envelope, Target};
@@ -146,6 +147,10 @@ impl ChannelLayer for Stuck {
 
     fn status(&self) -> watch::Receiver<Status> {
         self.memory.status()
+    }
+
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.memory.control()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -82,8 +82,9 @@ impl Rig {
     ) -> Self {
         let registry = Registry::new();
         let metrics = LayerMetrics::new(&registry).unwrap();
+        let id = options.id;
         let node = Node::new(options, &registry, |sink| {
-            layer(MemoryLayer::new(sink, metrics))
+            layer(MemoryLayer::new(id, sink, metrics))
         })
         .unwrap();
         let send = [("chat.message".to_owned(), "message".to_owned())].into();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fanfare_layer::{
-    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
+    Subscription,
 };
 use fanfare_node::{Arrived, Enrolled, MembershipMode, NodeOptions};
 use fanfare_protocol::{ChannelName, Envelope, GroupName, Target};
@@ -81,6 +82,10 @@ impl ChannelLayer for Notebook {
 
     fn status(&self) -> watch::Receiver<Status> {
         self.memory.status()
+    }
+
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.memory.control()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler};
 use fanfare_layer::{
-    ChannelLayer, Delivery, MemoryLayer, Publish, Status, SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
+    Subscription,
 };
 use fanfare_node::{Arrived, Enrolled};
 use fanfare_protocol::{CloseCode, Envelope, GroupName, Target};
@@ -132,6 +133,10 @@ impl ChannelLayer for Silent {
 
     fn status(&self) -> watch::Receiver<Status> {
         self.0.status()
+    }
+
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.0.control()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

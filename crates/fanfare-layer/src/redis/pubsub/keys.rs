@@ -3,6 +3,7 @@
 use fanfare_protocol::{GroupName, NameError, Naming, NodeId, Target};
 
 use crate::Subscription;
+use crate::redis::control::channel::node_channel;
 
 /// The Redis channels of one node and one prefix.
 #[derive(Debug)]
@@ -11,7 +12,7 @@ pub(super) struct Keys {
     group_prefix: String,
     /// What this node listens to with PSUBSCRIBE on every host: the channels of its sessions.
     pub(super) pattern: String,
-    /// This node's own channel, which carries its probes.
+    /// This node's own channel, which carries its probes and its control messages.
     pub(super) node: String,
     /// Orders to close the sessions of a group: what only nodes understand must not reach members
     /// in Python.
@@ -26,8 +27,7 @@ impl Keys {
             naming,
             group_prefix: format!("{prefix}__group__"),
             pattern,
-            // Outside the layer's prefix: a flush of channels_redis deletes by prefix.
-            node: format!("fanfare:{prefix}:node:{node}"),
+            node: node_channel(prefix, node),
             closes: format!("fanfare:{prefix}:closes"),
         }
     }

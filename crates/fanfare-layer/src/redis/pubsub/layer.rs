@@ -14,13 +14,14 @@ use super::link::{PubSubHost, PublishCommand};
 use super::unpack::{Bodies, close_command};
 use crate::redis::connection::subscriptions::Subscriptions;
 use crate::redis::connection::supervisors::{HostTask, Supervisors};
+use crate::redis::control::channel::RedisControl;
 use crate::redis::hosts::shard::shard;
 use crate::redis::options::RedisOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
-    ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError,
-    Subscription,
+    ChannelLayer, ControlChannel, Delivery, LayerMetrics, Publish, PublishError, Status,
+    SubscribeError, Subscription,
 };
 
 /// Bodies of publishes in flight, over all hosts.
@@ -34,6 +35,7 @@ pub(in crate::redis) struct PubSubLayer {
     /// One for each host.
     pipes: Vec<Arc<Outgoing<PublishCommand>>>,
     incoming: Arc<Incoming<Bodies>>,
+    control: Arc<RedisControl>,
     supervisors: Supervisors,
 }
 
@@ -45,6 +47,7 @@ impl PubSubLayer {
     ) -> Self {
         let count = options.hosts.len();
         let keys = Arc::new(Keys::new(&options.prefix, options.node));
+        let control = Arc::new(RedisControl::new(&options, metrics.clone()));
         let subscriptions: Vec<_> = (0..count)
             .map(|_| Arc::new(Subscriptions::new(metrics.clone())))
             .collect();
@@ -56,7 +59,8 @@ impl PubSubLayer {
         let share = options.publish_in_flight / count.max(1);
         let mut pipes = Vec::with_capacity(count);
         let mut tasks = Vec::with_capacity(count);
-        for (host, subscriptions) in options.hosts.into_iter().zip(subscriptions) {
+        let hosts = options.hosts.into_iter().zip(subscriptions);
+        for (index, (host, subscriptions)) in hosts.enumerate() {
             let unheard = PublishError::Down(format!("{host} has not answered yet"));
             let room = Room {
                 publishes: share,
@@ -68,6 +72,8 @@ impl PubSubLayer {
                 incoming: incoming.clone(),
                 outgoing: outgoing.clone(),
                 subscriptions: subscriptions.clone(),
+                control: control.clone(),
+                index,
                 metrics: metrics.clone(),
                 probe: options.probe,
                 probes: Arc::default(),
@@ -88,6 +94,7 @@ impl PubSubLayer {
             metrics,
             pipes,
             incoming,
+            control,
         }
     }
 
@@ -156,7 +163,12 @@ impl ChannelLayer for PubSubLayer {
         self.supervisors.status()
     }
 
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.control.clone()
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
+        self.control.close();
         for outgoing in &self.pipes {
             outgoing.close();
         }

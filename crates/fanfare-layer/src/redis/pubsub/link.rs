@@ -18,6 +18,7 @@ use super::unpack::{Bodies, Source};
 use crate::redis::connection::pulse::Pulse;
 use crate::redis::connection::subscriptions::{Round, Subscriptions};
 use crate::redis::connection::supervisor::Backend;
+use crate::redis::control::channel::RedisControl;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Batch, Outgoing, Reply, Work};
 use crate::{LayerMetrics, PublishError};
@@ -33,6 +34,9 @@ pub(super) struct PubSubHost {
     pub(super) incoming: Arc<Incoming<Bodies>>,
     pub(super) outgoing: Arc<Outgoing<PublishCommand>>,
     pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) control: Arc<RedisControl>,
+    /// The host's place among all.
+    pub(super) index: usize,
     pub(super) metrics: LayerMetrics,
     /// How often to probe, and how long an answer of any kind may take.
     pub(super) probe: Duration,
@@ -87,7 +91,9 @@ impl Backend for PubSubHost {
         client: redis::Client,
         connect_limit: Duration,
     ) -> Result<(Link, Round), String> {
-        Link::open(self, &client, connect_limit).await
+        let (link, round) = Link::open(self, &client, connect_limit).await?;
+        self.control.connected(self.index, link.publisher.clone());
+        Ok((link, round))
     }
 
     fn has_gap(&self, _: &Link) -> bool {
@@ -99,6 +105,7 @@ impl Backend for PubSubHost {
     }
 
     fn refuse(&self, reason: PublishError) {
+        self.control.lost(self.index, &reason.to_string());
         self.outgoing.refuse(reason);
     }
 
@@ -111,6 +118,7 @@ impl Backend for PubSubHost {
     }
 
     async fn leave(&self, link: &mut Link) -> Result<(), String> {
+        self.control.leave(self.index).await;
         link.unsubscribe().await
     }
 
@@ -154,6 +162,8 @@ impl Link {
             over: over.clone(),
             pulse: pulses.subscriber.clone(),
             probes: host.probes.clone(),
+            control: host.control.clone(),
+            index: host.index,
             echo,
         };
         // Spawned: it must go on while the link waits for an acknowledgement. Unconstrained,
@@ -177,6 +187,7 @@ impl Link {
             reason = write(&self.publisher, &self.pulses.publisher, host) => reason,
             reason = follow(&mut subscriber, host) => reason,
             reason = probe(&self.publisher, self.echoes.clone(), &self.pulses, host) => reason,
+            never = host.control.beat(host.index) => match never {},
             _ = &mut self.drain => "the subscriber connection was closed".into(),
         }
     }
@@ -205,7 +216,8 @@ impl Link {
 
     async fn restore(&mut self, host: &PubSubHost) -> Result<Round, String> {
         let limited = timeout(host.probe, async {
-            let own = [&host.keys.node, &host.keys.closes];
+            let [own, all] = &host.control.subscribed;
+            let own = [own, all, &host.keys.closes];
             self.subscriber.subscribe(&own).await?;
             self.subscriber.psubscribe(&host.keys.pattern).await
         });
@@ -363,6 +375,9 @@ struct Subscriber {
     over: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     probes: Arc<AtomicU64>,
+    control: Arc<RedisControl>,
+    /// The host's place among all.
+    index: usize,
     echo: watch::Sender<Echo>,
 }
 
@@ -379,18 +394,15 @@ impl Subscriber {
 
     fn take(&self, message: &Msg) {
         let channel = message.get_channel_name();
-        if channel == self.keys.node {
-            // Others may have something to say on this channel one day; only the latest
-            // number is a probe.
-            let latest = self.probes.load(Ordering::Relaxed);
-            if let Ok(number) = message.get_payload::<u64>()
-                && number == latest
-            {
-                self.echo.send_replace(Echo {
-                    number,
-                    arrived: Instant::now(),
-                });
-            }
+        if channel == self.keys.node
+            && let Ok(number) = message.get_payload::<u64>()
+        {
+            self.came_back(number);
+            return;
+        }
+        if self.control.subscribed.iter().any(|own| own == channel) {
+            self.control
+                .arrived(self.index, message.get_payload_bytes());
             return;
         }
         if channel == self.keys.closes {
@@ -404,6 +416,15 @@ impl Subscriber {
                 self.incoming.push(Source::Of(target), body);
             }
             Err(error) => self.incoming.refuse(channel, &error.to_string()),
+        }
+    }
+    /// A probe came back; only the latest counts.
+    fn came_back(&self, number: u64) {
+        if number == self.probes.load(Ordering::Relaxed) {
+            self.echo.send_replace(Echo {
+                number,
+                arrived: Instant::now(),
+            });
         }
     }
 }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use futures_util::StreamExt as _;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, RedisError};
 use tokio::time::timeout;
 
 use crate::PublishError;
+use crate::redis::connection::pulse::Pulse;
 use crate::redis::connection::subscriptions::{Round, Subscriptions};
 use crate::redis::connection::supervisor::Backend;
+use crate::redis::control::channel::RedisControl;
+use crate::redis::control::serve::BEAT;
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::membership::store::MembershipStore;
 use crate::redis::core::membership::{heartbeat, reaper};
@@ -25,15 +29,19 @@ pub(super) struct CoreHost {
     pub(super) server: Arc<CommandConnection>,
     /// The host's place among all.
     pub(super) index: usize,
+    pub(super) control: Arc<RedisControl>,
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) memberships: MembershipStore,
     pub(super) outgoing: Arc<Outgoing<PublishRequest>>,
 }
 
-/// Open connections. Two are apart from the line, because they wait in Redis for messages.
+/// Open connections. Two are apart from the line, because they wait in Redis for messages, and one
+/// because it is subscribed.
 pub(super) struct Link {
     lanes: MultiplexedConnection,
     channels: MultiplexedConnection,
+    /// What other nodes say to this one.
+    control: PubSub,
     /// Whether messages for this node are gone: the host knew nothing of it any more, or it was away
     /// for longer than they wait.
     gap: bool,
@@ -48,19 +56,21 @@ impl Backend for CoreHost {
         connect_limit: Duration,
     ) -> Result<(Link, Round), String> {
         let connections = timeout(connect_limit, connections(&client)).await;
-        let [mut command, lanes, channels] = connections
+        let ([mut command, lanes, channels], mut control) = connections
             .map_err(|_| format!("no connection within {connect_limit:?}"))?
             .map_err(|error| error.to_string())?;
         let limit = self.shared.probe;
         // A server that hangs takes connections all the same.
-        timeout(limit, set_up(&mut command))
+        timeout(limit, set_up(&mut command, &mut control, &self.control))
             .await
             .map_err(|_| format!("no answer within {limit:?}"))??;
-        self.server.prepare(command);
+        self.server.prepare(command.clone());
         let (round, gap) = self.restore().await?;
+        self.control.connected(self.index, command);
         let link = Link {
             lanes,
             channels,
+            control,
             gap,
         };
         Ok((link, round))
@@ -75,6 +85,7 @@ impl Backend for CoreHost {
     }
 
     fn refuse(&self, reason: PublishError) {
+        self.control.lost(self.index, &reason.to_string());
         self.server.refuse(reason);
     }
 
@@ -85,6 +96,8 @@ impl Backend for CoreHost {
             reason = lanes::take(link.lanes.clone(), shared, self.index) => reason,
             reason = channels::fetch(link.channels.clone(), shared, self.index) => reason,
             reason = self.follow() => reason,
+            reason = listen(&mut link.control, self) => reason,
+            never = self.control.beat(self.index) => match never {},
             reason = heartbeat::run(shared, server, &self.memberships) => reason,
         }
     }
@@ -94,6 +107,7 @@ impl Backend for CoreHost {
     }
 
     async fn leave(&self, _: &mut Link) -> Result<(), String> {
+        self.control.leave(self.index).await;
         self.memberships.clear();
         let unread = reaper::leave(&self.shared, &self.server).await?;
         if unread > 0 {
@@ -144,7 +158,27 @@ impl CoreHost {
     }
 }
 
-async fn connections(client: &redis::Client) -> Result<[MultiplexedConnection; 3], RedisError> {
+/// Takes what other nodes say. Returns when the connection is silent for longer than the signs of
+/// life of this node take to come back over it.
+async fn listen(subscriber: &mut PubSub, host: &CoreHost) -> String {
+    let limit = BEAT + host.shared.probe;
+    let (pulse, mut messages) = (Pulse::new(), subscriber.on_message());
+    loop {
+        match pulse.wait(limit, messages.next()).await {
+            Some(Some(message)) => {
+                pulse.beat();
+                let wire = message.get_payload_bytes();
+                host.control.arrived(host.index, wire);
+            }
+            Some(None) => return "the connection for control messages was closed".into(),
+            None => return format!("no control message came within {limit:?}"),
+        }
+    }
+}
+
+async fn connections(
+    client: &redis::Client,
+) -> Result<([MultiplexedConnection; 3], PubSub), RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None);
@@ -153,13 +187,20 @@ async fn connections(client: &redis::Client) -> Result<[MultiplexedConnection; 3
             .get_multiplexed_async_connection_with_config(&config)
             .await
     };
-    Ok([one().await?, one().await?, one().await?])
+    let commands = [one().await?, one().await?, one().await?];
+    Ok((commands, client.get_async_pubsub().await?))
 }
 
-async fn set_up(connection: &mut MultiplexedConnection) -> Result<(), String> {
+async fn set_up(
+    connection: &mut MultiplexedConnection,
+    subscriber: &mut PubSub,
+    control: &RedisControl,
+) -> Result<(), String> {
     refuse_cluster(connection).await?;
     let loaded = script::load(connection).await;
-    loaded.map_err(|error| error.to_string())
+    loaded.map_err(|error| error.to_string())?;
+    let subscribed = subscriber.subscribe(&control.subscribed).await;
+    subscribed.map_err(|error| error.to_string())
 }
 
 /// The scripts of channels_redis' core layer use keys that they do not declare, on any server of a

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use self::link::CoreHost;
 use crate::redis::connection::subscriptions::Subscriptions;
 use crate::redis::connection::supervisors::{HostTask, Supervisors};
+use crate::redis::control::channel::RedisControl;
 use crate::redis::core::demand::Demand;
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::keys::{Keys, non_local};
@@ -28,8 +29,8 @@ use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
-    ChannelLayer, Delivery, LayerMetrics, Publish, PublishError, Status, SubscribeError,
-    Subscription,
+    ChannelLayer, ControlChannel, Delivery, LayerMetrics, Publish, PublishError, Status,
+    SubscribeError, Subscription,
 };
 
 /// Bodies of publishes in flight.
@@ -41,6 +42,7 @@ type Answer = Result<(), SubscribeError>;
 pub(in crate::redis) struct CoreLayer {
     shared: Arc<Shared>,
     outgoing: Arc<Outgoing<PublishRequest>>,
+    control: Arc<RedisControl>,
     supervisors: Supervisors,
     /// Ends with the layer.
     sending: JoinHandle<()>,
@@ -54,6 +56,7 @@ impl CoreLayer {
     ) -> Self {
         let shared = Arc::new(shared(&options, core, metrics));
         let outgoing = outgoing(&options, &shared);
+        let control = Arc::new(RedisControl::new(&options, shared.metrics.clone()));
         let sending = tokio::spawn(send::run(shared.clone(), outgoing.clone()));
         let hosts = options.hosts.into_iter().zip(&shared.servers).enumerate();
         let tasks = hosts.map(|(index, (host, server))| {
@@ -62,6 +65,7 @@ impl CoreLayer {
                 shared: shared.clone(),
                 server: server.clone(),
                 index,
+                control: control.clone(),
                 subscriptions: subscriptions.clone(),
                 memberships: MembershipStore::default(),
                 outgoing: outgoing.clone(),
@@ -79,6 +83,7 @@ impl CoreLayer {
             supervisors: Supervisors::start(tasks, shared.probe, &shared.metrics, last),
             shared,
             outgoing,
+            control,
             sending,
         }
     }
@@ -160,7 +165,12 @@ impl ChannelLayer for CoreLayer {
         self.supervisors.status()
     }
 
+    fn control(&self) -> Arc<dyn ControlChannel> {
+        self.control.clone()
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
+        self.control.close();
         self.outgoing.close();
         let ended = self.supervisors.close();
         let sending = self.sending.abort_handle();
