@@ -73,8 +73,8 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
                     // The handler of an event, or a message that panics when it is dropped.
                     Err(_panic) => {
                         self.session.end_event();
-                        let port = self.session.port();
-                        self.reporter().report(Hook::Event, &Fault::Panic, port);
+                        let mailbox = self.session.mailbox();
+                        self.reporter().report(Hook::Event, &Fault::Panic, mailbox);
                     }
                 }
             }
@@ -95,8 +95,8 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
         self.handle(wake).await?;
         for _ in 1..BURST {
             // By far the most frequent thing that comes in numbers has a way of its own.
-            if let Some(mail) = self.session.next_mail() {
-                self.mail(&mail).await?;
+            if let Some(shared) = self.session.next_event() {
+                self.handle_event(&shared).await?;
                 continue;
             }
             let there = poll_fn(|cx| Poll::Ready(self.session.poll_wake(cx))).await;
@@ -109,7 +109,7 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
         ControlFlow::Continue(())
     }
 
-    async fn mail(&mut self, mail: &Rc<SharedEvent>) -> ControlFlow<()> {
+    async fn handle_event(&mut self, shared: &Rc<SharedEvent>) -> ControlFlow<()> {
         let Self {
             consumer,
             session,
@@ -117,14 +117,14 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
             route,
             ..
         } = self;
-        match event(consumer, session, mail, handled, route).await {
+        match event(consumer, session, shared, handled, route).await {
             None => ControlFlow::Continue(()),
             trouble => self.after(Hook::Event, trouble).await,
         }
     }
 
     async fn handle(&mut self, wake: Wake<M>) -> ControlFlow<()> {
-        let port = Rc::clone(self.session.port());
+        let mailbox = Rc::clone(self.session.mailbox());
         let Self {
             consumer, session, ..
         } = self;
@@ -132,22 +132,22 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
             Wake::Input(Input::Ended(code)) => return self.end(code).await,
             Wake::Input(Input::Text(text)) => {
                 let receive = receive(consumer, session, Frame::Text(text));
-                (Hook::Receive, attend(&port, receive).await)
+                (Hook::Receive, attend(&mailbox, receive).await)
             }
             Wake::Input(Input::Binary(bytes)) => {
                 let receive = receive(consumer, session, Frame::Binary(bytes));
-                (Hook::Receive, attend(&port, receive).await)
+                (Hook::Receive, attend(&mailbox, receive).await)
             }
-            Wake::Input(Input::Event { event, .. }) => return self.mail(&event).await,
+            Wake::Input(Input::Event { event, .. }) => return self.handle_event(&event).await,
             // Consumers set no timers of the node.
             Wake::Input(Input::Timer(_)) => return ControlFlow::Continue(()),
             Wake::Message(message) | Wake::Order(Order::Message(message)) => {
                 let message = async { consumer.message(session, message).await };
-                (Hook::Message, attend(&port, message).await)
+                (Hook::Message, attend(&mailbox, message).await)
             }
             Wake::Order(Order::Send(opcode, payload)) => {
                 let send = async { Ok(session.send(opcode, &payload).await?) };
-                (Hook::Message, attend(&port, send).await)
+                (Hook::Message, attend(&mailbox, send).await)
             }
             Wake::Order(Order::Close(code, reason)) => {
                 session.close(code, &reason);
@@ -167,8 +167,8 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
             return ControlFlow::Continue(());
         };
         if let Some(fault) = trouble.fault {
-            let port = self.session.port();
-            self.reporter().report(hook, &fault, port);
+            let mailbox = self.session.mailbox();
+            self.reporter().report(hook, &fault, mailbox);
         }
         match trouble.ended {
             Some(code) => self.end(code).await,
@@ -185,7 +185,7 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
             } => failure,
             trouble => return Some(Box::new(trouble)),
         };
-        let port = Rc::clone(self.session.port());
+        let mailbox = Rc::clone(self.session.mailbox());
         let Self {
             consumer, session, ..
         } = self;
@@ -200,7 +200,7 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
                 Err(Err(failure)) => Err(failure),
             }
         };
-        attend(&port, answer).await
+        attend(&mailbox, answer).await
     }
 
     /// The session is over.
@@ -211,9 +211,9 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
         } = self;
         let disconnect = AssertUnwindSafe(async { consumer.disconnect(session, code).await });
         if disconnect.catch_unwind().await.is_err() {
-            let port = self.session.port();
+            let mailbox = self.session.mailbox();
             self.reporter()
-                .report(Hook::Disconnect, &Fault::Panic, port);
+                .report(Hook::Disconnect, &Fault::Panic, mailbox);
         }
         ControlFlow::Break(())
     }
@@ -240,30 +240,30 @@ async fn receive<C: Consumer<M, I>, M: 'static, I: FromFrame>(
 async fn event<C: Consumer<M, I>, M: 'static, I: FromFrame>(
     consumer: &mut C,
     session: &mut Session<M>,
-    mail: &Rc<SharedEvent>,
+    shared: &Rc<SharedEvent>,
     handled: &mut u32,
     route: &str,
 ) -> Attended {
     let own: Result<C::Event, TypedError>;
-    let decoded = match mail.decoded(|event| event.to::<C::Event>()) {
+    let decoded = match shared.decoded(|event| event.to::<C::Event>()) {
         Some(decoded) => decoded,
         // Another consumer of the group takes it for something else.
         None => {
-            own = mail.event().to();
+            own = shared.event().to();
             &own
         }
     };
     match decoded {
         Ok(event) => {
             *handled += 1;
-            session.begin_event(mail, event);
-            let port = Rc::clone(session.port());
-            let attended = attend_quick(&port, consumer.event(session, event)).await;
+            session.begin_event(shared, event);
+            let mailbox = Rc::clone(session.mailbox());
+            let attended = attend_quick(&mailbox, consumer.event(session, event)).await;
             session.end_event();
             attended
         }
         Err(error) => {
-            unknown_event(session, mail, error, route);
+            unknown_event(session, shared, error, route);
             if C::UNKNOWN == Unknown::Close {
                 session.close(CloseCode::POLICY, "unknown event");
             }
@@ -275,7 +275,7 @@ async fn event<C: Consumer<M, I>, M: 'static, I: FromFrame>(
 #[cold]
 fn unknown_event<M: 'static>(
     session: &Session<M>,
-    mail: &SharedEvent,
+    shared: &SharedEvent,
     error: &TypedError,
     route: &str,
 ) {
@@ -285,7 +285,7 @@ fn unknown_event<M: 'static>(
     tracing::debug!(
         route,
         error,
-        kind = mail.event().event_type(),
+        kind = shared.event().event_type(),
         "an event that the consumer does not know"
     );
 }

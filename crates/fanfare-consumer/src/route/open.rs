@@ -129,9 +129,14 @@ impl Route {
         cluster: Cluster,
         kept: Kept,
     ) -> Result<Session<M>, Reject> {
-        let port = ticket.mailbox();
-        let port = port.ok_or_else(|| Reject::internal("the session has no port"))?;
-        Ok(Session::new(port, Arc::clone(&self.encoder), cluster, kept))
+        let mailbox = ticket.mailbox();
+        let mailbox = mailbox.ok_or_else(|| Reject::internal("the session has no mailbox"))?;
+        Ok(Session::new(
+            mailbox,
+            Arc::clone(&self.encoder),
+            cluster,
+            kept,
+        ))
     }
 }
 

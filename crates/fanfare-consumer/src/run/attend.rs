@@ -35,14 +35,14 @@ impl Trouble {
 
 /// Runs a handler. When its session ends meanwhile it may go on for half of the time that the node
 /// gives a program after that: the other half is for `disconnect`.
-pub(super) async fn attend(port: &Mailbox, handler: impl Future<Output = Outcome>) -> Attended {
-    attend_pinned(port, pin!(Some(handler))).await
+pub(super) async fn attend(mailbox: &Mailbox, handler: impl Future<Output = Outcome>) -> Attended {
+    attend_pinned(mailbox, pin!(Some(handler))).await
 }
 
 /// As [`attend`], for handlers that nearly always end at their first poll. A panic of that poll is
 /// not caught here.
 pub(super) async fn attend_quick(
-    port: &Mailbox,
+    mailbox: &Mailbox,
     handler: impl Future<Output = Outcome>,
 ) -> Attended {
     let mut handler = pin!(Some(handler));
@@ -53,12 +53,12 @@ pub(super) async fn attend_quick(
     match first.await {
         Some(Poll::Ready(Ok(()))) => None,
         Some(Poll::Ready(Err(failure))) => Trouble::of(Fault::Failure(failure)),
-        Some(Poll::Pending) | None => attend_pinned(port, handler).await,
+        Some(Poll::Pending) | None => attend_pinned(mailbox, handler).await,
     }
 }
 
 async fn attend_pinned<F: Future<Output = Outcome>>(
-    port: &Mailbox,
+    mailbox: &Mailbox,
     mut handler: Pin<&mut Option<F>>,
 ) -> Attended {
     let mut after = After::default();
@@ -72,7 +72,7 @@ async fn attend_pinned<F: Future<Output = Outcome>>(
             Ok(Poll::Pending) => {}
             Err(_panic) => return Poll::Ready(Some(Fault::Panic)),
         }
-        ready!(after.poll_impatience(port, cx));
+        ready!(after.poll_impatience(mailbox, cx));
         Poll::Ready(Some(Fault::Late))
     })
     .await;
@@ -99,12 +99,12 @@ struct After {
 
 impl After {
     /// Ready when the handler has had its time.
-    fn poll_impatience(&mut self, port: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_impatience(&mut self, mailbox: &Mailbox, cx: &mut Context<'_>) -> Poll<()> {
         if self.patience.is_none()
-            && let Some(code) = port.take_end()
+            && let Some(code) = mailbox.take_end()
         {
             self.ended = Some(code);
-            let limit = port.node().options().close_timeout / 2;
+            let limit = mailbox.node().options().close_timeout / 2;
             self.patience = Some(Box::pin(sleep(limit)));
         }
         match &mut self.patience {

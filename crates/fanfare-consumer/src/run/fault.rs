@@ -32,16 +32,16 @@ pub(super) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    pub(super) fn report(&self, hook: Hook, fault: &Fault, port: &Mailbox) {
+    pub(super) fn report(&self, hook: Hook, fault: &Fault, mailbox: &Mailbox) {
         let route = self.route;
         match fault {
             Fault::Failure(failure) => match failure.cause() {
                 Cause::Close(code, reason) => {
-                    crate::session::close(port, *code, reason);
+                    crate::session::close(mailbox, *code, reason);
                     return;
                 }
                 // It has closed the session itself, or the client has gone.
-                Cause::Over if !port.is_open() => return,
+                Cause::Over if !mailbox.is_open() => return,
                 Cause::Over | Cause::Error(_) | Cause::Reply { .. } => {
                     self.failures.error.inc();
                     // As text: a log shows it quoted, also what a client had a part in.
@@ -58,7 +58,7 @@ impl Reporter<'_> {
                 tracing::error!(route, %hook, "a handler outlived its session and was dropped");
             }
         }
-        port.fail();
+        mailbox.fail();
     }
 }
 

@@ -15,7 +15,7 @@ impl<M: 'static> Session<M> {
     /// [`GroupError`]: the session is not in the group then. Names that start with `fanfare.` are
     /// refused, so that a session cannot join the group of another user.
     pub async fn group_add(&self, group: &str) -> Result<(), GroupError> {
-        Ok(self.port.join(&joinable(group)?).await?)
+        Ok(self.mailbox.join(&joinable(group)?).await?)
     }
 
     /// Leaves a group, also a declared one. It is no error if the session is not in the group.
@@ -23,7 +23,7 @@ impl<M: 'static> Session<M> {
     /// # Errors
     /// [`GroupError::Name`].
     pub async fn group_discard(&self, group: &str) -> Result<(), GroupError> {
-        self.port.leave(&joinable(group)?);
+        self.mailbox.leave(&joinable(group)?);
         Ok(())
     }
 

@@ -60,7 +60,7 @@ pub use send::Unsent;
 /// }
 /// ```
 pub struct Session<M: 'static = ()> {
-    port: Rc<Mailbox>,
+    mailbox: Rc<Mailbox>,
     encoder: Arc<dyn Encoder>,
     cluster: Cluster,
     kept: Kept,
@@ -79,7 +79,7 @@ pub(crate) struct Kept {
 
 /// An event of the layer, and where it lies as the consumer sees it.
 struct Current {
-    mail: Rc<SharedEvent>,
+    shared: Rc<SharedEvent>,
     kind: TypeId,
     address: usize,
 }
@@ -96,13 +96,13 @@ pub(crate) enum Wake<M> {
 
 impl<M: 'static> Session<M> {
     pub(crate) fn new(
-        port: Rc<Mailbox>,
+        mailbox: Rc<Mailbox>,
         encoder: Arc<dyn Encoder>,
         cluster: Cluster,
         kept: Kept,
     ) -> Self {
         Self {
-            port,
+            mailbox,
             encoder,
             cluster,
             kept,
@@ -113,7 +113,7 @@ impl<M: 'static> Session<M> {
 
     /// The session's channel name, the address for [`Cluster::send`].
     pub fn channel(&self) -> ChannelName {
-        self.port.channel()
+        self.mailbox.channel()
     }
 
     /// A parameter of the path, decoded; [`Request::param`](crate::Request::param) reads other
@@ -133,7 +133,7 @@ impl<M: 'static> Session<M> {
     /// The [declared](crate::Consumer::GROUPS) groups, in their order, each once. Those that were
     /// joined with [`group_add`](Self::group_add) are not among them, nor is the user's own.
     pub fn groups(&self) -> &[GroupName] {
-        match (self.port.groups(), &self.kept.user) {
+        match (self.mailbox.groups(), &self.kept.user) {
             // The user's group is the last.
             ([declared @ .., _], Some(_)) => declared,
             (declared, _) => declared,
@@ -144,7 +144,7 @@ impl<M: 'static> Session<M> {
     /// channel, and outside of [`Consumer::event`](crate::Consumer::event). Events to a user and to
     /// everyone have groups too: `fanfare.user.<id>` and `fanfare.all`.
     pub fn event_group(&self) -> Option<&GroupName> {
-        match self.current.as_ref()?.mail.target() {
+        match self.current.as_ref()?.shared.target() {
             Target::Group(group) => Some(group),
             Target::Channel(_) => None,
         }
@@ -157,7 +157,7 @@ impl<M: 'static> Session<M> {
 
     /// Whether the client can still be reached.
     pub fn is_open(&self) -> bool {
-        self.port.is_open()
+        self.mailbox.is_open()
     }
 
     /// Closes the session after everything that has been sent, with a code and a reason. A reason
@@ -166,12 +166,12 @@ impl<M: 'static> Session<M> {
     ///
     /// A code that cannot be sent, such as 1005, becomes 1011, and that is logged.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) {
-        close(&self.port, code.into(), reason);
+        close(&self.mailbox, code.into(), reason);
     }
 
     /// A handle on this session for tasks and threads outside of it.
     pub fn handle(&mut self) -> SessionHandle<M> {
-        let channel = self.port.channel();
+        let channel = self.mailbox.channel();
         SessionHandle::new(self.extras().orders(), channel)
     }
 
@@ -207,14 +207,14 @@ impl<M: 'static> Session<M> {
 
 /// For the program.
 impl<M: 'static> Session<M> {
-    pub(crate) fn port(&self) -> &Rc<Mailbox> {
-        &self.port
+    pub(crate) fn mailbox(&self) -> &Rc<Mailbox> {
+        &self.mailbox
     }
 
     /// The next event, if it is what comes next and nothing else wants a turn.
-    pub(crate) fn next_mail(&self) -> Option<Rc<SharedEvent>> {
+    pub(crate) fn next_event(&self) -> Option<Rc<SharedEvent>> {
         if self.extras.is_none() {
-            self.port.try_event().map(|(_, event)| event)
+            self.mailbox.try_event().map(|(_, event)| event)
         } else {
             None
         }
@@ -223,19 +223,19 @@ impl<M: 'static> Session<M> {
     /// What comes next. Once the session is closing that is what came before, unless it closes
     /// itself, and its end.
     pub(crate) fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake<M>> {
-        if !self.port.is_open() {
+        if !self.mailbox.is_open() {
             self.release();
-            return self.port.poll_next(cx).map(Wake::Input);
+            return self.mailbox.poll_next(cx).map(Wake::Input);
         }
         let Some(extras) = &mut self.extras else {
-            return self.port.poll_next(cx).map(Wake::Input);
+            return self.mailbox.poll_next(cx).map(Wake::Input);
         };
         // Neither side may starve the other.
         let first = extras.takes_its_turn();
         if first && let Poll::Ready(wake) = extras.poll_wake(cx) {
             return Poll::Ready(wake);
         }
-        if let Poll::Ready(input) = self.port.poll_next(cx) {
+        if let Poll::Ready(input) = self.mailbox.poll_next(cx) {
             return Poll::Ready(Wake::Input(input));
         }
         if first {
@@ -254,10 +254,10 @@ impl<M: 'static> Session<M> {
         }
     }
 
-    /// From here on `event` is what `mail` says.
-    pub(crate) fn begin_event<E: 'static>(&mut self, mail: &Rc<SharedEvent>, event: &E) {
+    /// From here on `event` is what `shared` says.
+    pub(crate) fn begin_event<E: 'static>(&mut self, shared: &Rc<SharedEvent>, event: &E) {
         self.current = Some(Current {
-            mail: Rc::clone(mail),
+            shared: Rc::clone(shared),
             kind: TypeId::of::<E>(),
             address: address(event),
         });
@@ -267,16 +267,16 @@ impl<M: 'static> Session<M> {
         self.current = None;
     }
 
-    /// The mail behind an event that is being handled; none for any other value.
-    fn mail_of<E: 'static>(&self, event: &E) -> Option<&SharedEvent> {
+    /// The shared event behind an event that is being handled; none for any other value.
+    fn shared_event_of<E: 'static>(&self, event: &E) -> Option<&SharedEvent> {
         let current = self.current.as_ref()?;
         let same = current.kind == TypeId::of::<E>() && current.address == address(event);
-        same.then_some(&*current.mail)
+        same.then_some(&*current.shared)
     }
 }
 
 /// See [`Session::close`].
-pub(crate) fn close(port: &Mailbox, code: CloseCode, reason: &str) {
+pub(crate) fn close(mailbox: &Mailbox, code: CloseCode, reason: &str) {
     let code = if code.may_be_received() {
         code
     } else {
@@ -284,7 +284,7 @@ pub(crate) fn close(port: &Mailbox, code: CloseCode, reason: &str) {
         tracing::error!(code, "a consumer closes with a code that cannot be sent");
         CloseCode::INTERNAL
     };
-    port.close(code, reason);
+    mailbox.close(code, reason);
 }
 
 fn address<E>(event: &E) -> usize {

@@ -93,30 +93,30 @@ impl<M: 'static> Session<M> {
     /// # Errors
     /// [`Unsent::Closed`], and [`Unsent::Event`] for a value that is no event.
     pub async fn forward<E: Serialize + 'static>(&self, event: &E) -> Result<(), Unsent> {
-        let sent = match self.mail_of(event) {
-            Some(mail) => match mail.frames(&*self.encoder) {
-                Ok(frames) => self.port.send_frames(frames, 1),
+        let sent = match self.shared_event_of(event) {
+            Some(shared) => match shared.frames(&*self.encoder) {
+                Ok(frames) => self.mailbox.send_frames(frames, 1),
                 Err(_why) => return self.undeliverable(),
             },
             None => {
                 let mut frames = BytesMut::new();
                 let event = Event::of(event)?;
                 let target = match &self.current {
-                    Some(current) => current.mail.target().clone(),
-                    None => Target::Channel(self.port.channel()),
+                    Some(current) => current.shared.target().clone(),
+                    None => Target::Channel(self.mailbox.channel()),
                 };
                 let message = Outgoing::new(&target, &event);
                 if self.encoder.encode(&message, &mut frames).is_err() {
                     return self.undeliverable();
                 }
-                self.port.send_frames(&frames.freeze(), 1)
+                self.mailbox.send_frames(&frames.freeze(), 1)
             }
         };
         self.room(sent).await
     }
 
     pub(crate) async fn send(&self, opcode: Opcode, payload: &[u8]) -> Result<(), Unsent> {
-        let sent = self.port.send(opcode, payload);
+        let sent = self.mailbox.send(opcode, payload);
         self.room(sent).await
     }
 
@@ -125,8 +125,8 @@ impl<M: 'static> Session<M> {
         if !sent {
             return Err(Unsent::Closed);
         }
-        if self.port.has_sent_much() {
-            poll_fn(|cx| self.port.poll_room(cx)).await;
+        if self.mailbox.has_sent_much() {
+            poll_fn(|cx| self.mailbox.poll_room(cx)).await;
             // A client that takes whatever comes must not keep the thread from its other sessions.
             consume_budget().await;
         }
@@ -136,7 +136,7 @@ impl<M: 'static> Session<M> {
     fn undeliverable(&self) -> Result<(), Unsent> {
         self.cluster.metrics().events.undeliverable.inc();
         tracing::debug!("an event lacks the field that is to be sent of it");
-        if self.port.is_open() {
+        if self.mailbox.is_open() {
             Ok(())
         } else {
             Err(Unsent::Closed)
