@@ -4,13 +4,14 @@
 //! The actor and the registry put input into the mailbox, the program takes it out; what the program
 //! sends in one poll leaves in one write.
 
+mod timers;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -23,7 +24,8 @@ use crate::fan_out::{
     COPIED, FLUSH_BYTES, Input, MailboxState, SharedEvent, SlotRef, SubscribeOptions,
 };
 use crate::node::Node;
-use crate::worker::{Pending, Timer, WorkerThread};
+use crate::worker::{Pending, WorkerThread};
+use timers::Timers;
 
 /// What one session does: ends after [`Input::Ended`].
 pub type Program = Pin<Box<dyn Future<Output = ()>>>;
@@ -45,14 +47,6 @@ pub struct Mailbox {
     /// Of sends that wait for room in a set of futures, which polls only those that are woken.
     waiters: RefCell<Vec<Waker>>,
     timers: RefCell<Timers>,
-}
-
-/// Timers of a program.
-struct Timers {
-    /// The tick at which each ends, and its number.
-    due: Vec<(u64, u32)>,
-    /// The tick at which the wheel fires next for them.
-    armed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +82,7 @@ impl Mailbox {
             closing: RefCell::default(),
             life: Cell::new(Life::Opening),
             waiters: RefCell::default(),
-            timers: RefCell::new(Timers {
-                due: Vec::new(),
-                armed: u64::MAX,
-            }),
+            timers: RefCell::default(),
         }
     }
 
@@ -140,47 +131,6 @@ impl Mailbox {
         options: SubscribeOptions,
     ) -> Result<Pending, JoinError> {
         self.worker.subscribe(self.member, group, options).await
-    }
-
-    /// Sets a timer, whose end is [`Input::Timer`] with this number. It ends up to a tick of the
-    /// thread's clock late: a tenth of the shortest of ping interval, ping timeout and close
-    /// timeout, from 5 to 250 ms. A timer of this number that has not ended is set anew.
-    pub fn timer(&self, after: Duration, id: u32) {
-        let due = self.worker.tick_in(after);
-        let mut timers = self.timers.borrow_mut();
-        timers.due.retain(|(_, other)| *other != id);
-        timers.due.push((due, id));
-        self.arm(&mut timers, due);
-    }
-
-    /// Timers have ended.
-    pub(crate) fn fire_timers(&self) {
-        let now = self.worker.ticks.get();
-        let mut timers = self.timers.borrow_mut();
-        if now < timers.armed {
-            // Set for a timer that was set anew since.
-            return;
-        }
-        timers.armed = u64::MAX;
-        timers.due.sort_by_key(|(due, _)| *due);
-        let ended = timers.due.partition_point(|(due, _)| *due <= now);
-        let mut queue = self.state.queue.borrow_mut();
-        timers
-            .due
-            .drain(..ended)
-            .for_each(|(_, id)| queue.push_timer(id));
-        if let Some((due, _)) = timers.due.first().copied() {
-            self.arm(&mut timers, due);
-        }
-    }
-
-    /// Sees to it that the thread's wheel fires at `due`, or before.
-    fn arm(&self, timers: &mut Timers, due: u64) {
-        if due < timers.armed {
-            let after = due.saturating_sub(self.worker.ticks.get());
-            let after = self.worker.ticks_length(after);
-            timers.armed = self.worker.schedule(self.member, Timer::Program, after);
-        }
     }
 
     /// Takes the session out of a group; whether it was in it. Nobody leaves everyone's group.

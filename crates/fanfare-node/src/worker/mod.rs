@@ -1,35 +1,33 @@
 //! One worker thread's part of a node: everything its actors share, and outlives them.
 
+mod dispatch;
 mod draining;
 mod flusher;
 mod joining;
 mod members;
 mod registry;
 mod seat_guard;
+mod timers;
 mod wheel;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanfare_layer::Delivery;
-use fanfare_protocol::{ChannelName, Encoder, GroupName, SessionId, Target, Undeliverable};
-use smallvec::SmallVec;
+use fanfare_protocol::{ChannelName, Encoder, GroupName, SessionId};
 use tokio::sync::oneshot;
 
-use crate::directory::{Inbox, InboxBounds, Question};
+use crate::directory::{Inbox, InboxBounds};
 use crate::error::AdmitError;
 use crate::fan_out::{
-    Bounds, DeliveryMode, Dropped, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots,
-    SubscribeOptions, Tally,
+    Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots,
+    SubscribeOptions,
 };
 use crate::node::Shared;
 use draining::Draining;
-use wheel::{Due, Wheel};
+use wheel::Wheel;
 
 pub(crate) use flusher::Flusher;
 pub(crate) use joining::Acknowledgements;
@@ -40,11 +38,6 @@ pub(crate) use wheel::Timer;
 
 /// The largest read of one turn, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
-/// Deliveries taken from the inbox in one turn, so that a turn stays short.
-const TURN: usize = 512;
-
-/// The length of a slice of fan-out: what else the thread has to do comes between slices.
-const SLICE: Duration = Duration::from_micros(500);
 
 /// A session that has been put into a group.
 pub(crate) struct Joined {
@@ -140,29 +133,6 @@ impl WorkerThread {
         outbox.map_or(0, |outbox| outbox.bytes())
     }
 
-    /// Fires a member's timer in `after`, or sooner; answers at which tick.
-    pub(crate) fn schedule(&self, member: SlotRef, timer: Timer, after: Duration) -> u64 {
-        let due = Due {
-            slot: member.slot,
-            generation: member.generation(),
-            timer,
-        };
-        self.ticks.get() + self.wheel.borrow_mut().schedule(due, after)
-    }
-
-    /// The tick at which `after` has passed.
-    pub(crate) fn tick_in(&self, after: Duration) -> u64 {
-        let length = self.wheel.borrow().tick_length().as_nanos().max(1);
-        let ticks = u64::try_from(after.as_nanos().div_ceil(length)).unwrap_or(u64::MAX);
-        self.ticks.get().saturating_add(ticks)
-    }
-
-    /// How long a number of ticks takes.
-    pub(crate) fn ticks_length(&self, ticks: u64) -> Duration {
-        let length = self.wheel.borrow().tick_length();
-        length.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
-    }
-
     /// Whether this is the waker of the session's own task.
     pub(crate) fn is_awaited_by(&self, member: SlotRef, waker: &Waker) -> bool {
         let fan_out = &*self.fan_out.borrow();
@@ -180,22 +150,6 @@ impl WorkerThread {
             slot: member.slot,
             generation: member.generation(),
         }
-    }
-
-    fn answer(&self, question: Question) {
-        // An answer that nobody waits for any more is dropped: the caller was.
-        match question {
-            Question::Channels { group, answer } => drop(answer.send(self.channels(&group))),
-        }
-    }
-
-    /// The channels of a group's members on this worker.
-    fn channels(&self, group: &GroupName) -> Vec<ChannelName> {
-        let members = self.fan_out.borrow().roster.members(group);
-        members
-            .into_iter()
-            .map(|member| self.channel(member))
-            .collect()
     }
 
     pub(crate) fn take(&self, seat: Seat) -> Option<SlotRef> {
@@ -267,115 +221,6 @@ impl WorkerThread {
         }
     }
 
-    /// One turn of the registry: what has arrived is put on its way, and one slice of it is sent.
-    pub(crate) fn turn(&self) {
-        for question in self.inbox.questions() {
-            self.answer(question);
-        }
-        let fan_out = &mut *self.fan_out.borrow_mut();
-        let limits = &self.node.options.limits;
-        for _ in 0..TURN {
-            let roster = &fan_out.roster;
-            if roster.waiting() >= limits.inbox_frames
-                || roster.waiting_bytes() >= limits.fan_out_bytes
-            {
-                // The fan-out lags: what it has not sent stays bounded, and publishers wait.
-                break;
-            }
-            let Some(delivery) = self.inbox.pop() else {
-                break;
-            };
-            self.dispatch(fan_out, &delivery);
-        }
-        let FanOut { slots, roster } = fan_out;
-        let started = Instant::now();
-        roster.slice(
-            slots,
-            || started.elapsed() >= SLICE,
-            |batch| {
-                let now = Instant::now();
-                for arrived in batch.arrivals() {
-                    let took = now.saturating_duration_since(arrived);
-                    self.node.metrics.fan_out.observe(took.as_secs_f64());
-                }
-            },
-        );
-        self.count(std::mem::take(&mut slots.tally));
-    }
-
-    fn dispatch(&self, fan_out: &mut FanOut, delivery: &Delivery) {
-        let dropped = &self.node.metrics.dropped;
-        match &delivery.target {
-            Target::Group(group) => {
-                let excluded = self.members_here(&fan_out.slots, &delivery.envelope.exclude);
-                let FanOut { slots, roster } = fan_out;
-                self.count_dropped(roster.append(slots, group, delivery, &excluded));
-            }
-            Target::Channel(channel) => {
-                let Some(member) = self.member(&fan_out.slots, channel) else {
-                    dropped.no_session.inc();
-                    return;
-                };
-                match fan_out
-                    .roster
-                    .send_to_one(&mut fan_out.slots, member, delivery)
-                {
-                    Ok(()) => {
-                        let took = delivery.arrived.elapsed().as_secs_f64();
-                        self.node.metrics.fan_out.observe(took);
-                    }
-                    Err(Undeliverable::FieldMissing) => dropped.field_missing.inc(),
-                    Err(Undeliverable::UnknownType) => dropped.unknown_type.inc(),
-                }
-            }
-        }
-    }
-
-    pub(crate) fn count_dropped(&self, lost: Dropped) {
-        if lost != Dropped::default() {
-            let dropped = &self.node.metrics.dropped;
-            dropped.no_members.inc_by(lost.no_members);
-            dropped.field_missing.inc_by(lost.field_missing);
-            dropped.unknown_type.inc_by(lost.unknown_type);
-        }
-    }
-
-    fn members_here(&self, slots: &Slots, channels: &[ChannelName]) -> SmallVec<[SlotRef; 1]> {
-        channels
-            .iter()
-            .filter_map(|channel| self.member(slots, channel))
-            .collect()
-    }
-
-    /// The session of this worker behind a channel name.
-    pub(crate) fn member(&self, slots: &Slots, channel: &ChannelName) -> Option<SlotRef> {
-        let (node, session) = self.node.options.naming.locate(channel.as_str())?;
-        if node != self.node.options.id || session.worker != self.index {
-            return None;
-        }
-        slots.find(session.slot, session.generation)
-    }
-
-    pub(crate) fn count(&self, tally: Tally) {
-        let metrics = &self.node.metrics;
-        if tally.sends > 0 || tally.delivered > 0 {
-            metrics.delivered.inc_by(tally.delivered);
-            metrics.sent_bytes.inc_by(tally.bytes);
-        }
-        if tally.refused > 0 {
-            metrics.dropped.session_closed.inc_by(tally.refused);
-        }
-        if tally.slow > 0 {
-            metrics.slow.inc_by(tally.slow);
-        }
-        if tally.posted > 0 {
-            metrics.posted.inc_by(tally.posted);
-        }
-        if tally.mailbox_full > 0 {
-            metrics.dropped.mailbox_full.inc_by(tally.mailbox_full);
-        }
-    }
-
     /// Sends one session frames of its own: a reply or a pong, or `events` that its program sends.
     pub(crate) fn send(&self, member: SlotRef, frames: &Bytes, events: u32) {
         let fan_out = &mut *self.fan_out.borrow_mut();
@@ -426,38 +271,5 @@ impl WorkerThread {
         let fan_out = &mut *self.fan_out.borrow_mut();
         self.flusher.flush(&mut fan_out.slots);
         self.count(std::mem::take(&mut fan_out.slots.tally));
-    }
-
-    pub(crate) fn tick(&self) {
-        self.ticks.set(self.ticks.get() + 1);
-        let due = self.wheel.borrow_mut().advance();
-        let slots = &mut self.fan_out.borrow_mut().slots;
-        for Due {
-            slot,
-            generation,
-            timer,
-        } in due
-        {
-            if let Some(member) = slots.find(slot, generation) {
-                if let Some(seat) = slots.seat_mut(member) {
-                    match timer {
-                        Timer::Session => seat.timer_fired = true,
-                        Timer::Program => seat.program_timer_fired = true,
-                    }
-                }
-                slots.wake(member);
-            }
-        }
-        let window = match self.node.drain.load(Ordering::Acquire) {
-            0 => return,
-            millis => Duration::from_millis(millis - 1),
-        };
-        let now = Instant::now();
-        let mut draining = self
-            .draining
-            .get()
-            .unwrap_or_else(|| Draining::new(now, window));
-        draining.advance(slots, now, window);
-        self.draining.set(Some(draining));
     }
 }
