@@ -123,7 +123,8 @@ impl Session {
         if self.awaiting_pong && silence >= ping.timeout && reads {
             return Some(Ending::PingTimeout);
         }
-        if !self.awaiting_pong && silence >= ping.interval {
+        let pings = !ping.interval.is_zero();
+        if pings && !self.awaiting_pong && silence >= ping.interval {
             let mut frame = BytesMut::new();
             if let Some(encoder) = self.encoder() {
                 encoder.ping(&mut frame);

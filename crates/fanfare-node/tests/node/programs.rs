@@ -318,6 +318,21 @@ async fn a_close_from_outside_follows_the_events_before_it() {
 }
 
 #[actix::test]
+async fn a_close_that_waited_for_a_program_sends_no_ping_where_pings_are_off() {
+    let rig = Rig::new(options());
+    let diary = Diary::default();
+    let (_open_gate, gate) = oneshot::channel();
+    let mut client = open_gated(&rig, &[], DeliveryMode::Events, &diary, Some(gate)).await;
+    client.text("wait").await;
+    diary.until("waiting").await;
+    let channel = rig.node.naming().channel(&client.channel).unwrap();
+    let closing = Arc::new(Envelope::closing(CloseCode(4003), "go").unwrap());
+    let publish = rig.node.publish(Target::Channel(channel), closing);
+    publish.confirmed().await.unwrap();
+    assert_eq!(client.frame().await, Frame::Close(4003));
+}
+
+#[actix::test]
 async fn a_program_that_takes_no_events_is_cut_and_one_that_takes_no_messages_is_not_read() {
     let mut options = options();
     options.limits.outbox_frames = 16;
