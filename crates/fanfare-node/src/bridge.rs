@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
 use fanfare_layer::{Delivery, SubscribeError, Subscription};
-use fanfare_protocol::GroupName;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use prometheus::IntCounter;
 
+use crate::directory::{Batch, Request, Requests};
 use crate::node::Shared;
 use crate::supervise::Lifeline;
 
@@ -26,58 +25,32 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// The actor that reads the layer's stream of a node and asks the layer for its groups.
 pub(crate) struct Bridge {
     node: Arc<Shared>,
-    /// Groups that the layer has refused; they are asked for again at the next sweep.
-    refused: Vec<GroupName>,
+    requests: Requests,
     _lifeline: Lifeline,
 }
 
 impl Bridge {
     pub(crate) fn new(node: Arc<Shared>, lifeline: Lifeline) -> Self {
-        node.directory.restart_changes();
+        let requests = Requests::new(Arc::clone(&node.directory));
         Self {
             node,
-            refused: Vec::new(),
+            requests,
             _lifeline: lifeline,
         }
     }
 
     /// Takes back what emptied groups had, and asks again for what was refused.
     fn sweep(&mut self, context: &mut Context<Self>) {
-        self.node
-            .directory
-            .refused(&std::mem::take(&mut self.refused));
-        let leaving = self.node.directory.start_leaving(Instant::now());
+        let leaving = self.requests.sweep(Instant::now());
         if leaving.is_empty() {
             return;
         }
-        let asked = self.node.layer.unsubscribe(subscriptions(&leaving));
+        let subscriptions = leaving.iter().cloned().map(Subscription::Group).collect();
+        let asked = self.node.layer.unsubscribe(subscriptions);
         context.spawn(wrap_future::<_, Self>(asked).map(move |answer, bridge, _| {
-            if let Err(SubscribeError(reason)) = answer {
-                tracing::warn!(
-                    groups = leaving.len(),
-                    reason,
-                    "groups were not unsubscribed"
-                );
-            }
-            bridge.node.directory.left(&leaving, &bridge.node.metrics);
+            bridge.requests.unsubscribed(&leaving, answer);
         }));
     }
-}
-
-/// What is left of a batch; counted as lost when a panic takes the bridge away with it.
-struct Rest {
-    batch: std::vec::IntoIter<Delivery>,
-    lost: IntCounter,
-}
-
-impl Drop for Rest {
-    fn drop(&mut self) {
-        self.lost.inc_by(self.batch.len() as u64);
-    }
-}
-
-fn subscriptions(groups: &[GroupName]) -> Vec<Subscription> {
-    groups.iter().cloned().map(Subscription::Group).collect()
 }
 
 impl Actor for Bridge {
@@ -94,16 +67,8 @@ impl Actor for Bridge {
 }
 
 impl StreamHandler<Vec<Delivery>> for Bridge {
-    /// Hands each delivery to the inboxes of the workers that have members, and waits for none.
     fn handle(&mut self, batch: Vec<Delivery>, _: &mut Self::Context) {
-        let lost = self.node.metrics.dropped.bridge_panic.clone();
-        let mut rest = Rest {
-            batch: batch.into_iter(),
-            lost,
-        };
-        for delivery in rest.batch.by_ref() {
-            self.node.directory.hand_off(delivery);
-        }
+        Batch::new(&self.node.directory, batch).hand_off();
     }
 
     fn finished(&mut self, _: &mut Self::Context) {
@@ -111,8 +76,8 @@ impl StreamHandler<Vec<Delivery>> for Bridge {
     }
 }
 
-/// The layer's answer to the subscription of one group.
-struct Answered(GroupName, Result<(), SubscribeError>);
+/// The layer's answer to the request for one group.
+struct Answered(Request, Result<(), SubscribeError>);
 
 /// Asks the layer for groups as sessions join them: one request a group, so that a host that is
 /// away does not keep the groups of the others waiting. Yields the answers.
@@ -124,14 +89,11 @@ struct Asking {
 impl Asking {
     /// Asks for the groups that are wanted; whoever wants another one wakes this task.
     fn ask(&mut self, task: &TaskContext<'_>) {
-        let Some(changes) = &self.node.directory.changes else {
-            return;
-        };
-        changes.bridge.register(task.waker());
-        for group in self.node.directory.take_wanted(SUBSCRIBE_BATCH) {
-            let wanted = vec![Subscription::Group(group.clone())];
+        let directory = &self.node.directory;
+        for request in directory.next_requests(SUBSCRIBE_BATCH, task.waker()) {
+            let wanted = vec![Subscription::Group(request.group.clone())];
             let answer = self.node.layer.subscribe(wanted);
-            let answered = answer.map(|answer| Answered(group, answer));
+            let answered = answer.map(|answer| Answered(request, answer));
             self.asked.push(answered.boxed());
         }
     }
@@ -151,15 +113,8 @@ impl Stream for Asking {
 }
 
 impl StreamHandler<Answered> for Bridge {
-    fn handle(&mut self, Answered(group, answer): Answered, _: &mut Self::Context) {
-        match answer {
-            Ok(()) => self.node.directory.subscribed(&[group]),
-            Err(SubscribeError(reason)) => {
-                // Those who wait longer than they may answer 503 by themselves.
-                tracing::debug!(reason, "a group was not subscribed");
-                self.refused.push(group);
-            }
-        }
+    fn handle(&mut self, Answered(request, answer): Answered, _: &mut Self::Context) {
+        self.requests.answered(request, answer);
     }
 
     fn finished(&mut self, _: &mut Self::Context) {}

@@ -3,8 +3,12 @@
 //! Shared by all threads, striped by group. A delivery is handed to the workers under its
 //! stripe's lock: that lock is what gives a group one order on the node.
 
+mod hand_off;
 mod inbox;
 mod queues;
+mod requests;
+#[cfg(test)]
+mod simulation;
 mod subscriptions;
 mod wanted;
 mod watchdog;
@@ -25,9 +29,11 @@ use crate::options::MAX_WORKERS;
 use queues::Queues;
 use wanted::Subscription;
 
+pub(crate) use hand_off::Batch;
 pub(crate) use inbox::{Inbox, InboxBounds, Question};
 pub(crate) use queues::{LOCAL_CHANNELS, is_normal};
-pub(crate) use wanted::Changes;
+pub(crate) use requests::Requests;
+pub(crate) use wanted::{Changes, Request};
 pub(crate) use watchdog::Watchdog;
 
 const STRIPES: usize = 64;
@@ -241,37 +247,6 @@ impl Directory {
                 return;
             }
             give(inbox, delivery.clone());
-        }
-    }
-
-    /// Hands a delivery from another node to every worker that has members, and waits for none: a
-    /// worker that has no room loses it, and that is counted.
-    pub(crate) fn hand_off(&self, delivery: Delivery) {
-        let bytes = delivery.envelope.event.memory_bytes();
-        let dropped = &self.metrics.dropped;
-        let each = |inbox: &Inbox, delivery| {
-            if !inbox.hand_off(delivery, bytes) {
-                dropped.inbox_full.inc();
-            }
-        };
-        match &delivery.target {
-            Target::Group(group) => {
-                let stripe = self.stripe(group);
-                match stripe.get(group).map_or(0, |entry| entry.workers) {
-                    0 => dropped.no_members.inc(),
-                    workers => self.each_inbox(workers, delivery, each),
-                }
-            }
-            Target::Channel(channel) => match self.place(channel) {
-                ChannelOwner::Worker(worker) if !delivery.envelope.exclude.contains(channel) => {
-                    self.each_inbox(1 << worker, delivery, each);
-                }
-                _ => {
-                    if self.deliver(delivery).is_err() {
-                        dropped.queue_full.inc();
-                    }
-                }
-            },
         }
     }
 

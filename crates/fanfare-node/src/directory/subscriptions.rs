@@ -1,73 +1,75 @@
 //! Subscriptions of groups: wanted by joins, carried out by the bridge, one change at a time per
 //! group, and kept for a while after the last member has left.
 
+use std::task::Waker;
 use std::time::Instant;
 
 use fanfare_protocol::GroupName;
 
 use super::Directory;
-use super::wanted::Subscription;
-use crate::metrics::NodeMetrics;
+use super::wanted::{Request, Subscription};
 
 impl Directory {
-    /// Up to `most` groups to subscribe; some that were wanted may have been given up since.
-    pub(crate) fn take_wanted(&self, most: usize) -> Vec<GroupName> {
+    /// Up to `most` requests to the layer; `bridge` is woken when there are more.
+    pub(crate) fn next_requests(&self, most: usize, bridge: &Waker) -> Vec<Request> {
         let Some(changes) = &self.changes else {
             return Vec::new();
         };
-        loop {
-            let mut wanted = changes.take_wanted(most);
-            let none = wanted.is_empty();
-            wanted.retain(|group| {
-                let stripe = self.stripe(group);
-                let entry = stripe.get(group).map(|entry| &entry.subscription);
-                matches!(entry, Some(Subscription::Pending(_)))
-            });
-            if none || !wanted.is_empty() {
-                return wanted;
+        let mut requests = Vec::new();
+        for group in changes.take_wanted(most, bridge) {
+            let mut stripe = self.stripe(&group);
+            let entry = stripe.get_mut(&group).map(|entry| &mut entry.subscription);
+            // Some that were wanted have been given up since.
+            if let Some(Subscription::Pending { asked, .. }) = entry {
+                let number = changes.number();
+                *asked = number;
+                drop(stripe);
+                requests.push(Request { group, number });
             }
         }
+        requests
     }
 
-    /// The layer has not subscribed these groups: those that are still wanted are asked for again.
-    pub(crate) fn refused(&self, groups: &[GroupName]) {
+    /// The layer has refused a request: its group is asked for again if it is still wanted.
+    pub(super) fn refused(&self, request: &Request) {
         let Some(changes) = &self.changes else { return };
-        for group in groups {
-            let stripe = self.stripe(group);
-            let entry = stripe.get(group).map(|entry| &entry.subscription);
-            if matches!(entry, Some(Subscription::Pending(_))) {
-                changes.want_again(group);
-            }
+        let stripe = self.stripe(&request.group);
+        let entry = stripe.get(&request.group).map(|entry| &entry.subscription);
+        if let Some(Subscription::Pending { asked, .. }) = entry
+            && *asked == request.number
+        {
+            changes.want(&request.group);
         }
     }
 
-    /// The layer has acknowledged these groups.
-    pub(crate) fn subscribed(&self, groups: &[GroupName]) {
-        for group in groups {
-            let mut stripe = self.stripe(group);
-            let Some(entry) = stripe.get_mut(group) else {
-                continue;
-            };
-            let Subscription::Pending(waiting) = &mut entry.subscription else {
-                // Asked for twice, by a bridge and by its successor.
-                continue;
-            };
-            for done in waiting.drain(..) {
-                // Whoever gave up waiting has closed its side.
-                let _gone = done.send(());
+    /// The layer has acknowledged a request.
+    pub(super) fn subscribed(&self, request: &Request) {
+        let group = &request.group;
+        let mut stripe = self.stripe(group);
+        let Some(entry) = stripe.get_mut(group) else {
+            return;
+        };
+        match &mut entry.subscription {
+            Subscription::Pending { asked, waiting } if *asked == request.number => {
+                for done in waiting.drain(..) {
+                    // Whoever gave up waiting has closed its side.
+                    let _gone = done.send(());
+                }
             }
-            entry.subscription = Subscription::Active;
-            if entry.members == 0
-                && let Some(changes) = &self.changes
-            {
-                changes.emptied(group);
-            }
+            // The group was taken back after this request, and may have been asked for again.
+            _ => return,
+        }
+        entry.subscription = Subscription::Active;
+        if entry.members == 0
+            && let Some(changes) = &self.changes
+        {
+            changes.emptied(group);
         }
     }
 
     /// Groups that have been empty long enough, marked as leaving; also those that the layer has
     /// not acknowledged yet, or an outage would gather every name that was ever tried.
-    pub(crate) fn start_leaving(&self, now: Instant) -> Vec<GroupName> {
+    pub(super) fn start_leaving(&self, now: Instant) -> Vec<GroupName> {
         let Some(changes) = &self.changes else {
             return Vec::new();
         };
@@ -90,28 +92,30 @@ impl Directory {
 
     /// The layer has taken these subscriptions back. Groups that were joined meanwhile are wanted
     /// again; the others are forgotten.
-    pub(crate) fn left(&self, groups: &[GroupName], metrics: &NodeMetrics) {
+    pub(super) fn left(&self, groups: &[GroupName]) {
         let Some(changes) = &self.changes else { return };
         for group in groups {
             let mut stripe = self.stripe(group);
             let Some(entry) = stripe.get_mut(group) else {
                 continue;
             };
-            let Subscription::Leaving(waiting) = std::mem::take(&mut entry.subscription) else {
+            let Subscription::Leaving(waiting) = &mut entry.subscription else {
                 continue;
             };
-            if entry.members == 0 && waiting.is_empty() {
+            if entry.members == 0 {
+                // Whoever still waits has left.
                 stripe.remove(group);
-                metrics.groups.dec();
+                self.metrics.groups.dec();
                 continue;
             }
-            entry.subscription = Subscription::Pending(waiting);
-            changes.want_again(group);
+            let waiting = std::mem::take(waiting);
+            entry.subscription = Subscription::Pending { asked: 0, waiting };
+            changes.want(group);
         }
     }
 
     /// What a bridge that died had under way is to be done again.
-    pub(crate) fn restart_changes(&self) {
+    pub(super) fn restart_changes(&self) {
         let Some(changes) = &self.changes else { return };
         // Emptied first: what is wanted while the stripes are looked at must stay in the queue.
         changes.forget_wanted();
@@ -119,9 +123,10 @@ impl Directory {
         for stripe in self.stripes() {
             for (group, entry) in stripe.lock().iter_mut() {
                 if let Subscription::Leaving(waiting) = &mut entry.subscription {
-                    entry.subscription = Subscription::Pending(std::mem::take(waiting));
+                    let waiting = std::mem::take(waiting);
+                    entry.subscription = Subscription::Pending { asked: 0, waiting };
                 }
-                if matches!(entry.subscription, Subscription::Pending(_)) {
+                if matches!(entry.subscription, Subscription::Pending { .. }) {
                     wanted.push(group.clone());
                 }
             }
@@ -139,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::directory::Changes;
+    use crate::metrics::NodeMetrics;
     use crate::options::MembershipMode;
 
     fn directory() -> Directory {
@@ -153,6 +159,17 @@ mod tests {
         GroupName::parse("a").expect("a legal name")
     }
 
+    fn requests(directory: &Directory) -> Vec<Request> {
+        directory.next_requests(10, Waker::noop())
+    }
+
+    /// The one request that there is.
+    fn request(directory: &Directory) -> Request {
+        let mut requests = requests(directory);
+        assert_eq!(requests.len(), 1);
+        requests.remove(0)
+    }
+
     #[test]
     fn joins_that_gave_up_waiting_for_a_layer_that_is_away_are_forgotten() {
         let directory = directory();
@@ -162,30 +179,33 @@ mod tests {
         }
         let mut still = directory.join(&group(), 0).expect("not acknowledged yet");
         let stripe = directory.stripe(&group());
-        let Some(Subscription::Pending(waiting)) =
+        let Some(Subscription::Pending { waiting, .. }) =
             stripe.get(&group()).map(|entry| &entry.subscription)
         else {
             panic!("not pending");
         };
         assert!(waiting.len() < 100, "{} wait", waiting.len());
         drop(stripe);
-        directory.subscribed(&[group()]);
+        directory.subscribed(&request(&directory));
         assert_eq!(still.try_recv(), Ok(()));
     }
 
     #[test]
-    fn an_acknowledgement_from_before_a_restart_does_not_undo_a_leaving() {
+    fn an_acknowledgement_from_before_an_unsubscription_counts_no_more() {
         let directory = directory();
-        let _joined = directory.join(&group(), 0);
-        directory.subscribed(&[group()]);
+        let mut first = directory.join(&group(), 0).expect("it has to wait");
+        let late = request(&directory);
         directory.leave(&group(), 0, true);
         assert_eq!(directory.start_leaving(Instant::now()), [group()]);
         let mut again = directory.join(&group(), 0).expect("it has to wait");
-        directory.subscribed(&[group()]);
+        directory.subscribed(&late);
         assert!(again.try_recv().is_err(), "it is being unsubscribed");
-        let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
-        directory.left(&[group()], &metrics);
-        directory.subscribed(&[group()]);
+        assert!(first.try_recv().is_err(), "it has left");
+        directory.left(&[group()]);
+        let last = request(&directory);
+        directory.subscribed(&late);
+        assert!(again.try_recv().is_err(), "the layer has not answered yet");
+        directory.subscribed(&last);
         assert_eq!(again.try_recv(), Ok(()));
     }
 
@@ -195,22 +215,20 @@ mod tests {
         drop(directory.join(&group(), 0).expect("not acknowledged yet"));
         directory.leave(&group(), 0, true);
         assert_eq!(directory.start_leaving(Instant::now()), [group()]);
-        assert_eq!(directory.take_wanted(10), [], "it is given up");
-        let metrics = NodeMetrics::new(&Registry::new()).expect("a fresh registry");
-        directory.left(&[group()], &metrics);
+        assert_eq!(requests(&directory), [], "it is given up");
+        directory.left(&[group()]);
         assert!(directory.stripe(&group()).is_empty());
-        directory.refused(&[group()]);
-        assert_eq!(directory.take_wanted(10), []);
     }
 
     #[test]
     fn a_group_that_the_layer_refused_is_asked_for_again() {
         let directory = directory();
         let mut joined = directory.join(&group(), 0).expect("not acknowledged yet");
-        assert_eq!(directory.take_wanted(10), [group()]);
-        directory.refused(&[group()]);
-        assert_eq!(directory.take_wanted(10), [group()]);
-        directory.subscribed(&[group()]);
+        directory.refused(&request(&directory));
+        let second = request(&directory);
+        directory.subscribed(&second);
         assert_eq!(joined.try_recv(), Ok(()));
+        directory.refused(&second);
+        assert_eq!(requests(&directory), [], "it is there");
     }
 }

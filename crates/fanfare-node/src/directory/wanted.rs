@@ -2,6 +2,8 @@
 //! layer and without threads of its own.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use fanfare_protocol::GroupName;
@@ -17,19 +19,32 @@ pub(crate) enum Subscription {
     /// The layer has not been asked.
     #[default]
     None,
-    /// Asked for, not acknowledged.
-    Pending(Vec<oneshot::Sender<()>>),
+    /// Wanted, not acknowledged.
+    Pending {
+        /// The number of the last request; zero when the layer has not been asked since.
+        asked: u32,
+        waiting: Vec<oneshot::Sender<()>>,
+    },
     /// Acknowledged.
     Active,
     /// The layer has been asked to take it back; whoever joins meanwhile waits here.
     Leaving(Vec<oneshot::Sender<()>>),
 }
 
+/// The layer is to subscribe a group. A later request for the same group replaces this one, whose
+/// answer then counts no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) group: GroupName,
+    pub(super) number: u32,
+}
+
 /// Groups whose subscription has to change; the bridge reads it. Lives outside the bridge.
 pub(crate) struct Changes {
     wanted: Mutex<VecDeque<GroupName>>,
     emptied: Mutex<VecDeque<(Instant, GroupName)>>,
-    pub(crate) bridge: AtomicWaker,
+    bridge: AtomicWaker,
+    requests: AtomicU32,
     linger: Duration,
     pub(crate) members: MembershipMode,
 }
@@ -40,6 +55,7 @@ impl Changes {
             wanted: Mutex::default(),
             emptied: Mutex::default(),
             bridge: AtomicWaker::new(),
+            requests: AtomicU32::new(0),
             linger,
             members,
         }
@@ -54,7 +70,7 @@ impl Changes {
         let (done, wait) = oneshot::channel();
         match subscription {
             Subscription::Active => return None,
-            Subscription::Pending(waiting) | Subscription::Leaving(waiting) => {
+            Subscription::Pending { waiting, .. } | Subscription::Leaving(waiting) => {
                 // A layer that is away for long must not gather everybody who gave up.
                 if waiting.len() == waiting.capacity() {
                     waiting.retain(|done| !done.is_closed());
@@ -62,9 +78,9 @@ impl Changes {
                 waiting.push(done);
             }
             Subscription::None => {
-                *subscription = Subscription::Pending(vec![done]);
-                self.wanted.lock().push_back(group.clone());
-                self.bridge.wake();
+                let waiting = vec![done];
+                *subscription = Subscription::Pending { asked: 0, waiting };
+                self.want(group);
             }
         }
         Some(wait)
@@ -77,13 +93,24 @@ impl Changes {
             .push_back((Instant::now() + self.linger, group.clone()));
     }
 
-    pub(super) fn take_wanted(&self, most: usize) -> Vec<GroupName> {
+    /// Up to `most` groups that are wanted; `bridge` is woken when there are more.
+    pub(super) fn take_wanted(&self, most: usize, bridge: &Waker) -> Vec<GroupName> {
+        self.bridge.register(bridge);
         let mut wanted = self.wanted.lock();
         let count = wanted.len().min(most);
-        wanted.drain(..count).collect()
+        let taken = wanted.drain(..count).collect();
+        if !wanted.is_empty() {
+            self.bridge.wake();
+        }
+        taken
     }
 
-    pub(super) fn want_again(&self, group: &GroupName) {
+    /// A number for a request; never zero.
+    pub(super) fn number(&self) -> u32 {
+        self.requests.fetch_add(1, Ordering::Relaxed) % u32::MAX + 1
+    }
+
+    pub(super) fn want(&self, group: &GroupName) {
         self.wanted.lock().push_back(group.clone());
         self.bridge.wake();
     }
