@@ -21,8 +21,8 @@ mod worker;
 
 pub use actor_member::{ActorMember, MemberError};
 pub use cluster::{
-    Cluster, ClusterError, ClusterOptions, GroupError, Layer, Local, SendError, blocking,
-    cluster_of,
+    AskError, Cluster, ClusterCount, ClusterError, ClusterOptions, GroupError, Layer, Local,
+    SendError, blocking, cluster_of,
 };
 #[cfg(feature = "redis")]
 pub use cluster::{CoreFormat, RedisFormat, RedisLayer};

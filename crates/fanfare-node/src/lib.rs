@@ -14,6 +14,7 @@
 //! the only one with `unsafe`, in `fd.rs`.
 
 mod bridge;
+mod control;
 mod directory;
 mod enrolled;
 mod error;
@@ -30,6 +31,7 @@ mod start;
 mod supervise;
 mod worker;
 
+pub use control::ClusterCount;
 pub use enrolled::Enrolled;
 pub use error::{AdmitError, JoinError};
 pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent, SubscribeOptions};

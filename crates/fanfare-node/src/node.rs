@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{ChannelLayer, Publish, Sink, State, Status};
+use fanfare_layer::{ChannelLayer, ControlError, ControlTarget, Publish, Sink, State, Status};
 use fanfare_protocol::{
     ChannelName, Encoder, Envelope, GroupName, Naming, NodeId, RouteEncoder, Target,
 };
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::control::{ClusterCount, Command, Commands};
 use crate::directory::{Changes, Directory, Question, Watchdog};
 use crate::error::AdmitError;
 use crate::metrics::NodeMetrics;
@@ -74,6 +75,9 @@ impl Node {
         ));
         registry.register(Box::new(Watchdog::new(Arc::downgrade(&directory))?))?;
         let layer = layer(Arc::clone(&directory) as Arc<dyn Sink>);
+        layer
+            .control()
+            .serve(Arc::new(Commands(Arc::clone(&directory))));
         let shared = Shared {
             options,
             directory,
@@ -167,6 +171,23 @@ impl Node {
     /// Members of a group on this node.
     pub fn members(&self, group: &GroupName) -> usize {
         self.shared.directory.members(group)
+    }
+
+    /// Members of a group on all nodes. Nodes that are alive and do not answer before `deadline` are
+    /// named.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn count_everywhere(
+        &self,
+        group: &GroupName,
+        deadline: Duration,
+    ) -> Result<ClusterCount, ControlError> {
+        let group = group.as_str().to_owned();
+        let command = Command::Count { group }.encode();
+        let control = self.shared.layer.control();
+        let replies = control.ask(ControlTarget::All, command, deadline).await?;
+        Ok(ClusterCount::of(replies))
     }
 
     /// The channels of a group's members on this node, in no order.

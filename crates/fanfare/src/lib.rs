@@ -59,12 +59,12 @@
 
 #[doc(inline)]
 pub use fanfare_consumer::{
-    Accept, ActorMember, Client, Cluster, ClusterError, ClusterOptions, Consumer, Failure, Frame,
-    Frames, FromFrame, Gone, GroupError, Host, JsonError, JsonFrame, Layer, Local, MemberError,
-    NetworkError, Outcome, Reject, Request, SendError, Session, SessionHandle, Timer,
-    TrustedProxies, Unknown, Unsent, User, UserResolver, Worker, WorkerError, Workers,
-    WorkersError, WorkersReport, blocking, client, consumer, consumer_with, handshake, health,
-    middleware, peer,
+    Accept, ActorMember, AskError, Client, Cluster, ClusterCount, ClusterError, ClusterOptions,
+    Consumer, Failure, Frame, Frames, FromFrame, Gone, GroupError, Host, JsonError, JsonFrame,
+    Layer, Local, MemberError, NetworkError, Outcome, Reject, Request, SendError, Session,
+    SessionHandle, Timer, TrustedProxies, Unknown, Unsent, User, UserResolver, Worker, WorkerError,
+    Workers, WorkersError, WorkersReport, blocking, client, consumer, consumer_with, handshake,
+    health, middleware, peer,
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fanfare_layer::PublishError;
+use fanfare_layer::{ControlError, PublishError};
 use fanfare_node::JoinError;
 use fanfare_protocol::event::EventError;
 use fanfare_protocol::event_rules::EventRefused;
@@ -78,6 +78,18 @@ pub enum SendError {
          here, or a thread that may block, such as web::block's"
     )]
     Async,
+}
+
+/// Why the nodes did not answer a question.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The group's name is not valid.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The other nodes could not be asked.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 /// Why a group was not joined.

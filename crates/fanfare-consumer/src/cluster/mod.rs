@@ -11,16 +11,18 @@ mod redis;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use fanfare_layer::State;
+pub use fanfare_node::ClusterCount;
 use fanfare_node::Node;
-use fanfare_protocol::{ChannelName, CloseCode, Envelope, Target};
+use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
 use prometheus::Registry;
 use serde::Serialize;
 
 use crate::metrics::ConsumerMetrics;
 
-pub use error::{ClusterError, GroupError, SendError};
+pub use error::{AskError, ClusterError, GroupError, SendError};
 pub use extract::cluster_of;
 pub use local::Local;
 pub use options::{ClusterOptions, Layer};
@@ -28,6 +30,9 @@ pub(crate) use posting::joinable;
 use posting::{Posting, To};
 #[cfg(feature = "redis")]
 pub use redis::{CoreFormat, RedisFormat, RedisLayer};
+
+/// How long other nodes may take to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// A handle on the cluster, to publish with. Clones are cheap and work on any thread and in any
 /// async runtime.
@@ -269,6 +274,24 @@ impl Cluster {
         let limit = self.shared.node.options().join_timeout;
         // If it does not answer, publishing says what is wrong with it.
         let _late = tokio::time::timeout(limit, answered).await.is_err();
+    }
+}
+
+/// Asking all nodes.
+impl Cluster {
+    /// How many members a group has on all nodes. Nodes that are alive and do not answer within a
+    /// second are named in the result.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn count(&self, group: &str) -> Result<ClusterCount, AskError> {
+        let group = GroupName::parse(group)?;
+        self.layer_answers().await;
+        Ok(self
+            .shared
+            .node
+            .count_everywhere(&group, ANSWER_TIME)
+            .await?)
     }
 }
 

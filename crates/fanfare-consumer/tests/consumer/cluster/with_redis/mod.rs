@@ -1,4 +1,5 @@
 //! Clusters over a Redis server of their own.
 
+mod count;
 mod format;
 mod redis;
