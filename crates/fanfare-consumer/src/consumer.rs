@@ -92,7 +92,8 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
     /// `type`. For a consumer without [`event`](Self::event) it is [`Frames`].
     type Event: DeserializeOwned + 'static;
 
-    /// The groups that every session joins before [`connect`](Self::connect) is called. A name may
+    /// The groups that every session joins. It joins them when [`connect`](Self::connect) accepts, or
+    /// before the first event that `connect` publishes through the session. A name may
     /// contain a `{parameter}` of the path: `"chat_{room}"`. A handshake gets 400 if its path makes
     /// a name that is not valid or that starts with `fanfare.`.
     const GROUPS: &'static [&'static str] = &[];
@@ -106,9 +107,10 @@ pub trait Consumer<M: 'static = (), I: FromFrame = Frame>: Sized + 'static {
     /// What happens to an event that is not an [`Event`](Self::Event).
     const UNKNOWN: Unknown = Unknown::Ignore;
 
-    /// Decides about a handshake. The session has already joined its declared groups. If this
-    /// accepts, what it sends leaves after the response. If it rejects, nothing is sent. The
-    /// default accepts.
+    /// Decides about a handshake. If this accepts, the session joins its declared groups, and then
+    /// what it sent here leaves behind the response. If it rejects, nothing is sent, and the session
+    /// was in no group, unless it published an event through the session before. The default
+    /// accepts.
     ///
     /// It must return within the server's handshake timeout. After that it is dropped.
     ///

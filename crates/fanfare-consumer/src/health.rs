@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, web};
 use fanfare_layer::{State, Status};
-use fanfare_web::Refusal;
+use fanfare_web::{Code, Refusal};
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::json;
 
@@ -43,10 +42,7 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(cluster: Cluster) -> Result<HttpResponse, Error> {
     match obstacle(cluster.is_draining(), cluster.node().status()) {
         None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
-        Some((code, message)) => {
-            let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
-            Err(refusal.retry_after(1).into())
-        }
+        Some((code, message)) => Err(Refusal::new(code, message).into()),
     }
 }
 
@@ -59,19 +55,18 @@ pub async fn metrics(cluster: Cluster) -> Result<HttpResponse, Error> {
     let mut text = Vec::new();
     if let Err(error) = encoder.encode(&cluster.registry().gather(), &mut text) {
         tracing::error!(%error, "the metrics cannot be written");
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return Err(Refusal::new(status, "internal", "the metrics cannot be written").into());
+        return Err(Refusal::internal().into());
     }
     let mut response = HttpResponse::Ok();
     Ok(response.content_type(encoder.format_type()).body(text))
 }
 
-fn obstacle(draining: bool, layer: Status) -> Option<(&'static str, &'static str)> {
+fn obstacle(draining: bool, layer: Status) -> Option<(Code, &'static str)> {
     match layer.state {
-        _ if draining => Some(("draining", "the node is shutting down")),
-        State::Connecting => Some(("layer_connecting", "the layer has not answered yet")),
+        _ if draining => Some((Code::Draining, "the node is shutting down")),
+        State::Connecting => Some((Code::LayerConnecting, "the layer has not answered yet")),
         State::Down if layer.since.elapsed() >= LAYER_GRACE => {
-            Some(("layer_down", "the layer is unreachable"))
+            Some((Code::LayerDown, "the layer is unreachable"))
         }
         State::Down | State::Up => None,
     }

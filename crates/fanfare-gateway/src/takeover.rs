@@ -15,9 +15,9 @@ use actix_http::body::{BoxBody, MessageBody, to_bytes};
 use actix_http::h1::{Codec, SendResponse};
 use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
 use actix_service::Service;
-use actix_web::Error;
-use actix_web::http::{Method, StatusCode, header};
-use fanfare_web::{Host, Offer, Takeover};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{Error, ResponseError as _};
+use fanfare_web::{Code, Host, Offer, Refusal, Takeover};
 use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
@@ -102,10 +102,8 @@ where
     B: MessageBody + 'static,
 {
     if request.method() == Method::CONNECT {
-        return refusal(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "CONNECT is not served",
+        return refused(
+            &Refusal::new(Code::MethodNotAllowed, "CONNECT is not served").allowing("GET"),
         );
     }
     let answer = AssertUnwindSafe(async { app.call(request).await }).catch_unwind();
@@ -117,39 +115,18 @@ where
         }
         Ok(Err(_panic)) => {
             tracing::error!("the handler of a handshake panicked");
-            refusal(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the handler failed",
-            )
+            refused(&Refusal::internal())
         }
         Err(_elapsed) => {
             let message = "the handshake was not answered in time";
-            let mut response = refusal(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "handshake_timeout",
-                message,
-            );
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-            response
+            refused(&Refusal::new(Code::HandshakeTimeout, message))
         }
     }
 }
 
-/// A response in the shape of all errors: `{"error":{"code","message","field"}}`.
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response<BoxBody> {
-    let body = format!(r#"{{"error":{{"code":"{code}","message":"{message}","field":null}}}}"#);
-    let mut response = Response::with_body(status, body).map_into_boxed_body();
-    let json = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response
-            .headers_mut()
-            .insert(header::ALLOW, header::HeaderValue::from_static("GET"));
-    }
-    response
+/// A refusal as actix-http writes it.
+fn refused(refusal: &Refusal) -> Response<BoxBody> {
+    refusal.error_response().into()
 }
 
 async fn conclude<T: Connection>(

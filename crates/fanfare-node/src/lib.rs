@@ -21,6 +21,7 @@ mod error;
 mod fan_out;
 #[cfg(feature = "fault")]
 pub mod fault;
+mod identity;
 mod metrics;
 mod names;
 mod node;
@@ -35,9 +36,11 @@ pub use control::ClusterCount;
 pub use enrolled::Enrolled;
 pub use error::{AdmitError, JoinError};
 pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent, SubscribeOptions};
+pub use identity::Identity;
 pub use node::Node;
 pub use options::{Limits, MembershipMode, NodeOptions, PingOptions};
 pub use session::{
-    Admission, Handling, Inbound, Link, Mailbox, Program, SessionContext, Socket, Step, Ticket,
+    Admission, Handling, Inbound, Link, Mailbox, PendingGroups, Program, SessionContext, Socket,
+    Step, Ticket,
 };
 pub use worker::{Pending, WorkerThread};

@@ -11,15 +11,15 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
-use fanfare_web::Client;
 use fanfare_web::handshake::asks_for_websocket;
+use fanfare_web::{Client, TrustedProxies};
 
 use crate::http::Shared;
 use crate::logging::ACCESS_TARGET;
 
 /// Path and client of a WebSocket, as they stand in its lines: `/ws/ [127.0.0.1:10754]`.
-pub(crate) fn session_line(request: &HttpRequest, shared: &Shared) -> String {
-    line(request.path(), &client_of(request, shared))
+pub(crate) fn session_line(request: &HttpRequest, proxies: &TrustedProxies) -> String {
+    line(request.path(), &proxies.client(request))
 }
 
 /// Writes the line of a request and counts it.
@@ -30,7 +30,11 @@ pub(crate) async fn log(
     let Some(shared) = request.app_data::<web::Data<Shared>>().cloned() else {
         return next.call(request).await;
     };
-    let client = client_of(request.request(), &shared);
+    let client = shared
+        .settings
+        .http
+        .trusted_proxies
+        .client(request.request());
     let entry = if asks_for_websocket(request.headers()) {
         Entry::WebSocket(Handshaking::start(&shared, line(request.path(), &client)))
     } else {
@@ -118,9 +122,4 @@ fn is_polled(path: &str) -> bool {
 
 fn line(path: &str, client: &Client) -> String {
     format!("{path} [{client}]")
-}
-
-/// Who sent a request, as far as proxies that are trusted say so.
-pub(crate) fn client_of(request: &HttpRequest, shared: &Shared) -> Client {
-    shared.settings.http.trusted_proxies.client(request)
 }

@@ -16,7 +16,6 @@ mod logging;
 mod metrics;
 mod routes;
 mod serve;
-mod template;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use fanfare_protocol::NameError;
 
 use crate::error_chain::error_chain;
 use crate::handshake::subprotocols;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 
 /// Accepts a handshake: the connection becomes a session.
 ///
@@ -118,7 +118,7 @@ impl Reject {
     /// `{"error":{"code":"rejected","message":reason,"field":null}}`. A status of 1xx becomes 500,
     /// and that is logged.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::refusal(Refusal::new(status, "rejected", reason))
+        Self::refusal(Refusal::new(Code::Rejected, reason).with_status(status))
     }
 
     /// Refuses with 500 because of an error. The error is logged and not shown to the client.
@@ -132,9 +132,7 @@ impl Reject {
     /// # assert_eq!(limit().unwrap_err().status(), 500);
     /// ```
     pub fn internal(error: impl Into<Box<dyn Error>>) -> Self {
-        let message = "the server failed; its log says more";
-        let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
-        let mut reject = Self::refusal(refusal);
+        let mut reject = Self::refusal(Refusal::internal());
         reject.0.cause = Some(error_chain(&*error.into()));
         reject
     }
@@ -143,8 +141,8 @@ impl Reject {
     /// not shown to the client.
     pub fn unavailable(error: &dyn Error) -> Self {
         let message = "the server cannot do this now";
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        let mut reject = Self::refusal(refusal.retry_after(1));
+        let refusal = Refusal::new(Code::Unavailable, message);
+        let mut reject = Self::refusal(refusal);
         reject.0.cause = Some(error_chain(error));
         reject
     }
@@ -260,7 +258,13 @@ impl From<actix_web::Error> for Reject {
 /// 400 with the code `invalid_name`.
 impl From<NameError> for Reject {
     fn from(error: NameError) -> Self {
-        let refusal = Refusal::new(StatusCode::BAD_REQUEST, "invalid_name", error.to_string());
+        let refusal = Refusal::new(Code::InvalidName, error.to_string());
+        Self::refusal(refusal)
+    }
+}
+
+impl From<Refusal> for Reject {
+    fn from(refusal: Refusal) -> Self {
         Self::refusal(refusal)
     }
 }
@@ -268,20 +272,7 @@ impl From<NameError> for Reject {
 /// 503, but 400 for too many groups.
 impl From<AdmitError> for Reject {
     fn from(error: AdmitError) -> Self {
-        let (status, code, seconds) = match error {
-            AdmitError::NodeFull { .. } | AdmitError::TooManyWorkers => {
-                (StatusCode::SERVICE_UNAVAILABLE, "node_full", Some(5))
-            }
-            AdmitError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining", Some(1)),
-            AdmitError::TooManyGroups { .. } => (StatusCode::BAD_REQUEST, "too_many_groups", None),
-            AdmitError::LayerDown => (StatusCode::SERVICE_UNAVAILABLE, "layer_down", Some(1)),
-            AdmitError::LayerTimeout => (StatusCode::SERVICE_UNAVAILABLE, "layer_timeout", Some(1)),
-        };
-        let mut refusal = Refusal::new(status, code, error.to_string());
-        if let Some(seconds) = seconds {
-            refusal = refusal.retry_after(seconds);
-        }
-        Self::refusal(refusal)
+        Self::refusal(error.into())
     }
 }
 

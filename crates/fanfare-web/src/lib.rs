@@ -8,23 +8,27 @@
 //! This crate depends on actix-web and on the node. It does not depend on consumers, the cluster
 //! handle, listeners or configuration.
 
+mod address;
 mod answer;
 mod client;
 mod error_chain;
 pub mod handshake;
 mod host;
 pub mod middleware;
+mod opening;
 mod refusal;
 mod request;
 pub mod template;
 mod user;
 
+pub use address::Address;
 pub use answer::{Accept, Reject};
 pub use client::{Client, NetworkError, TrustedProxies, client, peer};
 pub use error_chain::error_chain;
 pub use handshake::{Handshake, HandshakeError, Offer, Takeover};
 pub use host::{Host, node_of};
 pub use middleware::UserResolver;
-pub use refusal::Refusal;
+pub use opening::{Opening, SessionSpec};
+pub use refusal::{Code, Refusal};
 pub use request::Request;
 pub use user::User;

@@ -7,13 +7,12 @@ use std::str::FromStr;
 
 use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
 use crate::answer::Reject;
 use crate::handshake::subprotocols;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::user::User;
 
 /// The request of a handshake: actix-web's [`HttpRequest`], with shorter methods for what consumers
@@ -73,7 +72,7 @@ impl Request {
         };
         decoded(text).parse().map_err(|_| {
             let message = format!("there is nothing at this path: {name}");
-            Reject::refusal(Refusal::new(StatusCode::NOT_FOUND, "not_found", message))
+            Reject::refusal(Refusal::new(Code::NotFound, message))
         })
     }
 
@@ -90,7 +89,7 @@ impl Request {
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, Reject> {
         let query = web::Query::from_query(self.http.query_string());
         query.map(web::Query::into_inner).map_err(|error| {
-            let refusal = Refusal::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string());
+            let refusal = Refusal::new(Code::BadQuery, error.to_string());
             Reject::refusal(refusal)
         })
     }

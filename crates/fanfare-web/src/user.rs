@@ -3,11 +3,10 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use fanfare_protocol::{GroupName, NameError};
 
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 
 /// A user that a [`UserResolver`](crate::UserResolver) has found. Its sessions are in the group
 /// `fanfare.user.<id>`, so an event to that group reaches the user.
@@ -53,7 +52,7 @@ impl User {
     /// What a request without a user is refused with.
     pub(crate) fn required() -> Refusal {
         let message = "this needs a user: authenticate first";
-        Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+        Refusal::new(Code::Unauthorized, message)
     }
 }
 

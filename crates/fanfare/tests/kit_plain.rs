@@ -45,6 +45,7 @@ async fn echo(request: HttpRequest, cluster: Cluster) -> actix_web::Result<HttpR
         })),
         handling: Handling::Inbound(Rc::new(Echo)),
         groups: vec![GroupName::parse("lobby").unwrap()],
+        identity: None,
         welcome: false,
         access: None,
     };

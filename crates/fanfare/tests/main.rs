@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and clippy takes helpers for production code"
 )]
 
+mod admission;
 mod blocked_worker;
 mod disconnects;
 mod event_groups;

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use fanfare_layer::{Publish, State};
 use fanfare_protocol::{ChannelName, CloseCode};
+use fanfare_web::Address;
 use prometheus::Registry;
 use serde::Serialize;
 
-use super::posting::{Posting, To};
+use super::posting::Posting;
 use super::{ClusterError, ClusterOptions, SendError};
 use block_on::{block_on, block_until, may_block};
 use runtime::Runtime;
@@ -95,7 +96,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Group(group), event, &[])
+        self.post(Address::Group(group), event, &[])
     }
 
     /// Sends an event to the members of a group except those with these channels.
@@ -111,7 +112,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Group(group), event, except)
+        self.post(Address::Group(group), event, except)
     }
 
     /// Sends an event to one channel: a session's, or one that workers receive from.
@@ -122,7 +123,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Channel(channel), event, &[])
+        self.post(Address::Channel(channel), event, &[])
     }
 
     /// Sends an event to all sessions of a user.
@@ -133,7 +134,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::User(user), event, &[])
+        self.post(Address::User(user), event, &[])
     }
 
     /// Sends an event to all sessions of all nodes.
@@ -144,7 +145,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Everyone, event, &[])
+        self.post(Address::Everyone, event, &[])
     }
 
     /// Closes all sessions of a user, on every node; see
@@ -158,7 +159,7 @@ impl Cluster {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::User(user), code.into(), reason)
+        self.disconnect(Address::User(user), code.into(), reason)
     }
 
     /// Closes one session, wherever it is.
@@ -171,7 +172,7 @@ impl Cluster {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Channel(channel), code.into(), reason)
+        self.disconnect(Address::Channel(channel), code.into(), reason)
     }
 
     /// Closes all members of a group, on every node.
@@ -184,10 +185,10 @@ impl Cluster {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Group(group), code.into(), reason)
+        self.disconnect(Address::Group(group), code.into(), reason)
     }
 
-    fn post<E>(&self, to: To<'_>, event: &E, except: &[ChannelName]) -> Result<(), SendError>
+    fn post<E>(&self, to: Address<'_>, event: &E, except: &[ChannelName]) -> Result<(), SendError>
     where
         E: Serialize + ?Sized,
     {
@@ -195,7 +196,7 @@ impl Cluster {
         self.publish(Posting::event(to, event, except, naming)?)
     }
 
-    fn disconnect(&self, to: To<'_>, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    fn disconnect(&self, to: Address<'_>, code: CloseCode, reason: &str) -> Result<(), SendError> {
         let naming = self.cluster.node().naming();
         self.publish(Posting::close(to, code, reason, naming)?)
     }

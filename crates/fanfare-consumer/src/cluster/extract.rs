@@ -4,9 +4,8 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::{Error, FromRequest, HttpRequest, web};
-use fanfare_web::{Host, Refusal};
+use fanfare_web::{Code, Host, Refusal};
 
 use super::Cluster;
 
@@ -44,7 +43,7 @@ impl FromRequest for Cluster {
         ready(found.ok_or_else(|| {
             let message = "no cluster here: serve the App with fanfare::Server, or give it one \
                            with App::app_data(cluster)";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into()
+            Refusal::new(Code::Internal, message).into()
         }))
     }
 }

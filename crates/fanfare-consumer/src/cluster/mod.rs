@@ -17,6 +17,7 @@ use fanfare_layer::State;
 pub use fanfare_node::ClusterCount;
 use fanfare_node::Node;
 use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
+use fanfare_web::Address;
 use prometheus::Registry;
 use serde::Serialize;
 
@@ -26,8 +27,8 @@ pub use error::{AskError, ClusterError, GroupError, SendError};
 pub use extract::cluster_of;
 pub use local::Local;
 pub use options::{ClusterOptions, Layer};
+use posting::Posting;
 pub(crate) use posting::joinable;
-use posting::{Posting, To};
 #[cfg(feature = "redis")]
 pub use redis::{CoreFormat, RedisFormat, RedisLayer};
 
@@ -146,7 +147,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Group(group), event, &[]).await
+        self.post(Address::Group(group), event, &[]).await
     }
 
     /// Sends an event to the members of a group except those with these channels.
@@ -162,7 +163,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Group(group), event, except).await
+        self.post(Address::Group(group), event, except).await
     }
 
     /// Sends an event to one channel: a session's, or one that workers receive from.
@@ -173,7 +174,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Channel(channel), event, &[]).await
+        self.post(Address::Channel(channel), event, &[]).await
     }
 
     /// Sends an event to all sessions of a user.
@@ -184,7 +185,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::User(user), event, &[]).await
+        self.post(Address::User(user), event, &[]).await
     }
 
     /// Sends an event to all sessions of all nodes.
@@ -195,7 +196,7 @@ impl Cluster {
     where
         E: Serialize + ?Sized,
     {
-        self.post(To::Everyone, event, &[]).await
+        self.post(Address::Everyone, event, &[]).await
     }
 
     /// Closes all sessions of a user, on every node. The code is one of 1000, 1001, 1008, 1011 to
@@ -209,7 +210,8 @@ impl Cluster {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::User(user), code.into(), reason).await
+        self.disconnect(Address::User(user), code.into(), reason)
+            .await
     }
 
     /// Closes one session, wherever it is; code and reason as in
@@ -223,7 +225,7 @@ impl Cluster {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Channel(channel), code.into(), reason)
+        self.disconnect(Address::Channel(channel), code.into(), reason)
             .await
     }
 
@@ -238,7 +240,8 @@ impl Cluster {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<(), SendError> {
-        self.disconnect(To::Group(group), code.into(), reason).await
+        self.disconnect(Address::Group(group), code.into(), reason)
+            .await
     }
 
     /// Publishes an envelope unchanged, for programs that build envelopes themselves.
@@ -251,7 +254,12 @@ impl Cluster {
         Ok(publish.confirmed().await?)
     }
 
-    async fn post<E>(&self, to: To<'_>, event: &E, except: &[ChannelName]) -> Result<(), SendError>
+    async fn post<E>(
+        &self,
+        to: Address<'_>,
+        event: &E,
+        except: &[ChannelName],
+    ) -> Result<(), SendError>
     where
         E: Serialize + ?Sized,
     {
@@ -259,7 +267,12 @@ impl Cluster {
         self.publish(posting.target, posting.envelope).await
     }
 
-    async fn disconnect(&self, to: To<'_>, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    async fn disconnect(
+        &self,
+        to: Address<'_>,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
         let posting = Posting::close(to, code, reason, self.shared.node.naming())?;
         self.publish(posting.target, posting.envelope).await
     }

@@ -4,21 +4,13 @@ use std::sync::Arc;
 
 use fanfare_protocol::{ChannelName, Close, CloseCode, Envelope, Event, GroupName, Naming, Target};
 use fanfare_protocol::{NameError, event_rules};
+use fanfare_web::Address;
 use serde::Serialize;
 
 use super::error::SendError;
 
 /// What the names of Fanfare's own groups start with.
 const RESERVED: &str = "fanfare.";
-
-/// Whom a call names.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum To<'a> {
-    Group(&'a str),
-    Channel(&'a str),
-    User(&'a str),
-    Everyone,
-}
 
 /// Something checked and ready to be published.
 #[derive(Debug)]
@@ -27,22 +19,10 @@ pub(super) struct Posting {
     pub(super) envelope: Arc<Envelope>,
 }
 
-impl To<'_> {
-    /// The checked target.
-    pub(super) fn target(self, naming: &Naming) -> Result<Target, NameError> {
-        match self {
-            Self::Group(name) => GroupName::parse(name).map(Target::Group),
-            Self::Channel(name) => naming.channel(name).map(Target::Channel),
-            Self::User(id) => GroupName::user(id).map(Target::Group),
-            Self::Everyone => Ok(Target::Group(GroupName::everyone())),
-        }
-    }
-}
-
 impl Posting {
     /// An event for everybody there but the excluded.
     pub(super) fn event<E: Serialize + ?Sized>(
-        to: To<'_>,
+        to: Address<'_>,
         event: &E,
         exclude: &[ChannelName],
         naming: &Naming,
@@ -54,7 +34,7 @@ impl Posting {
 
     /// A disconnect of everybody there.
     pub(super) fn close(
-        to: To<'_>,
+        to: Address<'_>,
         code: CloseCode,
         reason: &str,
         naming: &Naming,

@@ -1,9 +1,7 @@
 //! Routes: consumers at paths of an actix-web App.
 
 mod encoders;
-mod groups;
 mod open;
-mod path;
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -13,13 +11,11 @@ use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::{HttpRequest, web};
 use fanfare_node::DeliveryMode;
 use fanfare_protocol::Encoder;
+use fanfare_web::template::{GroupTemplate, PathTemplate};
 use fanfare_web::{Reject, Request};
 
 use crate::consumer::Consumer;
 use crate::frame::FromFrame;
-
-use groups::GroupTemplates;
-use path::Path;
 
 /// A route for WebSockets at a path of an App or a scope. The factory makes a consumer for each
 /// handshake.
@@ -115,11 +111,17 @@ where
     I: FromFrame,
     F: Fn(&Request) -> Result<C, Reject> + 'static,
 {
-    let path = or_panic(path, Path::parse(path));
-    let groups = or_panic(path.template(), GroupTemplates::parse(C::GROUPS));
+    let path = or_panic(path, PathTemplate::parse(path));
+    let groups = or_panic(
+        path.as_str(),
+        C::GROUPS
+            .iter()
+            .map(|text| GroupTemplate::parse(text))
+            .collect(),
+    );
     Service {
         route: Route {
-            name: path.template().into(),
+            name: path.as_str().into(),
             encoder: encoders::encoder_of::<C::Event>(C::DELIVER),
             delivering: encoders::delivering::<C::Event>(),
             groups,
@@ -136,7 +138,7 @@ pub(crate) struct Route {
     name: Arc<str>,
     encoder: Arc<dyn Encoder>,
     delivering: DeliveryMode,
-    groups: GroupTemplates,
+    groups: Vec<GroupTemplate>,
 }
 
 /// The consumer, its form and its input: named by a service, not kept in it.
@@ -145,7 +147,7 @@ type Kinds<C, M, I> = fn() -> (C, M, I);
 /// A route on its way into an App.
 struct Service<C, M, I, F> {
     route: Route,
-    path: Path,
+    path: PathTemplate,
     factory: F,
     kinds: PhantomData<Kinds<C, M, I>>,
 }
@@ -160,7 +162,9 @@ where
     fn register(self, config: &mut AppService) {
         if config.is_root() {
             let name = &self.route.name;
-            or_panic(name, self.route.groups.check(self.path.parameters()));
+            for group in &self.route.groups {
+                or_panic(name, group.check(&self.path));
+            }
         }
         let (route, factory) = (Rc::new(self.route), Rc::new(self.factory));
         let handler = move |request: HttpRequest| {

@@ -1,12 +1,15 @@
 //! The methods of a session that join groups and publish.
 
+use fanfare_layer::PublishError;
+use fanfare_node::JoinError;
 use serde::Serialize;
 
 use super::Session;
 use crate::cluster::{GroupError, SendError, joinable};
 
 /// Groups and other sessions. An event is anything that serializes as a map with a string `type`.
-/// Publishing resolves when the layer has taken the event.
+/// Publishing resolves when the layer has taken the event. In `connect` the first call that publishes
+/// joins the declared groups before it.
 impl<M: 'static> Session<M> {
     /// Joins a group. Returns when the layer has acknowledged it. Every event that is published
     /// after that arrives. The session leaves all its groups when it ends.
@@ -21,9 +24,11 @@ impl<M: 'static> Session<M> {
     /// Leaves a group, also a declared one. It is no error if the session is not in the group.
     ///
     /// # Errors
-    /// [`GroupError::Name`].
+    /// [`GroupError::Name`]; while the consumer connects also [`GroupError::Join`].
     pub async fn group_discard(&self, group: &str) -> Result<(), GroupError> {
-        self.mailbox.leave(&joinable(group)?);
+        let group = joinable(group)?;
+        self.join_pending().await.map_err(|_| JoinError::Layer)?;
+        self.mailbox.leave(&group);
         Ok(())
     }
 
@@ -35,6 +40,7 @@ impl<M: 'static> Session<M> {
     where
         E: Serialize + ?Sized,
     {
+        self.be_member().await?;
         self.cluster.group_send(group, event).await
     }
 
@@ -61,6 +67,7 @@ impl<M: 'static> Session<M> {
     where
         E: Serialize + ?Sized,
     {
+        self.be_member().await?;
         let own = [self.channel()];
         self.cluster.group_send_except(group, event, &own).await
     }
@@ -84,6 +91,7 @@ impl<M: 'static> Session<M> {
     where
         E: Serialize + ?Sized,
     {
+        self.be_member().await?;
         self.cluster.send_to_user(user, event).await
     }
 
@@ -95,6 +103,13 @@ impl<M: 'static> Session<M> {
     where
         E: Serialize + ?Sized,
     {
+        self.be_member().await?;
         self.cluster.broadcast(event).await
+    }
+
+    /// A session that publishes while it connects is to get what it says to its own groups.
+    async fn be_member(&self) -> Result<(), SendError> {
+        let joined = self.join_pending().await;
+        joined.map_err(|error| PublishError::Down(error.to_string()).into())
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fanfare_node::{Input, Mailbox, SharedEvent};
+use fanfare_node::{AdmitError, Input, Mailbox, PendingGroups, SharedEvent};
 use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName, Target};
 
 use crate::cluster::Cluster;
@@ -63,19 +63,18 @@ pub struct Session<M: 'static = ()> {
     mailbox: Rc<Mailbox>,
     encoder: Arc<dyn Encoder>,
     cluster: Cluster,
-    kept: Kept,
+    params: Params,
+    /// While the consumer connects: the declared groups and the user's, which are joined with the
+    /// first thing that is published, or in the end.
+    pending: Option<Rc<PendingGroups>>,
     /// Timers, futures and handles, of a session that has any.
     extras: Option<Box<Extras<M>>>,
     /// The event that is being handled.
     current: Option<Current>,
 }
 
-/// What a session keeps of its request.
-pub(crate) struct Kept {
-    /// Parameters of the path, decoded.
-    pub(crate) params: Box<[(Box<str>, Box<str>)]>,
-    pub(crate) user: Option<Box<str>>,
-}
+/// The parameters of a path, decoded.
+pub(crate) type Params = Box<[(Box<str>, Box<str>)]>;
 
 /// An event of the layer, and where it lies as the consumer sees it.
 struct Current {
@@ -99,13 +98,15 @@ impl<M: 'static> Session<M> {
         mailbox: Rc<Mailbox>,
         encoder: Arc<dyn Encoder>,
         cluster: Cluster,
-        kept: Kept,
+        params: Params,
+        pending: Rc<PendingGroups>,
     ) -> Self {
         Self {
             mailbox,
             encoder,
             cluster,
-            kept,
+            params,
+            pending: Some(pending),
             extras: None,
             current: None,
         }
@@ -119,7 +120,7 @@ impl<M: 'static> Session<M> {
     /// A parameter of the path, decoded; [`Request::param`](crate::Request::param) reads other
     /// types than text.
     pub fn param(&self, name: &str) -> Option<&str> {
-        let mut params = self.kept.params.iter();
+        let mut params = self.params.iter();
         params
             .find(|(key, _)| **key == *name)
             .map(|(_, value)| &**value)
@@ -127,17 +128,13 @@ impl<M: 'static> Session<M> {
 
     /// The id of the user that a middleware has found at the handshake.
     pub fn user(&self) -> Option<&str> {
-        self.kept.user.as_deref()
+        self.mailbox.identity()?.user()
     }
 
     /// The [declared](crate::Consumer::GROUPS) groups, in their order, each once. Those that were
     /// joined with [`group_add`](Self::group_add) are not among them, nor is the user's own.
     pub fn groups(&self) -> &[GroupName] {
-        match (self.mailbox.groups(), &self.kept.user) {
-            // The user's group is the last.
-            ([declared @ .., _], Some(_)) => declared,
-            (declared, _) => declared,
-        }
+        self.mailbox.groups()
     }
 
     /// The group of the event that is being handled. `None` for an event to the session's own
@@ -207,6 +204,19 @@ impl<M: 'static> Session<M> {
 
 /// For the program.
 impl<M: 'static> Session<M> {
+    /// Joins the groups of the admission, if the consumer still connects and nothing has joined them.
+    pub(crate) async fn join_pending(&self) -> Result<(), AdmitError> {
+        match &self.pending {
+            Some(pending) => pending.join().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The session is in its groups.
+    pub(crate) fn admitted(&mut self) {
+        self.pending = None;
+    }
+
     pub(crate) fn mailbox(&self) -> &Rc<Mailbox> {
         &self.mailbox
     }

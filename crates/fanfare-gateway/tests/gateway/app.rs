@@ -82,6 +82,7 @@ async fn socket(
         encoder: Arc::clone(&shared.encoder),
         handling: Handling::Inbound(Rc::new(Echo)),
         groups: vec![GroupName::parse(&group).unwrap()],
+        identity: None,
         welcome: request.path().starts_with("/hold/"),
         access: None,
     };

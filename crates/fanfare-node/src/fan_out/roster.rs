@@ -350,6 +350,11 @@ impl Roster {
         Ok(())
     }
 
+    /// The name of a group as it is kept here.
+    pub(crate) fn name_of(&self, name: &GroupName) -> Option<&GroupName> {
+        self.by_name.get_key_value(name).map(|(name, _)| name)
+    }
+
     fn group_index(&mut self, name: &GroupName) -> Option<u32> {
         if let Some(index) = self.by_name.get(name) {
             return Some(*index);

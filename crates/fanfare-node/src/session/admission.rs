@@ -7,6 +7,7 @@ use fanfare_protocol::{Encoder, GroupName};
 
 use super::{Inbound, Link};
 use crate::fan_out::DeliveryMode;
+use crate::identity::Identity;
 
 /// What a session is to be.
 pub struct Admission {
@@ -16,8 +17,10 @@ pub struct Admission {
     pub encoder: Arc<dyn Encoder>,
     /// Who handles its messages, and perhaps its events.
     pub handling: Handling,
-    /// Its groups, besides everyone's. Duplicates count once.
+    /// The groups of its route. Duplicates count once. Every session is in everyone's group too.
     pub groups: Vec<GroupName>,
+    /// Whose session it is, if that is known: adds the groups of this client.
+    pub identity: Option<Arc<Identity>>,
     /// Whether `{"type":"welcome","channel":".."}` is its first frame.
     pub welcome: bool,
     /// Path and peer for the access lines, such as `/ws/ [127.0.0.1:10754]`; `None` writes none.

@@ -41,7 +41,7 @@ impl SessionContext<'_> {
         self.place.worker.channel(self.place.member)
     }
 
-    /// The groups given at admission, in their order.
+    /// The groups of the session's route, in their order.
     pub fn groups(&self) -> &[GroupName] {
         self.groups
     }

@@ -23,6 +23,7 @@ use crate::error::JoinError;
 use crate::fan_out::{
     COPIED, FLUSH_BYTES, Input, MailboxState, SharedEvent, SlotRef, SubscribeOptions,
 };
+use crate::identity::Identity;
 use crate::node::Node;
 use crate::worker::{Pending, WorkerThread};
 use timers::Timers;
@@ -38,6 +39,7 @@ pub struct Mailbox {
     worker: Rc<WorkerThread>,
     member: SlotRef,
     groups: Box<[GroupName]>,
+    identity: Option<Arc<Identity>>,
     /// What waits in both directions; the session's seat has it too.
     state: Rc<MailboxState>,
     /// What was taken last is still in work: nothing more has been asked for.
@@ -72,11 +74,17 @@ pub(crate) struct Closing {
 }
 
 impl Mailbox {
-    pub(crate) fn new(worker: Rc<WorkerThread>, member: SlotRef, groups: Box<[GroupName]>) -> Self {
+    pub(crate) fn new(
+        worker: Rc<WorkerThread>,
+        member: SlotRef,
+        groups: Box<[GroupName]>,
+        identity: Option<Arc<Identity>>,
+    ) -> Self {
         Self {
             worker,
             member,
             groups,
+            identity,
             state: Rc::default(),
             working: Cell::new(false),
             closing: RefCell::default(),
@@ -96,7 +104,12 @@ impl Mailbox {
         self.worker.channel(self.member)
     }
 
-    /// The groups given at admission, in their order.
+    /// Whose session it is, if that is known.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+
+    /// The groups of the session's route, in their order.
     pub fn groups(&self) -> &[GroupName] {
         &self.groups
     }

@@ -5,6 +5,7 @@ mod context;
 mod drive;
 mod ending;
 mod mailbox;
+mod pending_groups;
 mod program;
 mod running;
 mod socket;
@@ -22,6 +23,7 @@ use futures_util::future::BoxFuture;
 pub use admission::{Admission, Handling};
 pub use context::{Inbound, SessionContext, Step};
 pub use mailbox::{Mailbox, Program};
+pub use pending_groups::PendingGroups;
 pub use socket::{Link, Socket};
 pub use ticket::Ticket;
 
@@ -64,7 +66,7 @@ pub(crate) struct SessionOptions {
 
 /// Who handles what comes in.
 pub(crate) enum Handler {
-    /// An object of the route, with the groups of the admission.
+    /// An object of the route, with the groups of that route.
     Inbound(Rc<dyn Inbound>, Box<[GroupName]>),
     /// The session's own program.
     Program(Running),

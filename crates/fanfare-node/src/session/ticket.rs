@@ -1,4 +1,4 @@
-//! Admission: a session gets its seat and its groups before its handshake is answered.
+//! Admission: a session gets its seat, then its groups, before its handshake is answered.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
 use fanfare_protocol::{ChannelName, CloseCode};
-use tokio::time::{Instant, timeout_at};
 
+use super::pending_groups::PendingGroups;
 use super::running::Running;
 use super::{Admission, Handler, Handling, Mailbox, Program, Session, SessionOptions, Socket};
 use crate::error::AdmitError;
 use crate::fan_out::{EventSink, Seat, SubscribeOptions};
-use crate::worker::{Acknowledgements, SeatGuard, WorkerThread};
+use crate::worker::{SeatGuard, WorkerThread};
 
-/// A seat whose session has joined its groups and is not open yet. Dropping it gives the seat up.
+/// A seat whose session is not open yet. Dropping it gives the seat up.
 ///
 /// A program that has been given to it is told of the session's end also when the session never
 /// opens, and runs to its own end.
@@ -23,6 +23,7 @@ pub struct Ticket {
     welcome: bool,
     access: Option<Box<str>>,
     mailbox: Option<Rc<Mailbox>>,
+    groups: Rc<PendingGroups>,
     /// `None` until the program is given, and once the session is open.
     handler: Option<Handler>,
     /// `None` once the session is open.
@@ -39,36 +40,37 @@ impl Ticket {
         worker: &Rc<WorkerThread>,
         admission: Admission,
     ) -> Result<Self, AdmitError> {
-        let node = worker.node();
-        let deadline = Instant::now() + node.options.join_timeout;
-        if !node.layer_is_there(deadline).await {
-            node.metrics.refused.layer.inc();
-            return Err(AdmitError::LayerDown);
-        }
-        let (ticket, waiting) = Self::seat(worker, admission)?;
-        match timeout_at(deadline, waiting.acknowledged()).await {
-            Ok(true) => Ok(ticket),
-            _ => {
-                node.metrics.refused.layer.inc();
-                Err(AdmitError::LayerTimeout)
-            }
-        }
+        let ticket = Self::seat(worker, admission)?;
+        ticket.groups.join().await?;
+        Ok(ticket)
     }
 
-    fn seat(
-        worker: &Rc<WorkerThread>,
-        admission: Admission,
-    ) -> Result<(Self, Acknowledgements<'_>), AdmitError> {
+    /// Seats a session that is in no group yet: whoever may still refuse the client does so before
+    /// [`PendingGroups::join`], and nothing is subscribed for it.
+    ///
+    /// # Errors
+    /// [`AdmitError`].
+    pub fn seat(worker: &Rc<WorkerThread>, admission: Admission) -> Result<Self, AdmitError> {
         let Admission {
             link,
             encoder,
             handling,
-            mut groups,
+            groups,
+            identity,
             welcome,
             access,
         } = admission;
         let node = worker.node();
-        worker.check_groups(groups.len())?;
+        let groups: Box<[_]> = groups
+            .iter()
+            .map(|group| worker.shared_name(group))
+            .collect();
+        let mut all = groups.to_vec();
+        if let Some(identity) = &identity {
+            let memberships = identity.memberships();
+            all.extend(memberships.filter(|own| !groups.contains(own)).cloned());
+        }
+        worker.check_groups(all.len())?;
         node.reserve_session()?;
         let options = SubscribeOptions {
             encoder: Arc::clone(&encoder),
@@ -91,25 +93,28 @@ impl Ticket {
             worker: Rc::clone(worker),
             member,
         };
-        let waiting = worker.join_first(member, &mut groups, &options);
-        let groups = groups.into_boxed_slice();
         let (handler, mailbox) = match handling {
             Handling::Inbound(inbound) => (Some(Handler::Inbound(inbound, groups)), None),
             Handling::Program(_) => {
-                let mailbox = Rc::new(Mailbox::new(Rc::clone(worker), member, groups));
+                let mailbox = Rc::new(Mailbox::new(Rc::clone(worker), member, groups, identity));
                 worker.give_mailbox(member, mailbox.state());
                 (None, Some(mailbox))
             }
         };
-        let ticket = Ticket {
+        Ok(Self {
             channel: worker.channel(member),
             welcome,
             access,
             mailbox,
             handler,
+            groups: Rc::new(PendingGroups::new(worker, member, all, options)),
             place: Some(place),
-        };
-        Ok((ticket, waiting))
+        })
+    }
+
+    /// The groups of the session, to be joined before it opens.
+    pub fn groups(&self) -> &Rc<PendingGroups> {
+        &self.groups
     }
 
     /// The session's channel name.

@@ -33,11 +33,17 @@ impl Acknowledgements<'_> {
 }
 
 impl WorkerThread {
-    /// Puts a new session into its groups, whose names become those that the worker shares.
+    /// The name as the worker's roster keeps it, so that sessions share one.
+    pub(crate) fn shared_name(&self, group: &GroupName) -> GroupName {
+        let fan_out = self.fan_out.borrow();
+        fan_out.roster.name_of(group).unwrap_or(group).clone()
+    }
+
+    /// Puts a new session into its groups.
     pub(crate) fn join_first(
         &self,
         member: SlotRef,
-        groups: &mut [GroupName],
+        groups: &[GroupName],
         options: &SubscribeOptions,
     ) -> Acknowledgements<'_> {
         let everyone = self.join(member, &self.node().everyone, options);
@@ -45,10 +51,9 @@ impl WorkerThread {
         let mut told = Vec::new();
         for group in groups {
             let joined = self.join(member, group, options);
-            *group = joined.group;
             waiting.extend(joined.wait);
             if joined.new && self.tracks_members_individually(group) {
-                told.push(group.clone());
+                told.push(joined.group);
             }
         }
         Acknowledgements {

@@ -30,7 +30,6 @@ use draining::Draining;
 use wheel::Wheel;
 
 pub(crate) use flusher::Flusher;
-pub(crate) use joining::Acknowledgements;
 pub use joining::Pending;
 pub(crate) use registry::Registry;
 pub(crate) use seat_guard::SeatGuard;

@@ -146,6 +146,7 @@ impl Rig {
             encoder: Arc::clone(&self.encoder),
             handling,
             groups: groups.iter().map(|name| group(name)).collect(),
+            identity: None,
             welcome: false,
             access: None,
         };

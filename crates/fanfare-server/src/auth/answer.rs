@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use fanfare_node::Identity;
 use fanfare_protocol::GroupName;
 use http::StatusCode;
 use http::header::{HeaderMap, LOCATION};
@@ -16,21 +17,12 @@ pub(super) enum Verdict {
     /// Let it in.
     Accepted(Arc<Identity>),
     /// Do not.
-    Refused(Refusal),
-}
-
-/// Who a client is.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// The group of the user's sessions; `None`: nobody in particular.
-    pub(crate) user: Option<GroupName>,
-    /// Groups beside those of the route, each once.
-    pub(crate) groups: Vec<GroupName>,
+    Refused(Denial),
 }
 
 /// How the application refused a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum Denial {
     /// With 401.
     NotAuthenticated,
     /// With 403, or by sending it to another page, such as that of the login.
@@ -58,11 +50,11 @@ pub(super) fn read(
         StatusCode::NO_CONTENT => Ok(Verdict::Accepted(Arc::default())),
         StatusCode::OK if body.is_empty() => Ok(Verdict::Accepted(Arc::default())),
         StatusCode::OK => identity(body).map(|identity| Verdict::Accepted(Arc::new(identity))),
-        StatusCode::UNAUTHORIZED => Ok(Verdict::Refused(Refusal::NotAuthenticated)),
+        StatusCode::UNAUTHORIZED => Ok(Verdict::Refused(Denial::NotAuthenticated)),
         StatusCode::FORBIDDEN
         | StatusCode::FOUND
         | StatusCode::SEE_OTHER
-        | StatusCode::TEMPORARY_REDIRECT => Ok(Verdict::Refused(Refusal::NotAllowed)),
+        | StatusCode::TEMPORARY_REDIRECT => Ok(Verdict::Refused(Denial::NotAllowed)),
         // Not about this client: a slash or a scheme is missing in the URL.
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => Err(format!(
             "status {}: the URL has moved to {:?}",
@@ -89,7 +81,10 @@ fn identity(body: &[u8]) -> Result<Identity, String> {
         Value::Number(id) if !id.is_f64() => Some(id.to_string()),
         _ => return Err("user must be text, an integer or null".to_owned()),
     };
-    let user = id.map(|id| GroupName::user(&id)).transpose();
+    let user = match id {
+        Some(id) => Identity::of_user(&id).map_err(|error| error.to_string())?,
+        None => Identity::default(),
+    };
     let mut seen = HashSet::new();
     let mut groups = Vec::new();
     for name in object.groups.unwrap_or_default() {
@@ -103,13 +98,10 @@ fn identity(body: &[u8]) -> Result<Identity, String> {
             groups.push(group);
         }
     }
-    Ok(Identity {
-        user: user.map_err(|error| error.to_string())?,
-        groups,
-    })
+    Ok(user.with_groups(groups))
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Denial {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::NotAuthenticated => "the application does not know who you are",
@@ -137,11 +129,11 @@ mod tests {
     #[test]
     fn a_user_is_text_or_an_integer_and_groups_count_once() {
         let found = accepted(r#"{"user": 42, "groups": ["a", "b", "a"], "more": {}}"#);
-        assert_eq!(found.user, GroupName::user("42").ok());
-        let names: Vec<_> = found.groups.iter().map(GroupName::as_str).collect();
+        assert_eq!(found.user(), Some("42"));
+        let names: Vec<_> = found.groups().iter().map(GroupName::as_str).collect();
         assert_eq!(names, ["a", "b"]);
         let found = accepted(r#"{"user": "ann@example.com", "groups": null}"#);
-        assert_eq!(found.user, GroupName::user("ann@example.com").ok());
+        assert_eq!(found.user(), Some("ann@example.com"));
         assert_eq!(accepted(r#"{"user": null}"#), Identity::default());
         assert_eq!(accepted(""), Identity::default());
         let nobody = Verdict::Accepted(Arc::default());
@@ -151,9 +143,9 @@ mod tests {
     #[test]
     fn refusals_and_passing_redirects_refuse() {
         let refused = |refusal| Ok(Verdict::Refused(refusal));
-        assert_eq!(of(401, "no"), refused(Refusal::NotAuthenticated));
+        assert_eq!(of(401, "no"), refused(Denial::NotAuthenticated));
         for status in [403, 302, 303, 307] {
-            assert_eq!(of(status, "no"), refused(Refusal::NotAllowed), "{status}");
+            assert_eq!(of(status, "no"), refused(Denial::NotAllowed), "{status}");
         }
     }
 

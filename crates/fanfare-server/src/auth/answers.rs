@@ -155,10 +155,10 @@ mod tests {
     use std::future::pending;
 
     use super::super::Unavailable;
-    use super::super::answer::Refusal;
+    use super::super::answer::Denial;
     use super::*;
 
-    const REFUSED: Verdict = Verdict::Refused(Refusal::NotAllowed);
+    const REFUSED: Verdict = Verdict::Refused(Denial::NotAllowed);
 
     fn answers(lifetime_ms: u64, capacity: usize) -> Arc<Answers> {
         let lifetime = Duration::from_millis(lifetime_ms);

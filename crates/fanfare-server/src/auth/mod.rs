@@ -14,6 +14,7 @@ mod tls;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use fanfare_node::Identity;
 use futures_util::FutureExt as _;
 
 use crate::config::settings::Auth;
@@ -24,7 +25,7 @@ use answers::{Answers, Found};
 use call::Asker;
 use question::Secret;
 
-pub(crate) use answer::{Identity, Refusal};
+pub(crate) use answer::Denial;
 pub(crate) use question::Question;
 
 /// Asks the application; one for the whole process.
@@ -41,7 +42,7 @@ pub(crate) struct Authenticator {
 pub(crate) enum Denied {
     /// The application says so.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Denial),
     /// The application gave no answer that says anything.
     #[error("the application cannot be asked who you are; try again")]
     Unavailable(#[from] Unavailable),
@@ -92,7 +93,7 @@ impl Authenticator {
         };
         match outcome? {
             Verdict::Accepted(identity) => Ok(identity),
-            Verdict::Refused(refusal) => Err(Denied::Refused(refusal)),
+            Verdict::Refused(denial) => Err(Denied::Refused(denial)),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use fanfare_protocol::event_rules;
+use fanfare_web::template::{GroupTemplate, PathTemplate, TemplateError};
 
 use super::listen;
 use super::reader::Reader;
 use super::schema::join;
 use super::settings::{DeliverSettings, OnReceive, RouteSettings, Settings, UserSource};
 use super::tree::{Node, Table, Value};
-use crate::template::{GroupTemplate, PathTemplate};
 
 /// What the server itself answers below; a route there would never be reached.
 const OWN_PATHS: [&str; 4] = ["/api/", "/health/", "/metrics/", "/static/"];
@@ -157,7 +157,7 @@ impl RouteReader<'_, '_> {
         let items = self.table.get("groups").map_or(&[][..], Node::items);
         for (index, node) in items.iter().enumerate() {
             let text = node.text().unwrap_or_default();
-            let group = path.map(|path| GroupTemplate::parse(text, path));
+            let group = path.map(|path| group_of(text, path));
             let reason = match &group {
                 Some(Err(error)) => Some(error.to_string()),
                 _ => illegal_literal(text),
@@ -274,6 +274,13 @@ impl RouteReader<'_, '_> {
     }
 }
 
+/// The template of a group whose parameters the path has.
+fn group_of(text: &str, path: &PathTemplate) -> Result<GroupTemplate, TemplateError> {
+    let group = GroupTemplate::parse(text)?;
+    group.check(path)?;
+    Ok(group)
+}
+
 /// What no parameter can put right: a letter that group names do not have, or too many of them.
 fn illegal_literal(template: &str) -> Option<String> {
     const LONGEST: usize = 99;
@@ -290,9 +297,6 @@ fn illegal_literal(template: &str) -> Option<String> {
     let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     if template.is_empty() {
         return Some("a group has a name".to_owned());
-    }
-    if literal.starts_with("fanfare.") {
-        return Some("groups that start with \"fanfare.\" are the server's own".to_owned());
     }
     if let Some(letter) = literal.chars().find(|letter| !legal(*letter)) {
         return Some(format!(

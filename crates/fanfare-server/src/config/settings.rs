@@ -7,9 +7,8 @@ use std::time::Duration;
 use fanfare_consumer::{Notation, RedisFormat, RedisLayer};
 use fanfare_gateway::Bind;
 use fanfare_web::TrustedProxies;
+use fanfare_web::template::{GroupTemplate, PathTemplate};
 use http::Uri;
-
-use crate::template::{GroupTemplate, PathTemplate};
 
 /// The whole configuration. Every value was checked when it was loaded; nothing below is looked
 /// at twice.

@@ -9,9 +9,9 @@ use fanfare_protocol::GroupName;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use super::error::{ApiError, Code};
-use super::publish::{self, Address, Publication};
-use super::{Shared, auth, batch, event, postable, readable};
+use super::publish::{self, Publication};
+use super::{Shared, auth, batch, postable, readable};
+use fanfare_web::{Address, Code, Refusal};
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let api = web::scope("/api/v1")
@@ -32,7 +32,7 @@ async fn to_group(
     request: HttpRequest,
     body: web::Payload,
     shared: web::Data<Shared>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, Refusal> {
     let name = parameter(&request, "group", Code::InvalidGroup)?;
     publish_one(&request, body, &shared, Address::Group(&name)).await
 }
@@ -41,7 +41,7 @@ async fn to_channel(
     request: HttpRequest,
     body: web::Payload,
     shared: web::Data<Shared>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, Refusal> {
     let name = parameter(&request, "channel", Code::InvalidChannel)?;
     publish_one(&request, body, &shared, Address::Channel(&name)).await
 }
@@ -50,7 +50,7 @@ async fn to_user(
     request: HttpRequest,
     body: web::Payload,
     shared: web::Data<Shared>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, Refusal> {
     let id = parameter(&request, "user", Code::InvalidUser)?;
     publish_one(&request, body, &shared, Address::User(&id)).await
 }
@@ -59,7 +59,7 @@ async fn to_everyone(
     request: HttpRequest,
     body: web::Payload,
     shared: web::Data<Shared>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, Refusal> {
     publish_one(&request, body, &shared, Address::Everyone).await
 }
 
@@ -68,11 +68,11 @@ async fn publish_one(
     body: web::Payload,
     shared: &Shared,
     address: Address<'_>,
-) -> Result<HttpResponse, ApiError> {
-    let target = address.target(&shared.node)?;
+) -> Result<HttpResponse, Refusal> {
+    let target = publish::target(address, &shared.node)?;
     let exclude = publish::excluded_in_query(request.query_string(), &shared.node)?;
     let body = read(request, body, shared).await?;
-    let event = event::parse(&body)?;
+    let event = publish::event(&body)?;
     let publication = Publication {
         target,
         event,
@@ -90,14 +90,14 @@ async fn batch(
     request: HttpRequest,
     body: web::Payload,
     shared: web::Data<Shared>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, Refusal> {
     publish::no_parameters(request.query_string())?;
     let body = read(&request, body, &shared).await?;
     let results = batch::publish(&body, &shared.node).await?;
     Ok(HttpResponse::Ok().json(json!({ "results": results })))
 }
 
-async fn nodes(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+async fn nodes(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
     publish::no_parameters(request.query_string())?;
     let node = &shared.node;
     let status = node.status();
@@ -119,7 +119,7 @@ async fn nodes(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpRe
     Ok(HttpResponse::Ok().json(json!({ "scope": "node", "nodes": [this] })))
 }
 
-async fn groups(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+async fn groups(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
     publish::no_parameters(request.query_string())?;
     let groups: Vec<_> = own_groups(&shared.node)
         .iter()
@@ -135,29 +135,29 @@ fn own_groups(node: &Node) -> Vec<(GroupName, usize)> {
     groups
 }
 
-async fn group(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+async fn group(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
     publish::no_parameters(request.query_string())?;
     let name = parameter(&request, "group", Code::InvalidGroup)?;
     let group = GroupName::parse(&name)
-        .map_err(|error| ApiError::name(Code::InvalidGroup, "group", &error))?;
+        .map_err(|error| Refusal::name(Code::InvalidGroup, "group", &error))?;
     let members = shared.node.members(&group);
     let body = json!({ "scope": "node", "group": group.as_str(), "members": members });
     Ok(HttpResponse::Ok().json(body))
 }
 
-async fn not_found() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(
+async fn not_found() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(
         Code::NotFound,
         "the API has nothing at this path",
     ))
 }
 
 /// A parameter of the path, percent-decoded.
-fn parameter(request: &HttpRequest, name: &str, code: Code) -> Result<String, ApiError> {
+fn parameter(request: &HttpRequest, name: &str, code: Code) -> Result<String, Refusal> {
     let raw = request.match_info().get(name).unwrap_or_default();
     match percent_decode_str(raw).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(ApiError::new(code, format!("{raw:?} is not UTF-8")).at(name)),
+        Err(_) => Err(Refusal::new(code, format!("{raw:?} is not UTF-8")).at(name)),
     }
 }
 
@@ -167,10 +167,10 @@ async fn read(
     request: &HttpRequest,
     body: web::Payload,
     shared: &Shared,
-) -> Result<Bytes, ApiError> {
+) -> Result<Bytes, Refusal> {
     let limit = shared.settings.limits.body_bytes;
     let too_large = || {
-        ApiError::new(
+        Refusal::new(
             Code::BodyTooLarge,
             format!("the body is over {limit} bytes"),
         )
@@ -185,9 +185,9 @@ async fn read(
     let patience = shared.settings.limits.handshake;
     match tokio::time::timeout(patience, body.to_bytes_limited(limit)).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(error))) => Err(ApiError::new(Code::BodyIncomplete, error.to_string())),
+        Ok(Ok(Err(error))) => Err(Refusal::new(Code::BodyIncomplete, error.to_string())),
         Ok(Err(_)) => Err(too_large()),
-        Err(_elapsed) => Err(ApiError::new(
+        Err(_elapsed) => Err(Refusal::new(
             Code::BodyTimeout,
             format!("the body did not arrive within {} ms", patience.as_millis()),
         )),

@@ -8,7 +8,7 @@ use actix_web::{Error, web};
 use subtle::ConstantTimeEq as _;
 
 use super::Shared;
-use super::error::{ApiError, Code};
+use fanfare_web::{Code, Refusal};
 
 /// Lets a request pass that carries `Authorization: Bearer <key>`.
 pub(crate) async fn require_key(
@@ -17,7 +17,7 @@ pub(crate) async fn require_key(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shared = request
         .app_data::<web::Data<Shared>>()
-        .ok_or_else(ApiError::internal)?;
+        .ok_or_else(Refusal::internal)?;
     check(
         request.headers().get(header::AUTHORIZATION),
         &shared.settings.api.keys,
@@ -25,8 +25,8 @@ pub(crate) async fn require_key(
     next.call(request).await
 }
 
-fn check(authorization: Option<&HeaderValue>, keys: &[String]) -> Result<(), ApiError> {
-    let unauthorized = |message: &str| ApiError::new(Code::Unauthorized, message);
+fn check(authorization: Option<&HeaderValue>, keys: &[String]) -> Result<(), Refusal> {
+    let unauthorized = |message: &'static str| Refusal::new(Code::Unauthorized, message);
     let Some(value) = authorization else {
         return Err(unauthorized(
             "this path needs \"Authorization: Bearer <key>\"",

@@ -11,9 +11,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::error::{ApiError, Code};
-use super::event;
-use super::publish::{self, Address, Publication};
+use super::publish::{self, Publication};
+use fanfare_web::{Address, Code, Refusal};
 
 /// The most events of one batch.
 const MAX_EVENTS: usize = 1000;
@@ -46,7 +45,7 @@ struct Object<T>(T);
 
 /// Publishes the events of a batch in their order; the results are in the same order. One that
 /// fails does not stop those after it.
-pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, ApiError> {
+pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, Refusal> {
     let items = read(body)?;
     let mut steps = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
@@ -63,28 +62,29 @@ pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, ApiE
     Ok(results)
 }
 
-fn read(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
+fn read(body: &[u8]) -> Result<Vec<&RawValue>, Refusal> {
     let batch: Object<Batch<'_>> = serde_json::from_slice(body).map_err(|error| {
         let code = if error.is_data() {
             Code::InvalidBatch
         } else {
             Code::InvalidJson
         };
-        ApiError::new(code, reason(&error)).at_position(error.line(), error.column())
+        Refusal::new(code, reason(&error)).at_position(error.line(), error.column())
     })?;
     let Object(batch) = batch;
     if batch.events.len() > MAX_EVENTS {
         let message = format!("{} events are more than {MAX_EVENTS}", batch.events.len());
-        return Err(ApiError::new(Code::InvalidBatch, message).at("events"));
+        return Err(Refusal::new(Code::InvalidBatch, message).at("events"));
     }
     Ok(batch.events)
 }
 
-fn publication(item: &str, node: &Node) -> Result<Publication, ApiError> {
+fn publication(item: &str, node: &Node) -> Result<Publication, Refusal> {
     let Object(item): Object<Item<'_>> = serde_json::from_str(item)
-        .map_err(|error| ApiError::new(Code::InvalidBatch, reason(&error)))?;
-    let target = address(&item)?.target(node)?;
-    let event = event::parse(item.event.get().as_bytes()).map_err(|error| error.below("event"))?;
+        .map_err(|error| Refusal::new(Code::InvalidBatch, reason(&error)))?;
+    let target = publish::target(address(&item)?, node)?;
+    let event =
+        publish::event(item.event.get().as_bytes()).map_err(|error| error.below("event"))?;
     let exclude = publish::excluded(item.exclude.iter().map(String::as_str), node)?;
     Ok(Publication {
         target,
@@ -93,7 +93,7 @@ fn publication(item: &str, node: &Node) -> Result<Publication, ApiError> {
     })
 }
 
-fn address<'i>(item: &'i Item<'_>) -> Result<Address<'i>, ApiError> {
+fn address<'i>(item: &'i Item<'_>) -> Result<Address<'i>, Refusal> {
     let addresses = [
         item.group.as_deref().map(Address::Group),
         item.channel.as_deref().map(Address::Channel),
@@ -105,7 +105,7 @@ fn address<'i>(item: &'i Item<'_>) -> Result<Address<'i>, ApiError> {
         (Some(address), None) => Ok(address),
         _ => {
             let message = "exactly one of \"group\", \"channel\", \"user\" and \"all\": true";
-            Err(ApiError::new(Code::InvalidBatch, message))
+            Err(Refusal::new(Code::InvalidBatch, message))
         }
     }
 }
@@ -119,9 +119,9 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-async fn result(step: Result<Publish, ApiError>) -> Value {
+async fn result(step: Result<Publish, Refusal>) -> Value {
     let outcome = match step {
-        Ok(publish) => publish.confirmed().await.map_err(ApiError::from),
+        Ok(publish) => publish.confirmed().await.map_err(Refusal::from),
         Err(error) => Err(error),
     };
     match outcome {
@@ -154,9 +154,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 mod tests {
     use super::*;
 
+    fn body(outcome: Result<Vec<&RawValue>, Refusal>) -> Value {
+        serde_json::to_value(outcome.unwrap_err().body()).unwrap()
+    }
+
     #[test]
     fn a_batch_that_is_none_says_where() {
-        let error = read(b"{\"events\": [\n  {]}").unwrap_err().body();
+        let error = body(read(b"{\"events\": [\n  {]}"));
         assert_eq!(
             (&error["code"], &error["line"]),
             (&json!("invalid_json"), &json!(2))
@@ -168,7 +172,7 @@ mod tests {
             "{\"events\": 1}",
             "{\"events\": [], \"more\": 1}",
         ] {
-            let error = read(other.as_bytes()).unwrap_err().body();
+            let error = body(read(other.as_bytes()));
             assert_eq!(error["code"], "invalid_batch", "{other}");
             let message = error["message"].as_str().unwrap();
             assert!(!message.contains(" at line "), "{message}");
@@ -179,7 +183,7 @@ mod tests {
     fn a_thousand_events_are_a_batch_and_one_more_is_not() {
         let batch = |count: usize| format!("{{\"events\":[{}]}}", vec!["1"; count].join(","));
         assert_eq!(read(batch(1000).as_bytes()).unwrap().len(), 1000);
-        let error = read(batch(1001).as_bytes()).unwrap_err().body();
+        let error = body(read(batch(1001).as_bytes()));
         assert_eq!(
             (&error["code"], &error["field"]),
             (&json!("invalid_batch"), &json!("events"))

@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use futures_util::FutureExt as _;
 
-use super::error::ApiError;
+use fanfare_web::Refusal;
 
 /// Turns a panic into the API's error 500. What the handler had borrowed is dropped with it, and
 /// what it shares with others is behind locks that do not poison.
@@ -21,7 +21,7 @@ pub(crate) async fn catch_panic(
         Ok(outcome) => outcome,
         Err(_) => {
             tracing::error!(path, "a request handler panicked");
-            Err(ApiError::internal().into())
+            Err(Refusal::internal().into())
         }
     }
 }

@@ -7,8 +7,8 @@ use fanfare_layer::{State, Status};
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::json;
 
-use super::error::{ApiError, Code};
 use super::{Shared, readable};
+use fanfare_web::{Code, Refusal};
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     app.service(readable("/health/live", web::to(live)))
@@ -20,11 +20,11 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "live" }))
 }
 
-async fn ready(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+async fn ready(shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
     let grace = shared.settings.health.layer_grace;
     match obstacle(shared.is_draining(), shared.node.status(), grace) {
         None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
-        Some((code, message)) => Err(ApiError::new(code, message)),
+        Some((code, message)) => Err(Refusal::new(code, message)),
     }
 }
 
@@ -41,12 +41,12 @@ fn obstacle(draining: bool, layer: Status, grace: Duration) -> Option<(Code, &'s
     }
 }
 
-async fn metrics(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+async fn metrics(shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     if let Err(error) = encoder.encode(&shared.registry.gather(), &mut text) {
         tracing::error!(%error, "the metrics cannot be written");
-        return Err(ApiError::internal());
+        return Err(Refusal::internal());
     }
     Ok(HttpResponse::Ok()
         .content_type(encoder.format_type())

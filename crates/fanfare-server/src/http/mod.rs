@@ -3,53 +3,46 @@
 mod api;
 mod auth;
 mod batch;
-pub(crate) mod error;
-pub(crate) mod event;
 mod guard;
 mod health;
 mod pages;
 mod publish;
 mod shared;
-
-use std::rc::Rc;
+mod websocket;
 
 use actix_web::guard as on;
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::{HttpResponse, Resource, web};
 
 pub(crate) use guard::catch_panic;
 pub(crate) use shared::Shared;
 
-use crate::routes::{self, WorkerRoutes};
-use error::ApiError;
+use crate::routes::Route;
+use fanfare_web::{Code, Refusal};
 
 /// The whole App but its middleware. `routes` are this worker's.
 pub(crate) fn configure(
     shared: web::Data<Shared>,
-    routes: WorkerRoutes,
+    routes: Vec<Route>,
 ) -> impl FnOnce(&mut web::ServiceConfig) {
     move |app| {
         app.app_data(shared)
-            .app_data(Rc::new(routes))
             .configure(health::configure)
             .configure(pages::configure)
             .configure(api::configure)
-            .default_service(web::to(elsewhere));
+            .configure(websocket::configure(routes))
+            .default_service(web::to(not_found));
     }
 }
 
-/// Everything that is no resource of the server's own: the WebSocket routes, or nothing.
-async fn elsewhere(
-    request: HttpRequest,
-    shared: web::Data<Shared>,
-) -> Result<HttpResponse, ApiError> {
-    let routes = request
-        .app_data::<Rc<WorkerRoutes>>()
-        .ok_or_else(ApiError::internal)?;
-    routes::open(&request, &shared, routes).await
+async fn not_found() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(
+        Code::NotFound,
+        "there is nothing at this path",
+    ))
 }
 
 /// A resource that is only read; another method is told so.
-fn readable(path: &str, route: Route) -> Resource {
+fn readable(path: &str, route: actix_web::Route) -> Resource {
     let reads = on::Any(on::Get()).or(on::Head());
     web::resource(path)
         .route(route.guard(reads))
@@ -57,12 +50,12 @@ fn readable(path: &str, route: Route) -> Resource {
 }
 
 /// A resource that is only posted to; another method is told so.
-fn postable(path: &str, route: Route) -> Resource {
+fn postable(path: &str, route: actix_web::Route) -> Resource {
     web::resource(path)
         .route(route.guard(on::Post()))
         .default_service(web::to(|| refuse_method("POST")))
 }
 
-async fn refuse_method(allow: &'static str) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::method_not_allowed(allow))
+async fn refuse_method(allow: &'static str) -> Result<HttpResponse, Refusal> {
+    Err(Refusal::method_not_allowed(allow))
 }

@@ -4,37 +4,9 @@ use std::sync::Arc;
 
 use fanfare_layer::Publish;
 use fanfare_node::Node;
-use fanfare_protocol::{ChannelName, Envelope, Event, GroupName, Target};
+use fanfare_protocol::{ChannelName, Envelope, Event, Target, event_rules, json};
 
-use super::error::{ApiError, Code};
-
-/// Whom a request names.
-pub(crate) enum Address<'a> {
-    Group(&'a str),
-    Channel(&'a str),
-    User(&'a str),
-    Everyone,
-}
-
-impl Address<'_> {
-    /// The checked target; an error names the part of the address as its field.
-    pub(crate) fn target(&self, node: &Node) -> Result<Target, ApiError> {
-        match self {
-            Self::Group(name) => GroupName::parse(name)
-                .map(Target::Group)
-                .map_err(|error| ApiError::name(Code::InvalidGroup, "group", &error)),
-            Self::Channel(name) => node
-                .naming()
-                .channel(name)
-                .map(Target::Channel)
-                .map_err(|error| ApiError::name(Code::InvalidChannel, "channel", &error)),
-            Self::User(id) => GroupName::user(id)
-                .map(Target::Group)
-                .map_err(|error| ApiError::name(Code::InvalidUser, "user", &error)),
-            Self::Everyone => Ok(Target::Group(GroupName::everyone())),
-        }
-    }
-}
+use fanfare_web::{Address, Code, Refusal};
 
 /// Something ready to be published.
 pub(crate) struct Publication {
@@ -56,31 +28,44 @@ impl Publication {
     }
 }
 
+/// The target of an address.
+pub(crate) fn target(address: Address<'_>, node: &Node) -> Result<Target, Refusal> {
+    let target = address.target(node.naming());
+    target.map_err(|error| address.refuse(&error))
+}
+
+/// Reads an event from JSON text and checks it by the rules for events from outside.
+pub(crate) fn event(text: &[u8]) -> Result<Event, Refusal> {
+    let event = json::parse_event(text)?;
+    event_rules::check(&event)?;
+    Ok(event)
+}
+
 /// The channels to leave out.
 pub(crate) fn excluded<'a>(
     names: impl IntoIterator<Item = &'a str>,
     node: &Node,
-) -> Result<Vec<ChannelName>, ApiError> {
+) -> Result<Vec<ChannelName>, Refusal> {
     let check = |name: &str| {
         node.naming()
             .channel(name)
-            .map_err(|error| ApiError::name(Code::InvalidChannel, "exclude", &error))
+            .map_err(|error| Refusal::name(Code::InvalidChannel, "exclude", &error))
     };
     names.into_iter().map(check).collect()
 }
 
 /// The `exclude` parameters of a query string; any other parameter is refused by name.
-pub(crate) fn excluded_in_query(query: &str, node: &Node) -> Result<Vec<ChannelName>, ApiError> {
+pub(crate) fn excluded_in_query(query: &str, node: &Node) -> Result<Vec<ChannelName>, Refusal> {
     let names = only_parameters(query, "exclude")?;
     excluded(names.iter().map(String::as_str), node)
 }
 
 /// Refuses every query parameter.
-pub(crate) fn no_parameters(query: &str) -> Result<(), ApiError> {
+pub(crate) fn no_parameters(query: &str) -> Result<(), Refusal> {
     only_parameters(query, "").map(drop)
 }
 
-fn only_parameters(query: &str, known: &str) -> Result<Vec<String>, ApiError> {
+fn only_parameters(query: &str, known: &str) -> Result<Vec<String>, Refusal> {
     let mut values = Vec::new();
     let mut unknown: Vec<String> = Vec::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -94,7 +79,7 @@ fn only_parameters(query: &str, known: &str) -> Result<Vec<String>, ApiError> {
         None => Ok(values),
         Some(first) => {
             let message = format!("unknown query parameters: {}", unknown.join(", "));
-            Err(ApiError::new(Code::BadQuery, message).at(first))
+            Err(Refusal::new(Code::BadQuery, message).at(first))
         }
     }
 }
@@ -107,9 +92,8 @@ mod tests {
     fn a_repeated_parameter_is_decoded_and_every_other_is_named() {
         let values = only_parameters("exclude=a%21b&exclude=c", "exclude").unwrap();
         assert_eq!(values, ["a!b", "c"]);
-        let error = only_parameters("x=1&exclude=a&y&x=2", "exclude")
-            .unwrap_err()
-            .body();
+        let error = only_parameters("x=1&exclude=a&y&x=2", "exclude").unwrap_err();
+        let error = serde_json::to_value(error.body()).unwrap();
         assert_eq!(error["message"], "unknown query parameters: x, y");
         assert_eq!(error["field"], "x");
         assert!(no_parameters("").is_ok());

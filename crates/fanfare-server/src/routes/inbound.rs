@@ -11,9 +11,8 @@ use fanfare_protocol::{CloseCode, Envelope, Event, GroupName, SerializeError, Ta
 
 use crate::config::settings::{OnReceive, RouteSettings};
 
-/// The behaviour that a route asks for, for the sessions of one worker thread that have `private`
-/// groups (their user's, and what the application added) behind those of the route.
-pub(crate) fn behaviour(route: &RouteSettings, private: usize, node: &Node) -> Rc<dyn Inbound> {
+/// The behaviour that a route asks for, for its sessions of one worker thread.
+pub(crate) fn behaviour(route: &RouteSettings, node: &Node) -> Rc<dyn Inbound> {
     match route.on_receive {
         OnReceive::Echo => Rc::new(Echo),
         OnReceive::Ignore => Rc::new(Ignore),
@@ -21,7 +20,6 @@ pub(crate) fn behaviour(route: &RouteSettings, private: usize, node: &Node) -> R
         OnReceive::GroupSend => Rc::new(GroupSend {
             node: node.clone(),
             kind: route.event_type.clone().unwrap_or_default().into(),
-            private,
             exclude_sender: route.exclude_sender,
         }),
     }
@@ -40,8 +38,6 @@ struct Reply(String);
 struct GroupSend {
     node: Node,
     kind: ByteString,
-    /// How many of a session's groups, at their end, are not the route's.
-    private: usize,
     exclude_sender: bool,
 }
 
@@ -107,8 +103,7 @@ impl GroupSend {
             Vec::new()
         };
         let envelope = Arc::new(Envelope::excluding(event, exclude));
-        let own = session.groups().len().saturating_sub(self.private);
-        let mut groups = session.groups().iter().take(own);
+        let mut groups = session.groups().iter();
         while let Some(group) = groups.next() {
             let publish = session.publish(Target::Group(group.clone()), Arc::clone(&envelope));
             match publish {

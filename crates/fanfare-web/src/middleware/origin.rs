@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 
 use super::gate::{Gate, Gated};
 use super::origin_rule::OriginRule;
@@ -66,15 +66,9 @@ impl Gate for Origins {
         if !self.judges(request) {
             return Ok(());
         }
-        self.rule.check(request.request()).map_err(|denied| {
-            let path = request.path();
-            tracing::warn!(
-                origin = denied.origin,
-                path,
-                "refused a request because of its origin"
-            );
-            Refusal::new(StatusCode::FORBIDDEN, "origin_denied", denied.to_string()).into()
-        })
+        self.rule
+            .check(request.request())
+            .map_err(|denied| Refusal::from(denied).into())
     }
 }
 

@@ -3,6 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+use crate::refusal::{Code, Refusal};
+
 /// The values of the header `Origin` that are allowed. The default allows a request without an
 /// origin, and an origin with the host and port that the request was sent to.
 ///
@@ -71,7 +73,7 @@ impl OriginRule {
     /// used.
     ///
     /// # Errors
-    /// [`OriginDenied`]. Nothing is logged.
+    /// [`OriginDenied`], which is logged with the path of the request.
     pub fn check(&self, request: &HttpRequest) -> Result<(), OriginDenied> {
         // Neither need be ASCII.
         let origin = request.headers().get_all(header::ORIGIN).last();
@@ -80,7 +82,15 @@ impl OriginRule {
             return Ok(());
         }
         let origin = origin.unwrap_or_else(|| "none".into());
+        let path = request.path();
+        tracing::warn!(origin, path, "refused a request because of its origin");
         Err(OriginDenied { origin })
+    }
+}
+
+impl From<OriginDenied> for Refusal {
+    fn from(denied: OriginDenied) -> Self {
+        Self::new(Code::OriginDenied, denied.to_string())
     }
 }
 

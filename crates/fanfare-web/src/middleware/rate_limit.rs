@@ -9,13 +9,12 @@ use std::time::Duration;
 use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::StatusCode;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::gate::{Gate, Gated};
 use crate::client::client;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 
 /// Clients that are counted separately. All further clients share one count.
 const CLIENTS: usize = 65_536;
@@ -153,7 +152,7 @@ impl Gate for RateLimit {
             tracing::debug!(path = request.path(), "a client asks too often");
             let message = "too many requests";
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+            Refusal::new(Code::RateLimited, message)
                 .retry_after(seconds)
                 .into()
         })

@@ -113,6 +113,7 @@ impl Visitor {
             encoder: Arc::new(RouteEncoder::default()),
             handling: Handling::Inbound(Rc::new(Silent)),
             groups: groups.to_vec(),
+            identity: None,
             welcome: false,
             access: None,
         };

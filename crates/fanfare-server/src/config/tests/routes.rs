@@ -1,11 +1,11 @@
 //! `[[routes]]`.
 
-use super::super::settings::{OnReceive, RouteSettings, UserSource};
+use super::super::settings::{OnReceive, UserSource};
 use super::*;
-use crate::template::GroupTemplate;
+use fanfare_web::template::GroupTemplate;
 
-fn group(route: &RouteSettings, template: &str) -> GroupTemplate {
-    GroupTemplate::parse(template, &route.path).expect(template)
+fn group(template: &str) -> GroupTemplate {
+    GroupTemplate::parse(template).expect(template)
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn the_shipped_routes_are_those_of_the_documentation() {
         ]
     );
     let chat = &routes[0];
-    assert_eq!(chat.groups, [group(chat, "chat_{room}")]);
+    assert_eq!(chat.groups, [group("chat_{room}")]);
     assert_eq!(chat.on_receive, OnReceive::GroupSend);
     assert_eq!(chat.event_type.as_deref(), Some("chat.message"));
     assert_eq!(chat.deliver["chat.message"].send, "message");
@@ -44,7 +44,7 @@ fn the_shipped_routes_are_those_of_the_documentation() {
         (routes[3].on_receive, routes[3].reply.as_str()),
         (OnReceive::Reply, "OK")
     );
-    assert_eq!(routes[3].groups, [group(&routes[3], "{group}")]);
+    assert_eq!(routes[3].groups, [group("{group}")]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn what_is_wrong_with_a_route_is_said() {
             "path = '/a'\ngroups = ['g g']",
             "routes[0].groups[0] = \"g g\"",
         ),
-        ("path = '/a'\ngroups = ['fanfare.all']", "server's own"),
+        ("path = '/a'\ngroups = ['fanfare.all']", "Fanfare's own"),
         (
             "path = '/a'\non_receive = 'shout'",
             "must be one of \"echo\"",
@@ -163,7 +163,7 @@ fn event_types_and_parameters_keep_their_letters_and_dots() {
             panic!("{:?}", settings.routes);
         };
         assert_eq!(route.path.as_str(), "/x/{Room}");
-        assert_eq!(route.groups, [group(route, "{Room}")]);
+        assert_eq!(route.groups, [group("{Room}")]);
         let deliver: Vec<(&str, &str)> = (route.deliver.iter())
             .map(|(kind, entry)| (kind.as_str(), entry.send.as_str()))
             .collect();

@@ -1,52 +1,25 @@
-//! Paths with typed parameters, in the notation of actix-web.
+//! Paths with typed parameters.
 
-use fanfare_web::template::{self, Part, SyntaxError};
 use regex_lite::Regex;
 
-/// How many parameters actix-web takes in one path.
-const MOST: usize = 16;
+use super::error::{MOST, TemplateError};
+use super::syntax::{Part, is_name, parts};
 
-/// A path, checked.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Path {
-    template: String,
+/// The path of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathTemplate {
+    text: String,
     /// For actix-web, with a final slash first: so that it never becomes part of a parameter.
     patterns: [String; 2],
     parameters: Vec<String>,
 }
 
-/// Why a path or the name of a group cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TemplateError {
-    #[error("a path must start with \"/\"")]
-    NotAbsolute,
-    #[error("{0:?} has an unbalanced brace")]
-    Unbalanced(String),
-    #[error("the parameter {0:?} must be a letter or _, then letters, digits or _")]
-    ParameterName(String),
-    #[error("the parameter {0:?} is there twice")]
-    Repeated(String),
-    #[error("there are more than {MOST} parameters")]
-    TooMany,
-    #[error(
-        "the parameter {name:?} is of an unknown kind {kind:?}: use str, int, slug, uuid, path, or \
-         a regular expression"
-    )]
-    Kind { name: String, kind: String },
-    #[error("the pattern of the parameter {name:?}: {reason}")]
-    Pattern { name: String, reason: String },
-    #[error("a \"*\" outside of a parameter: use {{name:path}} for the rest of a path")]
-    Star,
-    #[error("the group {group:?} uses {{{name}}}, which the path does not have")]
-    Unknown { group: String, name: String },
-    #[error("the group {group:?} gives {{{name}}} a pattern; patterns belong to the path")]
-    PatternInGroup { group: String, name: String },
-    #[error("the group {group:?}: names that start with \"fanfare.\" are Fanfare's own")]
-    Reserved { group: String },
-}
-
-impl Path {
-    pub(super) fn parse(template: &str) -> Result<Self, TemplateError> {
+impl PathTemplate {
+    /// Reads a template such as `/ws/chat/{room}/`.
+    ///
+    /// # Errors
+    /// [`TemplateError`].
+    pub fn parse(template: &str) -> Result<Self, TemplateError> {
         if !template.starts_with('/') {
             return Err(TemplateError::NotAbsolute);
         }
@@ -73,22 +46,24 @@ impl Path {
             return Err(TemplateError::TooMany);
         }
         Ok(Self {
-            template: template.to_owned(),
+            text: template.to_owned(),
             patterns: [format!("{pattern}/"), pattern],
             parameters,
         })
     }
 
-    /// As it was given.
-    pub(super) fn template(&self) -> &str {
-        &self.template
+    /// The text of the template.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
-    pub(super) fn patterns(&self) -> Vec<String> {
+    /// The patterns for a resource of actix-web: the path with its final slash, and without.
+    pub fn patterns(&self) -> Vec<String> {
         self.patterns.to_vec()
     }
 
-    pub(super) fn parameters(&self) -> &[String] {
+    /// The names of the parameters.
+    pub fn parameters(&self) -> &[String] {
         &self.parameters
     }
 }
@@ -111,7 +86,7 @@ fn expression<'p>(name: &str, given: Option<&'p str>) -> Result<&'p str, Templat
         _ => {}
     }
     let name = name.to_owned();
-    if template::is_name(pattern) {
+    if is_name(pattern) {
         let kind = pattern.to_owned();
         return Err(TemplateError::Kind { name, kind });
     }
@@ -125,27 +100,6 @@ fn expression<'p>(name: &str, given: Option<&'p str>) -> Result<&'p str, Templat
     }
 }
 
-/// The pieces of a template.
-pub(super) fn parts(template: &str) -> Result<Vec<Part>, TemplateError> {
-    let unbalanced = || TemplateError::Unbalanced(template.to_owned());
-    let parts = template::parts(template).map_err(|error| match error {
-        SyntaxError::Unbalanced => unbalanced(),
-        SyntaxError::Name(name) => TemplateError::ParameterName(name),
-    })?;
-    // actix-web counts braces in patterns, the escaped ones too.
-    let miscounted = |part: &Part| match part {
-        Part::Literal(_) | Part::Parameter { pattern: None, .. } => false,
-        Part::Parameter {
-            pattern: Some(pattern),
-            ..
-        } => pattern.contains("\\{") || pattern.contains("\\}"),
-    };
-    if parts.iter().any(miscounted) {
-        return Err(unbalanced());
-    }
-    Ok(parts)
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::dev::{Path as Matched, ResourceDef};
@@ -154,7 +108,7 @@ mod tests {
 
     /// The parameter `x` of a path, as actix-web finds it.
     fn value(template: &str, path: &str) -> Option<String> {
-        let definition = ResourceDef::new(Path::parse(template).unwrap().patterns());
+        let definition = ResourceDef::new(PathTemplate::parse(template).unwrap().patterns());
         let mut matched = Matched::new(path);
         let found = definition.capture_match_info(&mut matched);
         found.then(|| matched.get("x").unwrap_or_default().to_owned())
@@ -231,7 +185,7 @@ mod tests {
             ("/x*", "{name:path}"),
             (&many, "more than 16"),
         ] {
-            let error = Path::parse(template).unwrap_err().to_string();
+            let error = PathTemplate::parse(template).unwrap_err().to_string();
             assert!(error.contains(says), "{template}: {error}");
         }
     }

@@ -1,11 +1,10 @@
-//! Templates of paths and of group names: text with `{name}` and `{name:pattern}` in it.
-//!
-//! Only the syntax, which routes in Rust and in the server's configuration share. They decide which
-//! patterns are allowed, and what a parameter without a pattern matches.
+//! The syntax that templates of paths and groups share.
+
+use super::error::TemplateError;
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// Text that is used as it is.
     Literal(String),
     /// `{name}` or `{name:pattern}`.
@@ -18,8 +17,19 @@ pub enum Part {
 }
 
 impl Part {
+    /// actix-web counts braces in patterns, the escaped ones too.
+    fn has_escaped_brace(&self) -> bool {
+        match self {
+            Self::Literal(_) | Self::Parameter { pattern: None, .. } => false,
+            Self::Parameter {
+                pattern: Some(pattern),
+                ..
+            } => pattern.contains("\\{") || pattern.contains("\\}"),
+        }
+    }
+
     /// The name of a parameter.
-    pub fn parameter(&self) -> Option<&str> {
+    pub(super) fn parameter(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,
             Self::Parameter { name, .. } => Some(name),
@@ -27,47 +37,29 @@ impl Part {
     }
 }
 
-/// Why a text is not a template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SyntaxError {
-    /// A `{` without its `}`, or the reverse.
-    #[error("a brace is unbalanced")]
-    Unbalanced,
-    /// A name that a parameter cannot have.
-    #[error("the parameter {0:?} must be a letter or _, then letters, digits or _")]
-    Name(String),
-}
-
-/// The pieces of a template. A pattern may have balanced or escaped braces.
-///
-/// ```
-/// use fanfare_web::template::{Part, parts};
-///
-/// let room = parts("chat_{room}").unwrap();
-/// assert_eq!(room.len(), 2);
-/// assert_eq!(room[0], Part::Literal("chat_".to_owned()));
-/// ```
-///
-/// # Errors
-/// [`SyntaxError`].
-pub fn parts(template: &str) -> Result<Vec<Part>, SyntaxError> {
+/// The pieces of a template. A pattern may have balanced braces.
+pub(super) fn parts(template: &str) -> Result<Vec<Part>, TemplateError> {
     let mut parts = Vec::new();
     let mut rest = template;
     while let Some((literal, after)) = rest.split_once('{') {
         if literal.contains('}') {
-            return Err(SyntaxError::Unbalanced);
+            return Err(TemplateError::Unbalanced(template.to_owned()));
         }
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
         }
         let (inside, following) = closing_brace(after)
             .and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)))
-            .ok_or(SyntaxError::Unbalanced)?;
-        parts.push(parameter(inside)?);
+            .ok_or_else(|| TemplateError::Unbalanced(template.to_owned()))?;
+        let part = parameter(inside)?;
+        if part.has_escaped_brace() {
+            return Err(TemplateError::Unbalanced(template.to_owned()));
+        }
+        parts.push(part);
         rest = following;
     }
     if rest.contains('}') {
-        return Err(SyntaxError::Unbalanced);
+        return Err(TemplateError::Unbalanced(template.to_owned()));
     }
     if !rest.is_empty() {
         parts.push(Part::Literal(rest.to_owned()));
@@ -75,7 +67,7 @@ pub fn parts(template: &str) -> Result<Vec<Part>, SyntaxError> {
     Ok(parts)
 }
 
-fn parameter(inside: &str) -> Result<Part, SyntaxError> {
+fn parameter(inside: &str) -> Result<Part, TemplateError> {
     let (name, pattern) = match inside.split_once(':') {
         Some((name, pattern)) => (name, Some(pattern.to_owned())),
         None => (inside, None),
@@ -84,7 +76,7 @@ fn parameter(inside: &str) -> Result<Part, SyntaxError> {
     if is_name(&name) {
         Ok(Part::Parameter { name, pattern })
     } else {
-        Err(SyntaxError::Name(name))
+        Err(TemplateError::ParameterName(name))
     }
 }
 
@@ -106,7 +98,7 @@ fn closing_brace(text: &str) -> Option<usize> {
 }
 
 /// Whether a text can be the name of a parameter.
-pub fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     bytes.next().is_some_and(starts)

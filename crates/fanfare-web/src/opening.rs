@@ -1,0 +1,117 @@
+//! The steps from a handshake to a session, in their order, for every kind of route.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+use fanfare_node::{Admission, AdmitError, Handling, Identity, Node, Ticket};
+use fanfare_protocol::{Encoder, GroupName};
+
+use crate::answer::Accept;
+use crate::handshake::Handshake;
+use crate::host::node_of;
+use crate::middleware::OriginRule;
+use crate::refusal::{Code, Refusal};
+use crate::request::Request;
+use crate::template::GroupTemplate;
+
+/// A handshake that has been checked. Who opens it does so in this order: [`check`](Self::check);
+/// the application says who the client is; [`seat`](Self::seat); the application accepts; the
+/// ticket's groups are joined; [`answer`](Self::answer).
+pub struct Opening {
+    handshake: Handshake,
+    node: Node,
+    groups: Vec<GroupName>,
+}
+
+/// What the session of a handshake is to be.
+pub struct SessionSpec {
+    /// How events become its frames.
+    pub encoder: Arc<dyn Encoder>,
+    /// Who handles its messages.
+    pub handling: Handling,
+    /// Whose session it is, if that is known.
+    pub identity: Option<Arc<Identity>>,
+    /// Whether the welcome is its first frame.
+    pub welcome: bool,
+    /// For the access lines.
+    pub access: Option<Box<str>>,
+}
+
+impl Opening {
+    /// Checks method, handshake, origin (unless a middleware does), the names of the route's groups,
+    /// and that the node has room.
+    ///
+    /// # Errors
+    /// The refusal that is the answer.
+    pub fn check(
+        request: &Request,
+        origins: Option<&OriginRule>,
+        groups: &[GroupTemplate],
+    ) -> Result<Self, Refusal> {
+        if request.method() != Method::GET {
+            return Err(Refusal::method_not_allowed("GET"));
+        }
+        let handshake = Handshake::check(request)?;
+        if let Some(rule) = origins {
+            rule.check(request)?;
+        }
+        let groups = names(request, groups)?;
+        let node = node_of(request).ok_or_else(Refusal::internal)?;
+        node.check_room()?;
+        Ok(Self {
+            handshake,
+            node,
+            groups,
+        })
+    }
+
+    /// Gives the session a seat. It is in no group yet.
+    ///
+    /// # Errors
+    /// [`AdmitError`].
+    pub fn seat(&mut self, session: SessionSpec) -> Result<Ticket, AdmitError> {
+        let SessionSpec {
+            encoder,
+            handling,
+            identity,
+            welcome,
+            access,
+        } = session;
+        let admission = Admission {
+            link: self.handshake.link(),
+            encoder,
+            handling,
+            groups: std::mem::take(&mut self.groups),
+            identity,
+            welcome,
+            access,
+        };
+        Ticket::seat(&self.node.worker(), admission)
+    }
+
+    /// The 101 response; see [`Handshake::answer`].
+    pub fn answer(self, ticket: Ticket, accept: Accept) -> HttpResponse {
+        self.handshake.answer(ticket, accept)
+    }
+}
+
+/// The groups of the route for this request, each once.
+fn names(request: &Request, templates: &[GroupTemplate]) -> Result<Vec<GroupName>, Refusal> {
+    let parameters: Vec<_> = request.params().collect();
+    let mut groups = Vec::with_capacity(templates.len());
+    for template in templates {
+        if let Some(error) = template.missing(&parameters) {
+            let path = request.path();
+            tracing::error!(%error, path, "a route cannot be served");
+            return Err(Refusal::internal());
+        }
+        let group = template
+            .render(&parameters)
+            .map_err(|error| Refusal::name(Code::InvalidGroup, "group", &error))?;
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    Ok(groups)
+}

@@ -1,0 +1,89 @@
+//! How errors of the node, the layer and the protocol refuse a request.
+
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+use fanfare_layer::PublishError;
+use fanfare_node::AdmitError;
+use fanfare_protocol::SerializeError;
+use fanfare_protocol::event_rules::EventRefused;
+use fanfare_protocol::json::ParseError;
+
+use super::{Code, Refusal};
+use crate::handshake::HandshakeError;
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        let code = match error {
+            HandshakeError::UpgradeRequired => Code::UpgradeRequired,
+            HandshakeError::Version => Code::UnsupportedVersion,
+            HandshakeError::Bad(_) => Code::BadHandshake,
+            HandshakeError::WrongServer => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl ResponseError for HandshakeError {
+    fn status_code(&self) -> StatusCode {
+        Refusal::from(*self).status()
+    }
+
+    fn error_response(&self) -> actix_web::HttpResponse {
+        Refusal::from(*self).error_response()
+    }
+}
+
+impl From<AdmitError> for Refusal {
+    fn from(error: AdmitError) -> Self {
+        let code = match error {
+            AdmitError::NodeFull { .. } | AdmitError::TooManyWorkers => Code::NodeFull,
+            AdmitError::Draining => Code::Draining,
+            AdmitError::TooManyGroups { .. } => Code::TooManyGroups,
+            AdmitError::LayerDown => Code::LayerDown,
+            AdmitError::LayerTimeout => Code::LayerTimeout,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let code = match &error {
+            PublishError::Down(_) => Code::LayerDown,
+            PublishError::Unanswered(_) => Code::LayerUnanswered,
+            PublishError::Closed => Code::Draining,
+            PublishError::ChannelFull { .. } => Code::ChannelFull,
+            PublishError::Unserializable(reason) => match reason {
+                SerializeError::Bytes { field } | SerializeError::NotFinite { field, .. } => {
+                    return Self::new(Code::InvalidEvent, error.to_string()).at(field);
+                }
+                SerializeError::Random => Code::Internal,
+            },
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        let message = error.to_string();
+        match error {
+            ParseError::Syntax { line, column, .. } => {
+                Self::new(Code::InvalidJson, message).at_position(line, column)
+            }
+            ParseError::NotAnObject { .. } => Self::new(Code::InvalidEvent, message),
+            ParseError::Event(_) => Self::new(Code::InvalidEvent, message).at("type"),
+        }
+    }
+}
+
+impl From<EventRefused> for Refusal {
+    fn from(error: EventRefused) -> Self {
+        let message = error.to_string();
+        let field = match error {
+            EventRefused::Type(_) => "type".to_owned(),
+            EventRefused::ReservedKey(key) => key,
+        };
+        Self::new(Code::InvalidEvent, message).at(field)
+    }
+}
