@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use fanfare_layer::redis::{Format, Host, RedisOptions, SentinelOptions};
+use fanfare_layer::redis::{Format, Host, RedisOptions};
 use fanfare_layer::{PublishError, State};
 use fanfare_rig::{RedisServer, Sentinels, SentinelsOptions, eventually, within};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -36,17 +37,16 @@ const FAILOVER: Duration = Duration::from_secs(20);
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 fn host(ports: &[u16], master: Pairs<'_>, kwargs: Pairs<'_>) -> Result<Host> {
-    let owned = |pairs: Pairs<'_>| {
-        let pairs = pairs.iter();
-        pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
-    };
-    let ports = ports.iter();
-    Ok(Host::from_sentinel(&SentinelOptions {
-        master_name: Sentinels::MASTER.into(),
-        sentinels: ports.map(|port| ("127.0.0.1".into(), *port)).collect(),
-        sentinel_kwargs: owned(kwargs),
-        master: owned(master),
-    })?)
+    let owned = |(name, value): &(&str, &str)| (name.to_string(), Value::from(*value));
+    let sentinels = ports.iter().map(|port| json!(["127.0.0.1", port]));
+    let mut table: Map<_, _> = master.iter().map(owned).collect();
+    table.insert("master_name".into(), Sentinels::MASTER.into());
+    table.insert("sentinels".into(), sentinels.collect());
+    table.insert(
+        "sentinel_kwargs".into(),
+        kwargs.iter().map(owned).collect::<Map<_, _>>().into(),
+    );
+    Ok(Host::from_json(&table.into())?)
 }
 
 fn through(host: Host, format: &Format) -> Result<RedisOptions> {
@@ -262,11 +262,10 @@ async fn a_name_that_no_sentinel_knows_is_said(format: Format) -> Result<()> {
         ..SentinelsOptions::default()
     })
     .await?;
-    let host = Host::from_sentinel(&SentinelOptions {
-        master_name: "other".into(),
-        sentinels: vec![("localhost".into(), server.ports()[0])],
-        ..SentinelOptions::default()
-    })?;
+    let host = Host::from_json(&json!({
+        "master_name": "other",
+        "sentinels": [["localhost", server.ports()[0]]],
+    }))?;
     refusal_of(through(host, &format)?, "it does not know that name").await
 }
 

@@ -18,7 +18,6 @@ mod queue;
 use std::sync::Arc;
 
 pub use hosts::host::{Host, HostError};
-pub use hosts::sentinel::SentinelOptions;
 pub use hosts::shard::shard;
 pub use options::capacities::Capacities;
 pub use options::core::CoreOptions;

@@ -215,7 +215,7 @@ pub(super) fn to_toml(table: &Table) -> toml::Table {
         .collect()
 }
 
-fn value_to_toml(value: &Value) -> toml::Value {
+pub(super) fn value_to_toml(value: &Value) -> toml::Value {
     match value {
         Value::Text(text) | Value::Odd(text) => toml::Value::String(text.clone()),
         Value::Integer(number) => toml::Value::Integer(*number),

@@ -1,6 +1,7 @@
 //! Redis servers: how a configuration writes them, and which of them a name lives on.
 
 pub(super) mod host;
+mod notation;
 mod reading;
-pub(super) mod sentinel;
+mod sentinel;
 pub(super) mod shard;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use super::host::{Address, Host, HostError, Tls};
+use super::notation::{Table, is_scalar, kind, text_of};
 
 /// What redis-py takes and nothing here has a use for.
 const WITHOUT_EFFECT: &[&str] = &[
@@ -49,7 +50,7 @@ const WITHOUT_EFFECT: &[&str] = &[
 
 /// A host being put together.
 #[derive(Debug, Default)]
-pub(in crate::redis) struct Draft {
+pub(super) struct Draft {
     host: Option<String>,
     port: Option<u16>,
     path: Option<String>,
@@ -84,42 +85,11 @@ impl Host {
                 reason,
             })
     }
-
-    /// Reads a table of connection options as channels_redis takes it: `address` (a URL, which
-    /// wins over the other keys) or `host` and `port` or `path`, and `db`, `username`, `password`,
-    /// `ssl`, `ssl_cert_reqs`, `ssl_check_hostname`, `ssl_ca_certs`, `ssl_certfile`,
-    /// `ssl_keyfile`, `socket_connect_timeout`. Other options of redis-py are in
-    /// [`Host::ignored_options`].
-    ///
-    /// # Errors
-    /// [`HostError`] for a key that redis-py does not know, or a value that cannot be read.
-    pub fn from_options(options: &[(String, String)]) -> Result<Self, HostError> {
-        let find = |name| {
-            options
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value)
-        };
-        let named = match (find("address"), find("path"), find("host")) {
-            (Some(url), _, _) => mask(url),
-            (None, Some(path), _) => format!("unix://{path}"),
-            (None, None, Some(host)) => format!("redis://{host}"),
-            (None, None, None) => "redis://localhost".into(),
-        };
-        let mut draft = Draft::default();
-        draft
-            .read_table(options)
-            .and_then(|()| draft.finish())
-            .map_err(|reason| HostError {
-                host: named,
-                reason,
-            })
-    }
 }
 
 impl Draft {
     /// redis-py's `parse_url`. Later values win, so the query is read first.
-    pub(in crate::redis) fn read_url(&mut self, url: &str) -> Result<(), String> {
+    pub(super) fn read_url(&mut self, url: &str) -> Result<(), String> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         if !matches!(scheme, "redis" | "rediss" | "unix") {
             return Err("the URL must start with redis://, rediss:// or unix://".into());
@@ -149,23 +119,25 @@ impl Draft {
         Ok(())
     }
 
-    /// Reads a table; an `address` in it is read last, and wins.
-    pub(in crate::redis) fn read_table(
-        &mut self,
-        options: &[(String, String)],
-    ) -> Result<(), String> {
-        for (name, value) in options.iter().filter(|(name, _)| name != "address") {
-            if !self.set(name, value)? {
+    /// Reads a table; an `address` in it is read last, and wins. Options without effect may have any
+    /// value that Python takes.
+    pub(super) fn read_table(&mut self, options: &Table) -> Result<(), String> {
+        for (name, value) in options.iter().filter(|(name, _)| *name != "address") {
+            if !self.set(name, &text_of(value))? {
                 return Err(format!("unknown option {name:?}"));
             }
+            if !is_scalar(value) && !self.ignored.contains(name) {
+                let found = kind(value);
+                return Err(format!("{name}: expected text or a number, found {found}"));
+            }
         }
-        match options.iter().find(|(name, _)| name == "address") {
-            Some((_, url)) => self.read_url(url),
+        match options.get("address") {
+            Some(url) => self.read_url(&text_of(url)),
             None => Ok(()),
         }
     }
 
-    pub(in crate::redis) fn finish(self) -> Result<Host, String> {
+    pub(super) fn finish(self) -> Result<Host, String> {
         let verify = match self.cert_reqs.as_deref() {
             None | Some("required" | "optional") => true,
             Some("none") => false,
@@ -196,7 +168,7 @@ impl Draft {
     }
 
     /// Remembers an option that has no effect.
-    pub(in crate::redis) fn ignore(&mut self, name: &str) {
+    pub(super) fn ignore(&mut self, name: &str) {
         if !self.ignored.iter().any(|known| known == name) {
             self.ignored.push(name.into());
         }
@@ -278,7 +250,7 @@ fn unreadable(name: &str) -> String {
 }
 
 /// redis-py's `to_bool`.
-pub(in crate::redis) fn truth(value: &str) -> bool {
+pub(super) fn truth(value: &str) -> bool {
     !matches!(
         value.to_ascii_uppercase().as_str(),
         "" | "0" | "F" | "FALSE" | "N" | "NO"
@@ -286,7 +258,7 @@ pub(in crate::redis) fn truth(value: &str) -> bool {
 }
 
 /// A URL that could not be read, without what may be secret in it.
-fn mask(url: &str) -> String {
+pub(super) fn mask(url: &str) -> String {
     let (rest, query) = url
         .split_once('?')
         .map_or((url, None), |(rest, query)| (rest, Some(query)));

@@ -19,12 +19,11 @@ fn tls(host: Host) -> Tls {
     }
 }
 
-fn table(options: &[(&str, &str)]) -> Result<Host, crate::redis::HostError> {
-    let owned: Vec<_> = options
-        .iter()
-        .map(|(k, v)| (k.to_string(), v.to_string()))
-        .collect();
-    Host::from_options(&owned)
+fn table(options: &[(&str, &str)]) -> Result<Host, HostError> {
+    let owned = |(name, value): &(&str, &str)| (name.to_string(), (*value).into());
+    Host::from_json(&serde_json::Value::Object(
+        options.iter().map(owned).collect(),
+    ))
 }
 
 #[test]
@@ -157,8 +156,8 @@ fn a_table_says_the_same_as_a_url() {
 fn a_table_with_an_unknown_key_is_refused_by_its_name() {
     let error = table(&[("host", "h"), ("hots", "x")]).unwrap_err();
     assert_eq!(error.to_string(), "redis://h: unknown option \"hots\"");
-    let error = table(&[("sentinels", "x")]).unwrap_err();
-    assert!(error.reason.contains("\"sentinels\""), "{error}");
+    let error = table(&[("sentinel", "x")]).unwrap_err();
+    assert!(error.reason.contains("\"sentinel\""), "{error}");
 }
 
 #[test]

@@ -3,25 +3,23 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, RedisError};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::host::{Address, Host, HostError, Master, places};
+use super::notation::{Table, kind, pair, text_of};
 use super::reading::{Draft, truth};
 
-/// A master by its name, as the tables of channels_redis say it: `sentinels`, `master_name`,
-/// `sentinel_kwargs`, and the options of the master beside them.
-#[derive(Clone, Default)]
-pub struct SentinelOptions {
-    /// The name of the master in the configuration of the sentinels.
-    pub master_name: String,
+/// A master by its name, as the tables of channels_redis say it.
+pub(super) struct SentinelTable {
+    master_name: String,
     /// Host names or addresses, with ports; asked in this order.
-    pub sentinels: Vec<(String, u16)>,
-    /// Options of the connections to the sentinels, by the names of [`Host::from_options`]. As in
-    /// channels_redis, nothing of the master's options is taken over.
-    pub sentinel_kwargs: Vec<(String, String)>,
-    /// Options of the connections to the master, by the names of [`Host::from_options`].
-    pub master: Vec<(String, String)>,
+    sentinels: Vec<(String, u16)>,
+    /// Options of the connections to the sentinels.
+    sentinel_kwargs: Table,
+    /// Options of the connections to the master.
+    master: Table,
 }
 
 impl Host {
@@ -40,47 +38,75 @@ impl Host {
 
     /// Reads what channels_redis gives to redis-py's Sentinel. `host` and `port` of the master
     /// have no effect there nor here, and are in [`Host::ignored_options`].
-    ///
-    /// # Errors
-    /// [`HostError`] without a name or a sentinel, for an option that redis-py does not know
-    /// there, or for a value that cannot be read.
-    pub fn from_sentinel(options: &SentinelOptions) -> Result<Self, HostError> {
-        options.read().map_err(|reason| HostError {
-            host: format!(
-                "sentinel://{}/{}",
-                places(
-                    options
-                        .sentinels
-                        .iter()
-                        .map(|(host, port)| (&**host, *port))
-                ),
-                options.master_name
-            ),
-            reason,
+    pub(super) fn from_sentinel(table: &Table) -> Result<Self, HostError> {
+        let error = |host, reason| HostError { host, reason };
+        let table = SentinelTable::read(table).map_err(|it| error("sentinel://".into(), it))?;
+        table.host().map_err(|reason| {
+            let sentinels = table.sentinels.iter();
+            let sentinels = places(sentinels.map(|(host, port)| (&**host, *port)));
+            error(
+                format!("sentinel://{sentinels}/{}", table.master_name),
+                reason,
+            )
         })
     }
 }
 
-impl SentinelOptions {
-    fn read(&self) -> Result<Host, String> {
-        if self.master_name.is_empty() {
-            return Err("master_name is missing".into());
-        }
+impl SentinelTable {
+    /// The keys that only tables of masters have.
+    pub(super) const KEYS: [&str; 3] = ["sentinels", "master_name", "sentinel_kwargs"];
+
+    fn read(table: &Table) -> Result<Self, String> {
+        let wrong = |name, expected, found| {
+            Err(format!(
+                "{name}: expected {expected}, found {}",
+                kind(found)
+            ))
+        };
+        let sentinels = match table.get("sentinels") {
+            Some(Value::Array(items)) => read_places(items)?,
+            Some(other) => return wrong("sentinels", "[[\"host\", port]]", other),
+            None => return Err("sentinels is missing: [[\"host\", 26379]]".into()),
+        };
+        let master_name = match table.get("master_name") {
+            Some(Value::String(name)) if !name.is_empty() => name.clone(),
+            Some(Value::String(_)) | None => return Err("master_name is missing".into()),
+            Some(other) => return wrong("master_name", "text", other),
+        };
+        let sentinel_kwargs = match table.get("sentinel_kwargs") {
+            Some(Value::Object(kwargs)) => kwargs.clone(),
+            Some(other) => return wrong("sentinel_kwargs", "a table", other),
+            None => Table::new(),
+        };
+        let of_master = table
+            .iter()
+            .filter(|(name, _)| !Self::KEYS.contains(&name.as_str()));
+        Ok(Self {
+            master_name,
+            sentinels,
+            sentinel_kwargs,
+            master: of_master
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        })
+    }
+
+    fn host(&self) -> Result<Host, String> {
         if self.sentinels.is_empty() {
             return Err("sentinels is empty".into());
         }
         let mut draft = Draft::default();
-        let mut options = Vec::with_capacity(self.master.len());
+        let mut options = Table::new();
         for (name, value) in &self.master {
             match name.as_str() {
                 "address" | "path" | "unix_socket_path" => {
                     return Err(format!("{name} does not go together with sentinels"));
                 }
-                "is_master" if !truth(value) => {
+                "is_master" if !truth(&text_of(value)) => {
                     return Err("is_master: events go through the master only".into());
                 }
                 "host" | "port" | "is_master" | "check_connection" => draft.ignore(name),
-                _ => options.push((name.clone(), value.clone())),
+                _ => drop(options.insert(name.clone(), value.clone())),
             }
         }
         draft.read_table(&options)?;
@@ -103,7 +129,7 @@ impl SentinelOptions {
     fn read_sentinels(&self) -> Result<(Vec<Host>, Vec<String>), String> {
         let of = |reason| format!("sentinel_kwargs: {reason}");
         let mut draft = Draft::default();
-        for (name, _) in &self.sentinel_kwargs {
+        for name in self.sentinel_kwargs.keys() {
             if matches!(
                 name.as_str(),
                 "address" | "host" | "path" | "port" | "unix_socket_path"
@@ -119,6 +145,19 @@ impl SentinelOptions {
         let sentinels = sentinels.map(|(name, port)| common.at(name.clone(), *port));
         Ok((sentinels.collect(), ignored.collect()))
     }
+}
+
+/// `[["host", 26379], ..]`.
+fn read_places(items: &[Value]) -> Result<Vec<(String, u16)>, String> {
+    let place = |(index, item): (usize, &Value)| {
+        let place = pair(item).and_then(|(host, port)| {
+            let port = text_of(&port).parse();
+            let port = port.map_err(|_| "expected a port from 0 to 65535".to_owned());
+            port.map(|port| (host, port))
+        });
+        place.map_err(|reason| format!("sentinels[{index}]: {reason}"))
+    };
+    items.iter().enumerate().map(place).collect()
 }
 
 impl Master {
@@ -168,9 +207,9 @@ impl Master {
 
 /// What the server says that it is: `master`, `slave` or `sentinel`.
 async fn role(client: &Client) -> Result<String, String> {
-    let answer: Result<Vec<Value>, _> = ask(client, &redis::cmd("ROLE")).await;
+    let answer: Result<Vec<redis::Value>, _> = ask(client, &redis::cmd("ROLE")).await;
     match answer.map_err(|error| error.to_string())?.first() {
-        Some(Value::BulkString(role)) => Ok(String::from_utf8_lossy(role).into_owned()),
+        Some(redis::Value::BulkString(role)) => Ok(String::from_utf8_lossy(role).into_owned()),
         _ => Err("it does not tell its role".into()),
     }
 }
@@ -193,20 +232,21 @@ fn address(client: &Client) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn options(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+    fn options(pairs: &[(&str, &str)]) -> Table {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), Value::from(*value));
         pairs.iter().map(owned).collect()
     }
 
     fn host(master: &[(&str, &str)], kwargs: &[(&str, &str)]) -> Result<Host, HostError> {
-        Host::from_sentinel(&SentinelOptions {
-            master_name: "mymaster".into(),
-            sentinels: vec![("h1".into(), 26379), ("::1".into(), 7)],
-            sentinel_kwargs: options(kwargs),
-            master: options(master),
-        })
+        let mut table = options(master);
+        table.insert("master_name".into(), "mymaster".into());
+        table.insert("sentinels".into(), json!([["h1", 26379], ["::1", 7]]));
+        table.insert("sentinel_kwargs".into(), options(kwargs).into());
+        Host::from_json(&table.into())
     }
 
     #[test]
@@ -251,22 +291,22 @@ mod tests {
     fn options_without_effect_are_named_with_whose_they_are() {
         let host = host(
             &[
+                ("check_connection", "1"),
                 ("host", "h"),
                 ("port", "1"),
                 ("socket_timeout", "5"),
-                ("check_connection", "1"),
             ],
-            &[("socket_timeout", "5"), ("max_connections", "5")],
+            &[("max_connections", "5"), ("socket_timeout", "5")],
         );
         assert_eq!(
             host.unwrap().ignored_options(),
             [
+                "check_connection",
                 "host",
                 "port",
-                "check_connection",
                 "socket_timeout",
-                "sentinel_kwargs.socket_timeout",
                 "sentinel_kwargs.max_connections",
+                "sentinel_kwargs.socket_timeout",
             ]
         );
     }
@@ -289,7 +329,7 @@ mod tests {
             assert!(error.reason.contains(reason), "{error}");
             assert_eq!(error.host, "sentinel://h1:26379,[::1]:7/mymaster");
         }
-        let nobody = Host::from_sentinel(&SentinelOptions::default()).unwrap_err();
+        let nobody = Host::from_json(&json!({ "sentinels": [["h", 1]] })).unwrap_err();
         assert!(nobody.reason.contains("master_name"), "{nobody}");
     }
 }
