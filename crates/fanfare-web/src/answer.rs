@@ -12,8 +12,8 @@ use fanfare_node::AdmitError;
 use fanfare_protocol::NameError;
 
 use crate::error_chain::error_chain;
-use crate::handshake::subprotocols;
 use crate::refusal::{Code, Refusal};
+use crate::tokens::subprotocols;
 
 /// Accepts a handshake: the connection becomes a session.
 ///

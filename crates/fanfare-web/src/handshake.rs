@@ -21,6 +21,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::answer::Accept;
 use crate::host::Host;
+use crate::tokens::has_token;
 
 /// Appended to the client's key before it is hashed (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -72,11 +73,6 @@ pub enum HandshakeError {
 /// Whether a request asks to become a WebSocket, even if its handshake is not valid.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &UPGRADE, "websocket")
-}
-
-/// The subprotocols that a client offers, in its order of preference.
-pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    tokens(headers, &SEC_WEBSOCKET_PROTOCOL).filter(|name| !name.is_empty())
 }
 
 impl Offer {
@@ -218,15 +214,4 @@ fn key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
         ));
     }
     Ok(key)
-}
-
-/// Whether a comma-separated header names a token, in any case.
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|part| part.eq_ignore_ascii_case(token))
-}
-
-fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    let values = headers.get_all(name);
-    let texts = values.filter_map(|value| value.to_str().ok());
-    texts.flat_map(|value| value.split(',')).map(str::trim)
 }

@@ -19,6 +19,7 @@ mod opening;
 mod refusal;
 mod request;
 pub mod template;
+mod tokens;
 mod user;
 
 pub use address::Address;

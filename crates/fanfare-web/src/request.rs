@@ -11,8 +11,8 @@ use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
 use crate::answer::Reject;
-use crate::handshake::subprotocols;
 use crate::refusal::{Code, Refusal};
+use crate::tokens::subprotocols;
 use crate::user::User;
 
 /// The request of a handshake: actix-web's [`HttpRequest`], with shorter methods for what consumers
