@@ -20,22 +20,13 @@ use fanfare_node::{Link, Ticket};
 use sha1::{Digest as _, Sha1};
 
 use crate::answer::Accept;
-use crate::host::Host;
+use crate::host::{Host, Offer};
 use crate::tokens::has_token;
 
 /// Appended to the client's key before it is hashed (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The response header with the session's channel name.
 const CHANNEL: HeaderName = HeaderName::from_static("x-fanfare-channel");
-
-/// Marks a request, in its extensions, as one whose connection a session of this host's node can
-/// take over. A listener adds it only to requests that can become a WebSocket, for example not to
-/// one with a body.
-#[derive(Clone)]
-pub struct Offer {
-    link: Link,
-    host: Host,
-}
 
 /// Holds, in the extensions of a 101 response, the ticket of the session that takes the connection
 /// over.
@@ -73,17 +64,6 @@ pub enum HandshakeError {
 /// Whether a request asks to become a WebSocket, even if its handshake is not valid.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &UPGRADE, "websocket")
-}
-
-impl Offer {
-    /// Offers the connection of `link` to the sessions of the host's node.
-    pub fn new(link: Link, host: Host) -> Self {
-        Self { link, host }
-    }
-
-    pub(crate) fn host(&self) -> &Host {
-        &self.host
-    }
 }
 
 impl Takeover {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpMessage as _, HttpRequest};
-use fanfare_node::Node;
-
-use crate::handshake::Offer;
+use fanfare_node::{Link, Node};
 
 /// The node whose sessions take over the connections of a listener. It can also hold the handle
 /// with which applications publish.
@@ -78,4 +76,24 @@ impl From<Node> for Host {
 /// The node of a request: see [`Host::of`].
 pub fn node_of(request: &HttpRequest) -> Option<Node> {
     Host::of(request).map(|host| host.node)
+}
+
+/// Marks a request, in its extensions, as one whose connection a session of this host's node can
+/// take over. A listener adds it only to requests that can become a WebSocket, for example not to
+/// one with a body.
+#[derive(Clone)]
+pub struct Offer {
+    pub(crate) link: Link,
+    pub(crate) host: Host,
+}
+
+impl Offer {
+    /// Offers the connection of `link` to the sessions of the host's node.
+    pub fn new(link: Link, host: Host) -> Self {
+        Self { link, host }
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
 }
