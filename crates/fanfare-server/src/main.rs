@@ -5,7 +5,6 @@
 //! application who a client is, and `http` everything else.
 //! Nothing but this file looks at the environment.
 
-mod access;
 mod auth;
 mod banner;
 mod cli;

@@ -12,12 +12,12 @@ use fanfare_node::{Limits, PingOptions};
 use prometheus::Registry;
 
 use crate::auth::Authenticator;
+use crate::banner;
 use crate::config::settings::Spoken;
 use crate::config::{Backend, Settings};
 use crate::http::{self, Shared};
 use crate::metrics::{AuthMetrics, HttpMetrics};
 use crate::routes::Routes;
-use crate::{access, banner};
 
 /// Runs until it is told to stop, and then until the drain is over. Needs an actix system.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -109,7 +109,7 @@ fn app(
     App::new()
         .configure(http::configure(shared.clone(), routes))
         .wrap(from_fn(http::catch_panic))
-        .wrap(from_fn(access::log))
+        .wrap(from_fn(http::access::log))
 }
 
 fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {

@@ -7,13 +7,14 @@
 //! [`Takeover::remove`], and opens the session on the socket.
 
 use actix_http::Extensions;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE,
 };
 use actix_web::http::{Method, Version};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fanfare_node::{Link, Ticket};
@@ -21,6 +22,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::answer::Accept;
 use crate::host::{Host, Offer};
+use crate::refusal::{Code, Refusal};
 use crate::tokens::has_token;
 
 /// Appended to the client's key before it is hashed (RFC 6455 §1.3).
@@ -194,4 +196,26 @@ fn key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
         ));
     }
     Ok(key)
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        let code = match error {
+            HandshakeError::UpgradeRequired => Code::UpgradeRequired,
+            HandshakeError::Version => Code::UnsupportedVersion,
+            HandshakeError::Bad(_) => Code::BadHandshake,
+            HandshakeError::WrongServer => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl ResponseError for HandshakeError {
+    fn status_code(&self) -> StatusCode {
+        Refusal::from(*self).status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        Refusal::from(*self).error_response()
+    }
 }

@@ -1,5 +1,6 @@
 //! The HTTP side: API, health, metrics, pages, and the door to the WebSocket routes.
 
+pub(crate) mod access;
 mod api;
 mod auth;
 mod batch;

@@ -8,7 +8,7 @@ use fanfare_node::{Handling, Identity};
 use fanfare_web::{Accept, Code, Opening, Refusal, Request, SessionSpec};
 
 use super::Shared;
-use crate::access;
+use super::access;
 use crate::auth::{Denial, Denied, Question};
 use crate::config::settings::UserSource;
 use crate::routes::Route;

@@ -1,7 +1,5 @@
 //! How errors of the node, the layer and the protocol refuse a request.
 
-use actix_web::ResponseError;
-use actix_web::http::StatusCode;
 use fanfare_layer::PublishError;
 use fanfare_node::AdmitError;
 use fanfare_protocol::SerializeError;
@@ -9,29 +7,6 @@ use fanfare_protocol::event_rules::EventRefused;
 use fanfare_protocol::json::ParseError;
 
 use super::{Code, Refusal};
-use crate::handshake::HandshakeError;
-
-impl From<HandshakeError> for Refusal {
-    fn from(error: HandshakeError) -> Self {
-        let code = match error {
-            HandshakeError::UpgradeRequired => Code::UpgradeRequired,
-            HandshakeError::Version => Code::UnsupportedVersion,
-            HandshakeError::Bad(_) => Code::BadHandshake,
-            HandshakeError::WrongServer => Code::Internal,
-        };
-        Self::new(code, error.to_string())
-    }
-}
-
-impl ResponseError for HandshakeError {
-    fn status_code(&self) -> StatusCode {
-        Refusal::from(*self).status()
-    }
-
-    fn error_response(&self) -> actix_web::HttpResponse {
-        Refusal::from(*self).error_response()
-    }
-}
 
 impl From<AdmitError> for Refusal {
     fn from(error: AdmitError) -> Self {

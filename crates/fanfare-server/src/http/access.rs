@@ -14,7 +14,7 @@ use actix_web::{Error, HttpRequest, web};
 use fanfare_web::handshake::asks_for_websocket;
 use fanfare_web::{Client, TrustedProxies};
 
-use crate::http::Shared;
+use super::Shared;
 use crate::logging::ACCESS_TARGET;
 
 /// Path and client of a WebSocket, as they stand in its lines: `/ws/ [127.0.0.1:10754]`.
