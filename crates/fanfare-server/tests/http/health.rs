@@ -44,7 +44,7 @@ async fn without_its_redis_a_node_is_live_not_ready_and_publishes_nothing() -> R
     crate::shape(
         &serde_json::from_str(&response.body)?,
         response.status,
-        (503, "layer_timeout"),
+        (503, "layer_down"),
     )?;
     ensure!(response.header("retry-after").is_some(), "{response:?}");
     Ok(())
