@@ -50,7 +50,7 @@ async fn values_that_json_lacks_arrive_as_the_documented_ones() -> Result<()> {
     let mut socket = cluster[0].connect("/g/red").await?;
     let event = r"{'type': 'say', 'nan': nan, 'inf': [inf, -inf], 'raw': b'\x00\xff', 'big': 2**64 - 1, 'pair': (1, 'ü'), 'none': None}";
     python.group_send_python("red", event).await?;
-    let sent = r#"{"nan":null,"inf":[null,null],"raw":"AP8=","big":18446744073709551615,"pair":[1,"ü"],"none":null}"#;
+    let sent = r#"{"type":"say","nan":null,"inf":[null,null],"raw":"AP8=","big":18446744073709551615,"pair":[1,"ü"],"none":null}"#;
     assert_eq!(socket.text().await?, sent);
     Ok(())
 }

@@ -297,7 +297,8 @@ async fn users_with_the_documented_rules_find_the_master(backend: PythonBackend)
     python
         .group_send("red", &json!({"type": "say", "from": "django"}))
         .await?;
-    assert_eq!(socket.text().await?, r#"{"from":"django"}"#);
+    let event = r#"{"type":"say","from":"django"}"#;
+    assert_eq!(socket.text().await?, event);
     assert_eq!(master.denials()?, [""; 0]);
     Ok(())
 }

@@ -168,10 +168,6 @@ impl Carrier {
         }
     }
 
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(unused_variables, reason = "the memory layer is in no place")
-    )]
     fn connect(
         self,
         at: Place,

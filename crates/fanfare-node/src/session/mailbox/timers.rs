@@ -23,7 +23,7 @@ impl Default for Timers {
 }
 
 impl Mailbox {
-    /// Sets a timer, whose end is [`Input::Timer`] with this number. It ends up to a tick of the
+    /// Sets a timer, whose end is [`Input::Timer`](crate::Input::Timer) with this number. It ends up to a tick of the
     /// thread's clock late: a tenth of the shortest of ping interval, ping timeout and close
     /// timeout, from 5 to 250 ms. A timer of this number that has not ended is set anew.
     pub fn timer(&self, after: Duration, id: u32) {
