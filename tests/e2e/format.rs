@@ -163,7 +163,7 @@ async fn the_log_says_at_the_start_what_is_spoken_and_what_has_no_effect() -> Re
         .set("layer.symmetric_encryption_keys", "['s3cret']")
         .start()
         .await?;
-    let log = cluster[0].log();
+    let log = cluster[0].logged("socket_timeout").await?;
     let line = log.lines().find(|line| line.contains(" layer "));
     let line = line.with_context(|| log.clone())?;
     for part in ["format=\"core\"", "serializer=\"json\"", "encrypted=true"] {

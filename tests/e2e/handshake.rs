@@ -144,7 +144,7 @@ async fn a_page_of_another_host_is_refused_and_the_refusal_is_logged() -> Result
     let node = &cluster[0];
     let response = refused(node, "/ws/echo", "Origin: https://evil.example\r\n").await?;
     assert_eq!(response.status, 403);
-    assert!(node.log().contains("origin"), "{}", node.log());
+    node.logged("origin").await?;
 
     let own = [("origin".to_owned(), node.url())];
     let options = SocketOptions {
@@ -246,7 +246,7 @@ async fn access_lines_name_each_step_and_leave_the_query_out() -> Result<()> {
         })
         .await?;
     }
-    assert!(node.log().contains("HTTP GET / 200 ["), "{}", node.log());
-    assert!(!node.log().contains("secret"), "{}", node.log());
+    let log = node.logged("HTTP GET / 200 [").await?;
+    assert!(!log.contains("secret"), "{log}");
     Ok(())
 }

@@ -233,7 +233,7 @@ async fn a_redis_cluster_is_refused_at_the_start_with_the_core_format() -> Resul
     let again = "fanfare_layer_reconnects_total";
     node.metric_when(again, &[], SOON, |count| count >= 2.0)
         .await?;
-    let log = node.log();
+    let log = node.logged("Redis Cluster").await?;
     let lines: Vec<_> = log
         .lines()
         .filter(|line| line.contains("Redis Cluster"))

@@ -21,6 +21,7 @@ use crate::socket::{Socket, SocketOptions};
 pub const API_KEY: &str = "test-key";
 
 const START: Duration = Duration::from_secs(20);
+const LOG: Duration = Duration::from_secs(10);
 
 /// A running node; dropping it kills it.
 #[derive(Debug)]
@@ -77,6 +78,33 @@ impl Node {
         })
     }
 
+    /// A process that was started otherwise, whose configuration knows [`API_KEY`] and which
+    /// listens on `address`. Waits until it answers.
+    ///
+    /// # Errors
+    /// When it ends or stays silent instead.
+    pub async fn adopt(mut process: Process, address: SocketAddr) -> Result<Self> {
+        let api = Api::new(&format!("http://{address}"), API_KEY)?;
+        let ended = eventually(START, &format!("an answer of {address}"), async || {
+            let ended = process.try_status()?;
+            let answers = api.status("/health/live").await.is_some();
+            Ok((ended.is_some() || answers).then_some(ended))
+        })
+        .await?;
+        if let Some(status) = ended {
+            bail!(
+                "{address} ended at its start: {status}\n{}",
+                process.stderr()
+            );
+        }
+        Ok(Self {
+            process,
+            address,
+            api,
+            config: None,
+        })
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -100,6 +128,21 @@ impl Node {
     /// Everything it has logged.
     pub fn log(&self) -> String {
         self.process.stderr()
+    }
+
+    /// Waits until it has logged `text`, and gives everything that it has logged.
+    ///
+    /// # Errors
+    /// When it has not within ten seconds.
+    pub async fn logged(&self, text: &str) -> Result<String> {
+        eventually(LOG, &format!("the log has {text:?}"), async || {
+            let log = self.log();
+            if !log.contains(text) {
+                bail!("it is {log}");
+            }
+            Ok(Some(log))
+        })
+        .await
     }
 
     /// Opens a WebSocket on a path of this node.

@@ -28,10 +28,25 @@ impl Process {
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn spawn(name: &str, mut command: Command) -> Result<Self> {
+    pub fn spawn(name: &str, command: Command) -> Result<Self> {
+        Self::spawn_into(name, command, None, None)
+    }
+
+    /// Starts `command` with outputs of the caller's. An output that is not given goes to a file.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn_into(
+        name: &str,
+        mut command: Command,
+        stdout: Option<Stdio>,
+        stderr: Option<Stdio>,
+    ) -> Result<Self> {
         let output = tempfile::tempdir().context("a directory for the output")?;
-        let stdout = File::create(output.path().join("stdout"))?;
-        let stderr = File::create(output.path().join("stderr"))?;
+        let kept = File::create(output.path().join("stdout"))?;
+        let stdout = stdout.unwrap_or_else(|| kept.into());
+        let kept = File::create(output.path().join("stderr"))?;
+        let stderr = stderr.unwrap_or_else(|| kept.into());
         let child = command
             .stdin(Stdio::null())
             .stdout(stdout)

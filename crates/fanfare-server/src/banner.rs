@@ -1,12 +1,12 @@
 //! What a person sees when the server has started.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use fanfare_gateway::Bind;
 
 use crate::config::settings::Spoken;
 use crate::config::{self, Backend, LogFormat, Settings};
+use crate::output;
 
 /// Prints the banner on standard output, unless logs are for machines. `addresses` are where the
 /// server listens now, ports chosen.
@@ -14,11 +14,7 @@ pub(crate) fn print(settings: &Settings, addresses: &[Bind]) {
     if settings.log.format == LogFormat::Json {
         return;
     }
-    let mut out = std::io::stdout().lock();
-    let text = text(settings, addresses);
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        tracing::debug!(%error, "the banner cannot be printed");
-    }
+    output::print_aside("banner", text(settings, addresses));
 }
 
 fn text(settings: &Settings, addresses: &[Bind]) -> String {

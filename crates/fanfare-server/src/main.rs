@@ -13,8 +13,10 @@ mod fd_limit;
 mod http;
 mod logging;
 mod metrics;
+mod output;
 mod routes;
 mod serve;
+mod signals;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
     match cli::run(std::env::args_os(), environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            eprintln!("{failed}");
+            output::last_words(format!("{failed}\n"));
             failed.status()
         }
     }

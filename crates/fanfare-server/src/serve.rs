@@ -16,15 +16,19 @@ use crate::banner;
 use crate::config::settings::Spoken;
 use crate::config::{Backend, Settings};
 use crate::http::{self, Shared};
+use crate::logging::Logging;
 use crate::metrics::{AuthMetrics, HttpMetrics};
 use crate::routes::Routes;
+use crate::signals;
 
 /// Runs until it is told to stop, and then until the drain is over. Needs an actix system.
-pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result<()> {
     // First of all: a signal during the start must not kill the process half-built.
     let signals = Signals::catch().context("cannot catch signals")?;
+    signals::ignore().context("cannot catch signals")?;
     let routes = Routes::new(&settings.routes);
     let registry = Registry::new();
+    registry.register(Box::new(logging.lost().clone()))?;
     let metrics = HttpMetrics::new(&registry)?;
     let node = cluster_options(&settings, &registry).node()?;
     let auth_metrics = AuthMetrics::new(&registry)?;

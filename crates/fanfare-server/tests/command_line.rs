@@ -1,6 +1,7 @@
 //! The real binary: what it says and how it ends.
 
-use std::io::Write as _;
+use std::fs::OpenOptions;
+use std::io::{Write as _, pipe};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -354,4 +355,47 @@ fn names_are_checked_before_anything_is_published() {
             assert_eq!(ran.status, 64, "{arguments:?}: {}", ran.err);
         }
     }
+}
+
+#[test]
+fn a_reader_that_has_gone_changes_no_status_and_a_full_disk_is_a_failure() {
+    for (arguments, status) in [
+        (&["check"][..], 0),
+        (&["check", "--print"], 0),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["check", "--set", "no-value"], 64),
+        (&["check", "--set", "http.bind=x"], 78),
+    ] {
+        let (reader, writer) = pipe().expect("a pipe");
+        drop(reader);
+        let gone = || Stdio::from(writer.try_clone().expect("a copy"));
+        let mut with_gone = command(arguments);
+        let ended = with_gone.stdout(gone()).stderr(gone()).status();
+        let ended = ended.expect("the binary runs");
+        assert_eq!(ended.code(), Some(status), "{arguments:?}");
+        let full = || OpenOptions::new().write(true).open("/dev/full");
+        let mut with_full = command(arguments);
+        let with_full = with_full.stdout(full().expect("/dev/full"));
+        let ran = ran(with_full.output().expect("the binary runs"));
+        // The status says that the answer was lost, where there was one.
+        let due = if status == 0 { 1 } else { status };
+        assert_eq!(ran.status, due, "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.contains("panicked"), "{arguments:?}: {}", ran.err);
+        let mut silent = command(arguments);
+        let silent = silent.stderr(full().expect("/dev/full")).output();
+        let silent = silent.expect("the binary runs");
+        assert_eq!(silent.status.code(), Some(status), "{arguments:?}");
+    }
+}
+
+#[test]
+fn why_it_ends_keeps_no_process_when_nobody_reads() {
+    let (_reader, mut writer) = pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("non-blocking");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).expect("blocking");
+    let mut command = command(&["check", "--set", "http.bind=x"]);
+    let ended = command.stderr(writer).status().expect("the binary runs");
+    assert_eq!(ended.code(), Some(78));
 }

@@ -1,11 +1,10 @@
 //! `fanfare check`.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 
 use super::Failed;
 use crate::config::Loaded;
+use crate::output;
 
 /// Says that the configuration is right, or prints it.
 pub(super) fn run(loaded: &Loaded, print: bool) -> Result<(), Failed> {
@@ -16,7 +15,5 @@ pub(super) fn run(loaded: &Loaded, print: bool) -> Result<(), Failed> {
     } else {
         "the configuration is valid\n".to_owned()
     };
-    Ok(std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("writing to standard output")?)
+    Ok(output::print(&text).context("writing to standard output")?)
 }

@@ -1,8 +1,11 @@
 //! `fanfare health`: for container engines and scripts.
 
+use anyhow::Context as _;
+
 use super::api::Client;
 use super::{Exit, Failed};
 use crate::config::Settings;
+use crate::output;
 
 /// Succeeds when the server says that it is ready.
 pub(super) async fn run(settings: &Settings, url: Option<&str>) -> Result<(), Failed> {
@@ -13,8 +16,7 @@ pub(super) async fn run(settings: &Settings, url: Option<&str>) -> Result<(), Fa
         .await
         .map_err(|failed| Failed::new(Exit::Failure, format_args!("not ready: {failed}")))?;
     if status.is_success() {
-        println!("ready");
-        Ok(())
+        Ok(output::print("ready\n").context("writing to standard output")?)
     } else {
         Err(Failed::new(
             Exit::Failure,

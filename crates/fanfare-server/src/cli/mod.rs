@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::config::{self, ConfigError, Loaded, Sources};
+use crate::output;
 use usage::{Cli, Command, Common};
 
 pub(crate) use exit::{Exit, Failed};
@@ -40,7 +41,14 @@ pub(crate) fn run(
             });
         }
         // Help and version are what was asked for.
-        Err(error) => return Ok(error.print().context("printing the help")?),
+        Err(error) => {
+            let text = error.render();
+            let text = match std::io::stdout().is_terminal() {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            };
+            return Ok(output::print(&text).context("printing the help")?);
+        }
     };
     let load = |common: &Common| load(&cli.common.followed_by(common), environment.clone());
     match cli.command.unwrap_or_default() {
@@ -93,5 +101,9 @@ fn block_on(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Fai
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.context("starting the runtime")?.block_on(command)
+    let runtime = runtime.context("starting the runtime")?;
+    let done = runtime.block_on(command);
+    // A thread that still waits for a reader of standard output must not keep the process.
+    runtime.shutdown_background();
+    done
 }

@@ -1,11 +1,13 @@
 //! `fanfare nodes`: what `GET /api/v1/nodes` says, as a table.
 
+use anyhow::Context as _;
 use serde_json::Value;
 
 use super::api::Client;
 use super::usage::Api;
 use super::{Exit, Failed};
 use crate::config::Settings;
+use crate::output;
 
 /// Prints one line for each node.
 pub(super) async fn run(settings: &Settings, api: &Api) -> Result<(), Failed> {
@@ -17,8 +19,7 @@ pub(super) async fn run(settings: &Settings, api: &Api) -> Result<(), Failed> {
             "the answer of the server has no list of nodes",
         ));
     };
-    print!("{}", table(nodes));
-    Ok(())
+    Ok(output::print(&table(nodes)).context("writing to standard output")?)
 }
 
 /// The columns are the keys that the nodes have: who it is first, the rest in the order in which

@@ -37,7 +37,7 @@ pub(super) async fn run(settings: &Settings, arguments: Publish) -> Result<(), F
     };
     let target = target(&arguments, &naming)?;
     if settings.layer.backend == Backend::Redis && arguments.api.url.is_none() {
-        logging::init_for_command().context("starting the log")?;
+        let _logging = logging::init_for_command().context("starting the log")?;
         let exclude = arguments.exclude.iter().map(|name| naming.channel(name));
         let exclude = exclude.collect::<Result<_, _>>().map_err(Failed::usage)?;
         return to_layer(settings, target, event, exclude).await;

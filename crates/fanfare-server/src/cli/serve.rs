@@ -9,14 +9,14 @@ use crate::{fd_limit, logging};
 /// Runs the server until it is told to stop.
 pub(super) fn run(loaded: Loaded) -> Result<(), Failed> {
     let mut settings = loaded.settings;
-    logging::init(&settings.log).context("starting the log")?;
+    let logging = logging::init(&settings.log).context("starting the log")?;
     fd_limit::prepare(&mut settings.limits);
     make_key(&mut settings).context("making an API key")?;
     if settings.api.keys.is_empty() {
         tracing::warn!("api.keys is empty: the HTTP API answers 401 to every request");
     }
     actix_rt::System::new()
-        .block_on(crate::serve::run(settings))
+        .block_on(crate::serve::run(settings, &logging))
         .map_err(|error| Failed::new(Exit::Failure, format_args!("{error:#}")))
 }
 

@@ -1,9 +1,9 @@
 //! `fanfare tail`: the events of a group, as they come.
 
-use std::io::Write as _;
+use std::io;
 
 use anyhow::Context as _;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use fanfare_layer::{ChannelLayer, Delivery, Subscription};
 use fanfare_protocol::{Event, GroupName, Target, Value, json};
 use futures_util::StreamExt as _;
@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failed, redis};
 use crate::config::{Backend, Settings};
-use crate::logging;
+use crate::{logging, output};
 
 /// Prints until SIGINT or SIGTERM, or until nobody reads any more.
 pub(super) async fn run(settings: &Settings, group: &str) -> Result<(), Failed> {
@@ -22,7 +22,7 @@ pub(super) async fn run(settings: &Settings, group: &str) -> Result<(), Failed> 
              process of the server only, where this command cannot read them",
         ));
     }
-    logging::init_for_command().context("starting the log")?;
+    let _logging = logging::init_for_command().context("starting the log")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let layer = redis::connect(settings).await?;
@@ -53,24 +53,26 @@ async fn follow(
         .map_err(Failed::unavailable)?;
     let mut stream = layer.stream();
     while let Some(batch) = stream.next().await {
-        // A closed pipe is how `fanfare tail | head` ends.
-        if print(group, &batch).is_err() {
-            break;
+        let lines = lines(group, &batch);
+        // On a thread of its own: a reader that is stuck must not hold up the end of this command.
+        let printed = tokio::task::spawn_blocking(move || output::write_stdout(&lines));
+        match printed.await.context("the printing thread failed")? {
+            // A closed pipe is how `fanfare tail | head` ends.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+            printed => printed.context("writing to standard output")?,
         }
     }
     Ok(())
 }
 
-fn print(group: &GroupName, batch: &[Delivery]) -> std::io::Result<()> {
+fn lines(group: &GroupName, batch: &[Delivery]) -> Bytes {
     let mut lines = BytesMut::new();
     for delivery in batch {
         if matches!(&delivery.target, Target::Group(target) if target == group) {
             write_line(&delivery.envelope.event, &mut lines);
         }
     }
-    let mut out = std::io::stdout().lock();
-    out.write_all(&lines)?;
-    out.flush()
+    lines.freeze()
 }
 
 /// The whole event, its `type` too.

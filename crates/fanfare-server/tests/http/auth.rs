@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use anyhow::{Context as _, Result, ensure};
-use fanfare_rig::{Node, Socket, SocketOptions, eventually, within};
+use fanfare_rig::{Node, Socket, SocketOptions, within};
 use serde_json::{Value, json};
 
 use crate::application::Application;
@@ -168,23 +168,13 @@ async fn what_the_application_refuses_is_refused() -> Result<()> {
         let response = refused(&node, &format!("/room/{status}"), "").await?;
         expect(&response, 403, "access_denied")?;
     }
-    let log = node.log();
-    ensure!(
-        log.contains("/accounts/login/") && !log.contains("s3cret"),
-        "{log}"
-    );
+    let log = node.logged("/accounts/login/").await?;
+    ensure!(!log.contains("s3cret"), "{log}");
     ensure!(asked(&node, "refused").await? == 5.0);
     ensure!(node.metric("fanfare_sessions_opened_total", &[]).await? == 0.0);
     let asked = application.asked();
     ensure!(asked.len() == 5, "no redirect is followed: {asked:?}");
-    eventually(LIMIT, "the access lines", async || {
-        Ok(node
-            .log()
-            .contains("WebSocket DISCONNECT /room/401")
-            .then_some(()))
-    })
-    .await?;
-    let log = node.log();
+    let log = node.logged("WebSocket DISCONNECT /room/401").await?;
     let place = |word: &str| log.find(&format!("WebSocket {word} /room/401 ["));
     let places = [place("HANDSHAKING"), place("REJECT"), place("DISCONNECT")];
     ensure!(places.is_sorted() && places[0].is_some(), "{log}");
@@ -221,7 +211,8 @@ async fn answers_that_say_nothing_let_nobody_in() -> Result<()> {
         ensure!(response.header("retry-after") == Some("1"), "{response:?}");
     }
     ensure!(asked(&node, "bad_answer").await? == count as f64);
-    let log = node.log();
+    let last = format!("WebSocket DISCONNECT /room/{}", count - 1);
+    let log = node.logged(&last).await?;
     let lines = log
         .lines()
         .filter(|line| line.contains("auth.url gave no answer"));
@@ -239,7 +230,7 @@ async fn an_application_that_is_down_lets_nobody_in() -> Result<()> {
     expect(&response, 503, "auth_unavailable")?;
     ensure!(response.header("retry-after").is_some(), "{response:?}");
     ensure!(asked(&node, "unreachable").await? == 1.0);
-    ensure!(node.log().contains("Connection refused"), "{}", node.log());
+    node.logged("Connection refused").await?;
     Ok(())
 }
 

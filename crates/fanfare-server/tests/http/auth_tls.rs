@@ -59,7 +59,7 @@ async fn an_authority_of_ones_own_is_believed_when_it_is_named_and_not_without()
     let unnamed = node(&[&url]).await?;
     let response = refused(&unnamed, "/ws/echo", "").await?;
     expect(&response, 503, "auth_unavailable")?;
-    ensure!(unnamed.log().contains("certificate"), "{}", unnamed.log());
+    unnamed.logged("certificate").await?;
     Ok(())
 }
 

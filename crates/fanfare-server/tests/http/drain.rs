@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fanfare_rig::{RawConnection, within};
+use rustix::process::Signal;
 
 use crate::{error, node, shape};
 
@@ -69,6 +70,33 @@ async fn while_sessions_are_being_closed_new_ones_are_refused() -> Result<()> {
     );
     drop(silent);
     let status = within(LIMIT, "the end", node.exit_status(LIMIT)).await??;
+    ensure!(status.code() == Some(0), "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signal_without_a_meaning_is_logged_and_ends_nothing() -> Result<()> {
+    let mut node = node(&["drain.window_ms=0"]).await?;
+    let mut socket = node.connect("/ws/echo").await?;
+    for (signal, name) in [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::ALARM, "SIGALRM"),
+    ] {
+        node.process().signal(signal)?;
+        node.logged(&format!("the signal is ignored signal=\"{name}\""))
+            .await?;
+    }
+    // Nobody can be told that a pipe broke: it shows that the process is still there.
+    node.process().signal(Signal::PIPE)?;
+    socket.send_text("still here").await?;
+    ensure!(socket.text().await? == "still here");
+    // They end nothing during the drain either.
+    node.terminate()?;
+    node.process().signal(Signal::HUP)?;
+    ensure!(socket.close_code().await? == 1001);
+    let status = node.exit_status(LIMIT).await?;
     ensure!(status.code() == Some(0), "{status}");
     Ok(())
 }

@@ -102,7 +102,7 @@ async fn by_default_only_pages_of_this_host_may_connect() -> Result<()> {
         let response = refused(&node, "/ws/echo", &format!("Origin: {origin}\r\n")).await?;
         expect(&response, 403, "origin_denied")?;
     }
-    ensure!(node.log().contains("http://evil.example"), "{}", node.log());
+    node.logged("http://evil.example").await?;
     Ok(())
 }
 

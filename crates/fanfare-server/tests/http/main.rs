@@ -7,6 +7,7 @@ mod auth;
 mod auth_load;
 mod auth_tls;
 mod batch;
+mod broken_outputs;
 mod drain;
 mod handshake;
 mod health;

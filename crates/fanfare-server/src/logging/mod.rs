@@ -1,15 +1,24 @@
-//! Logs on standard error.
+//! Logs on standard error, which nobody waits for: see [`writer`].
 
-use std::io::IsTerminal as _;
+mod panics;
+mod writer;
 
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use prometheus::IntCounter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use crate::config::LogFormat;
 use crate::config::settings::Log;
+use writer::LossyWriter;
 
 /// What access lines are logged as; their message is the whole line.
 pub(crate) const ACCESS_TARGET: &str = "fanfare::access";
+
+/// How long the last lines may take at the end of the process.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -17,32 +26,69 @@ pub(crate) enum LogError {
     /// The configured directives are none.
     #[error("log.level: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The counter of lost lines has a wrong name.
+    #[error(transparent)]
+    Counter(#[from] prometheus::Error),
+    /// There is no thread that could write.
+    #[error("no thread for the log: {0}")]
+    Thread(io::Error),
     /// Somebody else has set one up.
     #[error("{0}")]
     Taken(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Sends everything logged from now on to standard error.
+/// The log. Dropping it writes the last lines, for at most a second.
+#[must_use = "the last lines are written when it is dropped"]
+pub(crate) struct Logging {
+    writer: LossyWriter,
+    lost: IntCounter,
+}
+
+impl Logging {
+    /// Counts the lines that were not written.
+    pub(crate) fn lost(&self) -> &IntCounter {
+        &self.lost
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.writer.flush_within(FLUSH);
+    }
+}
+
+/// Sends everything logged from now on to standard error, panics too.
 ///
 /// # Errors
 /// [`LogError`].
-pub(crate) fn init(log: &Log) -> Result<(), LogError> {
+pub(crate) fn init(log: &Log) -> Result<Logging, LogError> {
+    let filter = filter(log)?;
+    let lost = IntCounter::new(
+        "fanfare_log_lines_lost_total",
+        "Log lines that could not be written to standard error.",
+    )?;
+    let writer = LossyWriter::start(io::stderr(), lost.clone()).map_err(LogError::Thread)?;
+    let lines = writer.clone();
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(log)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_env_filter(filter)
+        .with_writer(move || lines.clone())
+        // It would say with `eprintln!` what it cannot write.
+        .log_internal_errors(false)
+        .with_ansi(io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
-    .map_err(LogError::Taken)
+    .map_err(LogError::Taken)?;
+    panics::log(writer.clone());
+    Ok(Logging { writer, lost })
 }
 
 /// For commands that are over soon: what a person must know, nothing else.
 ///
 /// # Errors
 /// [`LogError`].
-pub(crate) fn init_for_command() -> Result<(), LogError> {
+pub(crate) fn init_for_command() -> Result<Logging, LogError> {
     init(&Log {
         format: LogFormat::Text,
         level: "warn".to_owned(),
@@ -67,7 +113,6 @@ fn filter(log: &Log) -> Result<EnvFilter, LogError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;
