@@ -16,6 +16,7 @@ mod core_members;
 mod core_nodes;
 mod core_recovery;
 mod core_send;
+mod failover;
 mod formats;
 mod liveness;
 mod outage;

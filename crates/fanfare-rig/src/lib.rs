@@ -56,7 +56,7 @@ pub use python::{
 };
 pub use raw::{Opcode, RawConnection, RawFrame, RawResponse};
 pub use recorder::{Received, Recorder};
-pub use redis_cluster::RedisCluster;
+pub use redis_cluster::{ClusterReplica, RedisCluster};
 pub use redis_process::Program;
 pub use redis_server::{RedisOptions, RedisServer};
 pub use sentinels::{Sentinels, SentinelsOptions};

@@ -1,5 +1,6 @@
-//! A Redis Cluster: three masters that share the slots.
+//! A Redis Cluster: three masters that share the slots, and replicas.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,6 +21,21 @@ pub struct RedisCluster {
     _buses: Vec<ReservedPort>,
 }
 
+/// A server that follows one of a cluster's masters; gone with its value.
+#[derive(Debug)]
+pub struct ClusterReplica {
+    server: RedisServer,
+    _bus: ReservedPort,
+}
+
+impl Deref for ClusterReplica {
+    type Target = RedisServer;
+
+    fn deref(&self) -> &RedisServer {
+        &self.server
+    }
+}
+
 impl RedisCluster {
     /// Starts the servers, makes them one cluster, and waits until each says that it is whole.
     ///
@@ -29,14 +45,7 @@ impl RedisCluster {
         let mut servers = Vec::new();
         let mut buses = Vec::new();
         for number in 0..MASTERS {
-            // The usual bus port is 10,000 higher, which may not exist.
-            let bus = ReservedPort::reserve()?;
-            let port = bus.number().to_string();
-            let arguments = ["--cluster-enabled", "yes", "--cluster-port", &port];
-            let server = RedisServer::with(RedisOptions {
-                arguments: arguments.map(String::from).to_vec(),
-                ..RedisOptions::default()
-            })?;
+            let (server, bus) = member()?;
             let (from, to) = (number * SLOTS / MASTERS, (number + 1) * SLOTS / MASTERS - 1);
             let (from, to) = (from.to_string(), to.to_string());
             let epoch = (number + 1).to_string();
@@ -70,6 +79,30 @@ impl RedisCluster {
         &self.servers
     }
 
+    /// Adds a replica of the first master, and waits until it has followed it.
+    ///
+    /// # Errors
+    /// When it does not start or is not taken.
+    pub async fn add_replica(&self) -> Result<ClusterReplica> {
+        let (server, bus) = member()?;
+        let first = self.servers.first().context("no server")?;
+        let id: String = redis::from_redis_value(first.cli(&["CLUSTER", "MYID"])?)?;
+        let (port, bus_port) = (server.port().to_string(), bus.number().to_string());
+        first.cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port])?;
+        eventually(LIMIT, "a replica that knows its master", async || {
+            server.cli(&["CLUSTER", "REPLICATE", &id]).map(Some)
+        })
+        .await?;
+        eventually(LIMIT, "a replica that has followed", async || {
+            let said = format!("{:?}", server.cli(&["INFO", "replication"])?);
+            ensure!(said.contains("master_link_status:up"), "{said}");
+            let known = format!("{:?}", first.cli(&["CLUSTER", "REPLICAS", &id])?);
+            Ok(known.contains(&port).then_some(()))
+        })
+        .await?;
+        Ok(ClusterReplica { server, _bus: bus })
+    }
+
     /// The URL of one of its servers.
     ///
     /// # Errors
@@ -78,6 +111,19 @@ impl RedisCluster {
         let server = self.servers.get(index).context("no such server")?;
         Ok(server.url())
     }
+}
+
+/// A server in cluster mode that knows nobody, and the port of its bus.
+fn member() -> Result<(RedisServer, ReservedPort)> {
+    // The usual bus port is 10,000 higher, which may not exist.
+    let bus = ReservedPort::reserve()?;
+    let port = bus.number().to_string();
+    let arguments = ["--cluster-enabled", "yes", "--cluster-port", &port];
+    let server = RedisServer::with(RedisOptions {
+        arguments: arguments.map(String::from).to_vec(),
+        ..RedisOptions::default()
+    })?;
+    Ok((server, bus))
 }
 
 /// Checks that a server sees everybody and all slots.

@@ -3,5 +3,6 @@
 pub(super) mod host;
 mod notation;
 mod reading;
+pub(super) mod role;
 mod sentinel;
 pub(super) mod shard;

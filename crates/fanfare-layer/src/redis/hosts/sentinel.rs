@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::host::{Address, Host, HostError, Master, places};
 use super::notation::{Table, kind, pair, text_of};
 use super::reading::{Draft, truth};
+use super::role::{ServerRole, question};
 
 /// A master by its name, as the tables of channels_redis say it.
 pub(super) struct SentinelTable {
@@ -185,9 +186,11 @@ impl Master {
             let client = host.at(name, port).client().map_err(|error| error.reason)?;
             // A sentinel that was cut off still names a master that is none any more.
             match role(&client).await {
-                Ok(role) if role == "master" => Ok(client),
-                Ok(role) => Err(format!("it names {}, a {role}", address(&client))),
-                Err(error) => Err(format!("it names {}: {error}", address(&client))),
+                ServerRole::Master => Ok(client),
+                ServerRole::Other(role) => Err(format!("it names {}, a {role}", address(&client))),
+                ServerRole::Untold(reason) => {
+                    Err(format!("it names {}: {reason}", address(&client)))
+                }
             }
         };
         let late = |_| Err(format!("no answer within {limit:?}"));
@@ -205,12 +208,11 @@ impl Master {
     }
 }
 
-/// What the server says that it is: `master`, `slave` or `sentinel`.
-async fn role(client: &Client) -> Result<String, String> {
-    let answer: Result<Vec<redis::Value>, _> = ask(client, &redis::cmd("ROLE")).await;
-    match answer.map_err(|error| error.to_string())?.first() {
-        Some(redis::Value::BulkString(role)) => Ok(String::from_utf8_lossy(role).into_owned()),
-        _ => Err("it does not tell its role".into()),
+/// What the server says that it is.
+async fn role(client: &Client) -> ServerRole {
+    match ask::<redis::Value>(client, &question()).await {
+        Ok(answer) => ServerRole::of(&answer),
+        Err(error) => ServerRole::Untold(error.to_string()),
     }
 }
 

@@ -15,6 +15,7 @@ use super::unpack::{Bodies, close_command};
 use crate::redis::connection::subscriptions::Subscriptions;
 use crate::redis::connection::supervisors::{HostTask, Supervisors};
 use crate::redis::control::channel::RedisControl;
+use crate::redis::hosts::role::RoleCheck;
 use crate::redis::hosts::shard::shard;
 use crate::redis::options::RedisOptions;
 use crate::redis::queue::incoming::Incoming;
@@ -77,6 +78,7 @@ impl PubSubLayer {
                 metrics: metrics.clone(),
                 probe: options.probe,
                 probes: Arc::default(),
+                role: RoleCheck::new(&host),
             };
             pipes.push(outgoing);
             tasks.push(HostTask {

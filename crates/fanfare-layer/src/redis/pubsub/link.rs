@@ -1,5 +1,6 @@
 //! Both connections to one host, from their opening to the first thing that goes wrong.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::redis::connection::pulse::Pulse;
 use crate::redis::connection::subscriptions::{Round, Subscriptions};
 use crate::redis::connection::supervisor::Backend;
 use crate::redis::control::channel::RedisControl;
+use crate::redis::hosts::role::{RoleCheck, answer_of, is_in_cluster, question};
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Batch, Outgoing, Reply, Work};
 use crate::{LayerMetrics, PublishError};
@@ -43,6 +45,7 @@ pub(super) struct PubSubHost {
     /// The number of the latest probe. Counted over all links, so that a probe of an earlier one,
     /// which Redis may have read late, is not taken for one of this.
     pub(super) probes: Arc<AtomicU64>,
+    pub(super) role: RoleCheck,
 }
 
 /// A PUBLISH.
@@ -127,6 +130,26 @@ impl Backend for PubSubHost {
     }
 }
 
+impl PubSubHost {
+    /// Checks that the server passes on what is published there, by its answer about its role. In a
+    /// Redis Cluster every server does.
+    async fn judge(
+        &self,
+        role: &redis::Value,
+        publisher: &mut MultiplexedConnection,
+    ) -> Result<(), String> {
+        match self.role.judge(role) {
+            Err(_) if is_in_cluster(publisher).await => Ok(()),
+            judged => judged,
+        }
+    }
+
+    async fn is_master(&self, publisher: &mut MultiplexedConnection) -> Result<(), String> {
+        let role = answer_of(publisher).await?;
+        self.judge(&role, publisher).await
+    }
+}
+
 impl Link {
     async fn open(
         host: &PubSubHost,
@@ -177,6 +200,9 @@ impl Link {
             pulses,
             echoes,
         };
+        let master = host.is_master(&mut link.publisher);
+        let late = |_| Err(format!("no answer within {:?}", host.probe));
+        timeout(host.probe, master).await.unwrap_or_else(late)?;
         let round = link.restore(host).await?;
         Ok((link, round))
     }
@@ -347,12 +373,10 @@ async fn probe(
     loop {
         let sent = Instant::now();
         let number = host.probes.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(&host.keys.node).arg(number);
-        let taken = command.query_async::<()>(&mut publisher);
+        let taken = ask(&mut publisher, number, host);
         match pulses.publisher.wait(host.probe, taken).await {
             Some(Ok(())) => pulses.publisher.beat(),
-            Some(Err(error)) => return format!("a probe was not taken: {error}"),
+            Some(Err(reason)) => return reason,
             None => return format!("a probe was not taken within {:?}", host.probe),
         }
         let echo = echoes.wait_for(|echo| echo.number == number);
@@ -365,6 +389,24 @@ async fn probe(
             None => return format!("a probe did not come back within {:?}", host.probe),
         }
         sleep_until((sent + host.probe).into()).await;
+    }
+}
+
+/// Sends a probe, and asks whether the server is still the master.
+async fn ask(
+    publisher: &mut MultiplexedConnection,
+    number: u64,
+    host: &PubSubHost,
+) -> Result<(), String> {
+    let mut commands = redis::Pipeline::new();
+    commands.cmd("PUBLISH").arg(&host.keys.node).arg(number);
+    commands.add_command(question());
+    let answers = publisher.send_packed_commands(&commands, 0, 2).await;
+    let not_taken = |error: &dyn fmt::Display| format!("a probe was not taken: {error}");
+    match &answers.map_err(|error| not_taken(&error))?[..] {
+        [redis::Value::ServerError(error), ..] => Err(not_taken(error)),
+        [_, role] => host.judge(role, publisher).await,
+        _ => Err("a probe was not answered".into()),
     }
 }
 

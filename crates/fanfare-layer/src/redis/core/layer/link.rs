@@ -21,7 +21,14 @@ use crate::redis::core::receive::{channels, lanes};
 use crate::redis::core::send::request::PublishRequest;
 use crate::redis::core::send::script;
 use crate::redis::core::shared::Shared;
+use crate::redis::hosts::role::{RoleCheck, is_in_cluster};
 use crate::redis::queue::outgoing::Outgoing;
+
+/// The scripts of channels_redis' core layer use keys that they do not declare, on any server of a
+/// cluster: no Python process could be on the other side.
+const IN_CLUSTER: &str = "this is a Redis Cluster, where channels_redis' core format does not work \
+                          (its scripts use keys on many servers at once): set layer.format to \
+                          \"pubsub\", or use a Redis that is no cluster";
 
 /// What this node does on one host.
 pub(super) struct CoreHost {
@@ -33,6 +40,7 @@ pub(super) struct CoreHost {
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) memberships: MembershipStore,
     pub(super) outgoing: Arc<Outgoing<PublishRequest>>,
+    pub(super) role: RoleCheck,
 }
 
 /// Open connections. Two are apart from the line, because they wait in Redis for messages, and one
@@ -61,7 +69,7 @@ impl Backend for CoreHost {
             .map_err(|error| error.to_string())?;
         let limit = self.shared.probe;
         // A server that hangs takes connections all the same.
-        timeout(limit, set_up(&mut command, &mut control, &self.control))
+        timeout(limit, self.set_up(&mut command, &mut control))
             .await
             .map_err(|_| format!("no answer within {limit:?}"))??;
         self.server.prepare(command.clone());
@@ -98,7 +106,7 @@ impl Backend for CoreHost {
             reason = self.follow() => reason,
             reason = listen(&mut link.control, self) => reason,
             never = self.control.beat(self.index) => match never {},
-            reason = heartbeat::run(shared, server, &self.memberships) => reason,
+            reason = heartbeat::run(shared, server, &self.memberships, &self.role) => reason,
         }
     }
 
@@ -126,6 +134,21 @@ impl Backend for CoreHost {
 }
 
 impl CoreHost {
+    async fn set_up(
+        &self,
+        connection: &mut MultiplexedConnection,
+        subscriber: &mut PubSub,
+    ) -> Result<(), String> {
+        if is_in_cluster(connection).await {
+            return Err(IN_CLUSTER.into());
+        }
+        self.role.ask(connection).await?;
+        let loaded = script::load(connection).await;
+        loaded.map_err(|error| error.to_string())?;
+        let subscribed = subscriber.subscribe(&self.control.subscribed).await;
+        subscribed.map_err(|error| error.to_string())
+    }
+
     /// Makes the host know what is wanted now; says whether there is a gap. The keeper opens the line
     /// for publishes after that.
     async fn restore(&self) -> Result<(Round, bool), String> {
@@ -189,35 +212,4 @@ async fn connections(
     };
     let commands = [one().await?, one().await?, one().await?];
     Ok((commands, client.get_async_pubsub().await?))
-}
-
-async fn set_up(
-    connection: &mut MultiplexedConnection,
-    subscriber: &mut PubSub,
-    control: &RedisControl,
-) -> Result<(), String> {
-    refuse_cluster(connection).await?;
-    let loaded = script::load(connection).await;
-    loaded.map_err(|error| error.to_string())?;
-    let subscribed = subscriber.subscribe(&control.subscribed).await;
-    subscribed.map_err(|error| error.to_string())
-}
-
-/// The scripts of channels_redis' core layer use keys that they do not declare, on any server of a
-/// cluster: no Python process could be on the other side.
-async fn refuse_cluster(connection: &mut MultiplexedConnection) -> Result<(), String> {
-    let info: Result<String, _> = redis::cmd("INFO")
-        .arg("cluster")
-        .query_async(connection)
-        .await;
-    match info {
-        Ok(info) if info.contains("cluster_enabled:1") => Err(
-            "this is a Redis Cluster, where channels_redis' core format does not work (its \
-             scripts use keys on many servers at once): set layer.format to \"pubsub\", or use a \
-             Redis that is no cluster"
-                .into(),
-        ),
-        // A user who may not ask is told by the first command that fails.
-        _ => Ok(()),
-    }
 }

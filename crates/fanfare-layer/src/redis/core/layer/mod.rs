@@ -23,6 +23,7 @@ use crate::redis::core::send;
 use crate::redis::core::send::request::PublishRequest;
 use crate::redis::core::shared::Shared;
 use crate::redis::core::unpack::Bodies;
+use crate::redis::hosts::role::RoleCheck;
 use crate::redis::hosts::shard::shard;
 use crate::redis::options::RedisOptions;
 use crate::redis::options::core::CoreOptions;
@@ -69,6 +70,7 @@ impl CoreLayer {
                 subscriptions: subscriptions.clone(),
                 memberships: MembershipStore::default(),
                 outgoing: outgoing.clone(),
+                role: RoleCheck::new(&host),
             };
             HostTask {
                 host,

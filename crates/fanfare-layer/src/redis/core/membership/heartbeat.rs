@@ -11,6 +11,7 @@ use super::reaper;
 use super::store::{MembershipStore, Write, ask, seconds};
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::shared::Shared;
+use crate::redis::hosts::role::{RoleCheck, question};
 
 const BEAT: Duration = Duration::from_secs(2);
 /// A node that gave no sign for this long is dead.
@@ -23,18 +24,24 @@ pub(in crate::redis::core) async fn run(
     shared: &Shared,
     server: &CommandConnection,
     memberships: &MembershipStore,
+    role: &RoleCheck,
 ) -> String {
     let renewal = (shared.options.group_expiry / 4).min(RENEWAL);
     let pace = BEAT.min(renewal).max(Duration::from_millis(100));
     // Apart: the rest may take long, with many memberships.
     tokio::select! {
-        reason = live(shared, server, pace) => reason,
+        reason = live(shared, server, role, pace) => reason,
         reason = watch(shared, server, memberships, (pace, renewal)) => reason,
     }
 }
 
 /// Gives signs of life.
-async fn live(shared: &Shared, server: &CommandConnection, pace: Duration) -> String {
+async fn live(
+    shared: &Shared,
+    server: &CommandConnection,
+    role: &RoleCheck,
+    pace: Duration,
+) -> String {
     let keys = &shared.keys;
     let own = keys.node().to_string();
     let mut beats = every(pace);
@@ -53,7 +60,19 @@ async fn live(shared: &Shared, server: &CommandConnection, pace: Duration) -> St
         if let Err(reason) = ask(server, &commands).await {
             return reason;
         }
+        // A replica may be configured to take writes, which it passes on to nobody.
+        if let Err(reason) = still_master(server, role).await {
+            return reason;
+        }
     }
+}
+
+async fn still_master(server: &CommandConnection, role: &RoleCheck) -> Result<(), String> {
+    let mut commands = Pipeline::new();
+    commands.add_command(question());
+    let answers = server.ask(&commands).await;
+    let answers = answers.map_err(|error| error.to_string())?;
+    role.judge(answers.first().unwrap_or(&Value::Nil))
 }
 
 /// Looks after this node's memberships and after the other nodes.
