@@ -12,6 +12,7 @@ in_both_formats! {
     a_password_is_given_over_tcp,
     a_password_is_given_over_a_unix_socket,
     a_wrong_password_is_refused_by_name_and_not_shown,
+    a_password_for_a_server_that_asks_for_none_is_as_good_as_none,
     a_database_is_selected,
     tls_with_the_authority_given_is_trusted,
     tls_with_a_password_and_a_client_certificate_works,
@@ -157,4 +158,13 @@ async fn tls_of_an_unknown_authority_is_refused_unless_told_otherwise(
 async fn a_missing_authority_is_named(format: Format) -> Result<()> {
     let url = "rediss://127.0.0.1:1?ssl_ca_certs=/no/such/ca.pem";
     refusal(url.into(), &format, "/no/such/ca.pem").await
+}
+
+async fn a_password_for_a_server_that_asks_for_none_is_as_good_as_none(
+    format: Format,
+) -> Result<()> {
+    let server = RedisServer::start()?;
+    let port = server.port();
+    round_trip(format!("redis://:unasked@127.0.0.1:{port}"), &format).await?;
+    round_trip(format!("redis://127.0.0.1:{port}?password=a"), &format).await
 }

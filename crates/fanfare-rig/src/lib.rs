@@ -52,7 +52,7 @@ pub use ports::ReservedPort;
 pub use process::{Process, raise_descriptor_limit};
 pub use python::{
     PythonBackend, PythonError, PythonLayer, PythonOptions, PythonSerializer, PythonSeries,
-    PythonTarget, PythonWorker, RedisPy,
+    PythonTarget, PythonWorker, RedisPy, python_hosts,
 };
 pub use raw::{Opcode, RawConnection, RawFrame, RawResponse};
 pub use recorder::{Received, Recorder};

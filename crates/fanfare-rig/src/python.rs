@@ -4,6 +4,7 @@
 //! `manage.py runworker`. Both take [`PythonOptions`]; what Python raises is a [`PythonError`].
 
 mod error;
+mod hosts;
 mod options;
 mod pipe;
 mod serializer;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 pub use error::PythonError;
+pub use hosts::python_hosts;
 pub use options::{PythonBackend, PythonOptions, RedisPy};
 pub use serializer::PythonSerializer;
 pub use series::{PythonSeries, PythonTarget};

@@ -137,12 +137,12 @@ impl Host {
         let mut settings = RedisConnectionInfo::default()
             .set_db(self.db)
             .set_skip_set_lib_name();
-        if let Some(username) = &self.username {
-            // redis-rs authenticates only when there is a password.
-            settings = settings.set_username(username).set_password("");
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password);
+        if self.username.is_some() || self.password.is_some() {
+            // The name of the user without a name, because a server that asks for no password takes
+            // any with it, and refuses one alone. redis-rs authenticates only with a password.
+            let username = self.username.as_deref().unwrap_or("default");
+            let password = self.password.as_deref().unwrap_or_default();
+            settings = settings.set_username(username).set_password(password);
         }
         let info = address
             .into_connection_info()

@@ -6,3 +6,6 @@ mod reading;
 pub(super) mod role;
 mod sentinel;
 pub(super) mod shard;
+#[cfg(all(test, feature = "redis-tests"))]
+mod upstream_tests;
+mod url;

@@ -1,14 +1,14 @@
 //! The options of a Redis connection, as URLs and tables spell them.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
-
-use percent_encoding::percent_decode_str;
 
 use super::host::{Address, Host, HostError, Tls};
 use super::notation::{Table, is_scalar, kind, text_of};
+use super::url::{PythonUrl, unreadable};
 
-/// What redis-py takes and nothing here has a use for.
+/// What redis-py takes for every connection, and nothing here has a use for.
 const WITHOUT_EFFECT: &[&str] = &[
     "client_name",
     "credential_provider",
@@ -27,26 +27,45 @@ const WITHOUT_EFFECT: &[&str] = &[
     "retry",
     "retry_on_error",
     "retry_on_timeout",
-    "single_connection_client",
+    "socket_read_size",
+    "socket_timeout",
+];
+
+/// The same, for TCP alone.
+const WITHOUT_EFFECT_ON_TCP: &[&str] = &[
     "socket_keepalive",
     "socket_keepalive_options",
-    "socket_read_size",
-    "socket_read_timeout",
-    "socket_timeout",
     "socket_type",
+];
+
+/// The same, for TLS alone.
+const WITHOUT_EFFECT_ON_TLS: &[&str] = &[
     "ssl_ca_data",
-    "ssl_ca_path",
     "ssl_ciphers",
     "ssl_exclude_verify_flags",
     "ssl_include_verify_flags",
     "ssl_min_version",
+    "ssl_password",
+];
+
+/// What only other clients of redis-py take, that channels_redis does not use.
+const OF_OTHER_CLIENTS: &[&str] = &[
+    "single_connection_client",
+    "socket_read_timeout",
     "ssl_ocsp_context",
     "ssl_ocsp_expected_cert",
-    "ssl_password",
     "ssl_validate_ocsp",
     "ssl_validate_ocsp_stapled",
     "timeout",
 ];
+
+/// How a URL leads to its server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Tcp,
+    Tls,
+    Unix,
+}
 
 /// A host being put together.
 #[derive(Debug, Default)]
@@ -68,13 +87,14 @@ pub(super) struct Draft {
 }
 
 impl Host {
-    /// Reads a URL as redis-py's `parse_url` does:
+    /// Reads a URL as `redis.asyncio` of redis-py 8 does, which channels_redis uses:
     /// `redis://[user][:password]@host[:port][/db][?option=value]`, `rediss://` the same over TLS,
-    /// `unix://[user][:password]@/path[?db=0]`. Everything is percent-decoded. Options that cannot
-    /// be applied here are in [`Host::ignored_options`].
+    /// `unix://[user][:password]@/path[?db=0]`. Everything is percent-decoded once. Options that
+    /// cannot be applied here are in [`Host::ignored_options`].
     ///
     /// # Errors
-    /// [`HostError`] for another scheme or a value that cannot be read.
+    /// [`HostError`] for another scheme, an option that redis-py does not take there, or a value
+    /// that cannot be read.
     pub fn parse(url: &str) -> Result<Self, HostError> {
         let mut draft = Draft::default();
         draft
@@ -90,32 +110,39 @@ impl Host {
 impl Draft {
     /// redis-py's `parse_url`. Later values win, so the query is read first.
     pub(super) fn read_url(&mut self, url: &str) -> Result<(), String> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        if !matches!(scheme, "redis" | "rediss" | "unix") {
-            return Err("the URL must start with redis://, rediss:// or unix://".into());
+        let url = PythonUrl::split(url)?;
+        let scheme = match &*url.scheme {
+            "redis" => Scheme::Tcp,
+            "rediss" => Scheme::Tls,
+            "unix" => Scheme::Unix,
+            _ => return Err("the URL must start with redis://, rediss:// or unix://".into()),
+        };
+        let options = url.options();
+        for (name, value) in &options {
+            self.read_option(scheme, name, value)?;
         }
-        let rest = rest.split_once('#').map_or(rest, |(rest, _fragment)| rest);
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let slash = rest.find('/').unwrap_or(rest.len());
-        let (place, path) = rest.split_at(slash);
-        let db_in_query = self.read_query(query)?;
-        let (user, place) = place.rsplit_once('@').unwrap_or(("", place));
-        let (username, password) = user.split_once(':').unwrap_or((user, ""));
-        replace(&mut self.username, &decoded(username));
-        replace(&mut self.password, &decoded(password));
-        if scheme == "unix" {
-            replace(&mut self.path, &decoded(path));
-            return Ok(());
+        let (username, password) = url.user();
+        replace(&mut self.username, &username);
+        replace(&mut self.password, &password);
+        if scheme == Scheme::Unix {
+            replace(&mut self.path, &url.path());
+            return match self.path {
+                Some(_) => Ok(()),
+                None => Err("it has no path: unix:///run/redis.sock has three slashes".into()),
+            };
         }
-        let (host, port) = split_port(place);
-        replace(&mut self.host, &decoded(host).to_ascii_lowercase());
-        if !port.is_empty() {
-            self.port = Some(number("port", port)?);
+        if self.path.is_some() {
+            return Err("path goes together with unix:// only".into());
         }
-        if !db_in_query && let Ok(db) = decoded(path).replace('/', "").parse() {
-            self.db = Some(db);
+        replace(&mut self.host, &url.host());
+        // Python takes 0 for none given.
+        self.port = url.port()?.filter(|port| *port != 0).or(self.port);
+        if !options.iter().any(|(name, _)| name == "db")
+            && let Some(db) = numeral(&url.path().replace('/', ""))
+        {
+            self.db = Some(number("db", &db)?);
         }
-        self.tls |= scheme == "rediss";
+        self.tls |= scheme == Scheme::Tls;
         Ok(())
     }
 
@@ -147,7 +174,7 @@ impl Draft {
             Some(path) => Address::Unix(path.into()),
             None => Address::Tcp {
                 host: self.host.unwrap_or_else(|| "localhost".into()),
-                port: self.port.filter(|port| *port != 0).unwrap_or(6379),
+                port: self.port.unwrap_or(6379),
                 tls: self.tls.then(|| Tls {
                     verify,
                     check_hostname: self.check_hostname.unwrap_or(true),
@@ -174,23 +201,29 @@ impl Draft {
         }
     }
 
-    /// Reads the options behind the question mark, the first of each name; tells whether the
-    /// database was among them. Python decodes them twice, so we do.
-    fn read_query(&mut self, query: &str) -> Result<bool, String> {
-        let mut seen: Vec<String> = Vec::new();
-        for option in query.split('&') {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let name = decoded(&name.replace('+', " "));
-            let value = decoded(&decoded(&value.replace('+', " ")));
-            if value.is_empty() || seen.contains(&name) {
-                continue;
-            }
-            if !self.set(&name, &value)? {
-                self.ignore(&name);
-            }
-            seen.push(name);
+    /// Takes an option of a URL, where redis-py refuses what another kind of connection takes.
+    fn read_option(&mut self, scheme: Scheme, name: &str, value: &str) -> Result<(), String> {
+        let of_tls = name.starts_with("ssl_");
+        let of_tcp = matches!(name, "host" | "port") || WITHOUT_EFFECT_ON_TCP.contains(&name);
+        let other = matches!(name, "ssl" | "unix_socket_path") || OF_OTHER_CLIENTS.contains(&name);
+        if of_tls && scheme != Scheme::Tls {
+            return Err(format!("{name} goes together with rediss:// only"));
         }
-        Ok(seen.iter().any(|name| name == "db"))
+        if of_tcp && scheme == Scheme::Unix || name == "path" && scheme != Scheme::Unix {
+            return Err(format!("{name} does not go together with this kind of URL"));
+        }
+        match name {
+            "socket_timeout" => number::<f64>(name, value).map(drop)?,
+            "health_check_interval" | "protocol" | "socket_read_size" | "ssl_min_version" => {
+                number::<i64>(name, value).map(drop)?;
+            }
+            "max_connections" => number::<u64>(name, value).map(drop)?,
+            _ => {}
+        }
+        if other || !self.set(name, value)? {
+            return Err(format!("unknown option {name:?}"));
+        }
+        Ok(())
     }
 
     /// Takes an option; `false` when redis-py does not know it either.
@@ -212,7 +245,7 @@ impl Draft {
                 let limit = Duration::try_from_secs_f64(number(name, value)?);
                 self.connect_timeout = Some(limit.map_err(|_| unreadable(name))?);
             }
-            _ if WITHOUT_EFFECT.contains(&name) => self.ignore(name),
+            _ if is_without_effect(name) => self.ignore(name),
             _ => return Ok(false),
         }
         Ok(true)
@@ -226,27 +259,32 @@ fn replace(field: &mut Option<String>, value: &str) {
     }
 }
 
-fn split_port(place: &str) -> (&str, &str) {
-    match place
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((host, rest)) => (host, rest.strip_prefix(':').unwrap_or_default()),
-        None => place.split_once(':').unwrap_or((place, "")),
-    }
+fn is_without_effect(name: &str) -> bool {
+    [
+        WITHOUT_EFFECT,
+        WITHOUT_EFFECT_ON_TCP,
+        WITHOUT_EFFECT_ON_TLS,
+        OF_OTHER_CLIENTS,
+    ]
+    .iter()
+    .any(|names| names.contains(&name))
 }
 
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+fn number<T: FromStr>(name: &str, value: &str) -> Result<T, String> {
+    let value = numeral(value).unwrap_or_else(|| value.trim().into());
+    value.parse().map_err(|_| unreadable(name))
 }
 
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
-    value.trim().parse().map_err(|_| unreadable(name))
-}
-
-/// Without the value: in a URL that was misread it could be a part of the password.
-fn unreadable(name: &str) -> String {
-    format!("the value of {name:?} is no number in range")
+/// An integer as Python's `int` reads it, without what Rust does not read: spaces around it, and
+/// underscores between digits.
+fn numeral(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let groups = digits.split('_');
+    groups
+        .into_iter()
+        .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| text.replace('_', ""))
 }
 
 /// redis-py's `to_bool`.
