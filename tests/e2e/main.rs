@@ -16,6 +16,7 @@ mod format;
 mod frames;
 mod handshake;
 mod matrix;
+mod names;
 mod notation;
 mod page;
 mod properties;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::session_id::SessionId;
 
-/// The longest legal name, in characters (the model's `MAX_NAME_LENGTH` is exclusive).
-pub const MAX_NAME: usize = 99;
+/// The longest name that Channels takes, in characters (its `MAX_NAME_LENGTH` is exclusive).
+const MAX_CHANNELS_NAME: usize = 99;
+
+/// The longest name of a group, in bytes.
+const MAX_GROUP_NAME: usize = 255;
 
 /// The longest name taken from the wire, in bytes: a layer prefix may stand in front.
 const MAX_WIRE_NAME: usize = 512;
@@ -14,19 +17,25 @@ const MAX_WIRE_NAME: usize = 512;
 /// Why a name is refused; the text names the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Empty, too long, or with characters beyond ASCII letters, digits, `-`, `_` and `.`.
+    /// A group's name that is empty or over 255 bytes, or that has a control character.
     #[error(
-        "{kind} name {name:?} must be 1 to 99 ASCII letters, digits, hyphens, underscores or \
-         periods{}",
-        if *kind == "channel" { ", with at most one \"!\" behind the first of them" } else { "" }
+        "group name {name:?} must be 1 to 255 bytes of UTF-8 text without control characters: {}",
+        group_fault(name)
     )]
-    Illegal {
-        /// `group` or `channel`.
-        kind: &'static str,
+    Group {
         /// As it was given.
         name: String,
     },
-    /// A user id that is empty or whose group name passes [`MAX_NAME`].
+    /// A channel's name that is empty, too long, or has characters that Channels does not take.
+    #[error(
+        "channel name {name:?} must be 1 to 99 ASCII letters, digits, hyphens, underscores or \
+         periods, with at most one \"!\" behind the first of them"
+    )]
+    Channel {
+        /// As it was given.
+        name: String,
+    },
+    /// A user id that is empty, or whose group name is over 99 characters.
     #[error("user id {id:?} is empty or too long: fanfare.user.<id> must fit 99 characters")]
     User {
         /// As it was given.
@@ -42,7 +51,11 @@ pub enum NameError {
     },
 }
 
-/// A legal group name; clones share the text.
+/// The name of a group: 1 to 255 bytes of UTF-8 text without control characters (Unicode's category
+/// Cc: U+0000 to U+001F and U+007F to U+009F). Every other character counts, also a space, and
+/// names are compared byte by byte. Clones share the text.
+///
+/// Python's Channels takes fewer names; see [`is_portable`](Self::is_portable).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupName(Arc<str>);
 
@@ -75,16 +88,20 @@ impl GroupName {
     /// Checks a name.
     ///
     /// # Errors
-    /// [`NameError::Illegal`].
+    /// [`NameError::Group`].
     pub fn parse(name: &str) -> Result<Self, NameError> {
-        if is_legal(name) {
+        let fits = (1..=MAX_GROUP_NAME).contains(&name.len());
+        if fits && !name.contains(char::is_control) {
             Ok(Self(name.into()))
         } else {
-            Err(NameError::Illegal {
-                kind: "group",
-                name: name.into(),
-            })
+            Err(NameError::Group { name: name.into() })
         }
+    }
+
+    /// Whether Python's Channels takes this name on every layer: 1 to 99 ASCII letters, digits,
+    /// hyphens, underscores and periods. On Redis pub/sub Python takes any name.
+    pub fn is_portable(&self) -> bool {
+        is_channels_name(&self.0)
     }
 
     /// The group that every session is in: `fanfare.all`.
@@ -108,7 +125,7 @@ impl GroupName {
                 let _ = write!(name, ".{byte:02x}");
             }
         }
-        if id.is_empty() || name.len() > MAX_NAME {
+        if id.is_empty() || name.len() > MAX_CHANNELS_NAME {
             return Err(NameError::User { id: id.into() });
         }
         Ok(Self(name.into()))
@@ -242,19 +259,24 @@ impl Naming {
             _ => name,
         };
         let (process, local) = bare.split_once('!').unwrap_or((bare, ""));
-        let legal = is_legal(process) && (local.is_empty() || is_legal(local));
-        if legal && bare.len() <= MAX_NAME {
+        let legal = is_channels_name(process) && (local.is_empty() || is_channels_name(local));
+        if legal && bare.len() <= MAX_CHANNELS_NAME {
             Ok(ChannelName(name.into()))
         } else {
-            Err(NameError::Illegal {
-                kind: "channel",
-                name: name.into(),
-            })
+            Err(NameError::Channel { name: name.into() })
         }
     }
 }
 
-fn is_legal(name: &str) -> bool {
+/// What is wrong with the name of a group.
+fn group_fault(name: &str) -> String {
+    match name.chars().find(|letter| letter.is_control()) {
+        Some(letter) => format!("it has the control character U+{:04X}", u32::from(letter)),
+        None => format!("it has {} bytes", name.len()),
+    }
+}
+
+fn is_channels_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(legal)
+    (1..=MAX_CHANNELS_NAME).contains(&name.len()) && name.bytes().all(legal)
 }

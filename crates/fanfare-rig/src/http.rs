@@ -72,6 +72,11 @@ pub struct Api {
     key: String,
 }
 
+/// A name as one segment of a path.
+pub fn path_segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
 impl Api {
     /// A client for `base` (`http://host:port`) that authenticates with `key`.
     ///
@@ -133,7 +138,7 @@ impl Api {
     /// # Errors
     /// As [`Api::publish`].
     pub async fn publish_group(&self, group: &str, event: &Value) -> Result<()> {
-        self.publish(&format!("/groups/{group}/events"), event)
+        self.publish(&format!("/groups/{}/events", path_segment(group)), event)
             .await
     }
 

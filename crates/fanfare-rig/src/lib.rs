@@ -42,7 +42,7 @@ pub use acl::documented_rules;
 pub use cluster::{Cluster, ClusterOptions};
 pub use deadline::{eventually, within};
 pub use django::{DjangoLayer, DjangoSite, sample};
-pub use http::{Answer, Api};
+pub use http::{Answer, Api, path_segment};
 pub use logs::Logs;
 pub use metrics::Metrics;
 pub use nginx::Nginx;

@@ -31,5 +31,5 @@ pub use host::{Host, Offer, node_of};
 pub use middleware::UserResolver;
 pub use opening::{Opening, SessionSpec};
 pub use refusal::{Code, Refusal};
-pub use request::Request;
+pub use request::{Request, has_utf8_path};
 pub use user::User;

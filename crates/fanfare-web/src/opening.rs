@@ -12,7 +12,7 @@ use crate::handshake::Handshake;
 use crate::host::node_of;
 use crate::middleware::OriginRule;
 use crate::refusal::{Code, Refusal};
-use crate::request::Request;
+use crate::request::{Request, has_utf8_path};
 use crate::template::GroupTemplate;
 
 /// A handshake that has been checked. Who opens it does so in this order: [`check`](Self::check);
@@ -105,6 +105,10 @@ fn names(request: &Request, templates: &[GroupTemplate]) -> Result<Vec<GroupName
             let path = request.path();
             tracing::error!(%error, path, "a route cannot be served");
             return Err(Refusal::internal());
+        }
+        if template.has_parameters() && !has_utf8_path(request) {
+            let message = format!("the path {:?} is not UTF-8", request.uri().path());
+            return Err(Refusal::new(Code::InvalidGroup, message).at("group"));
         }
         let group = template
             .render(&parameters)

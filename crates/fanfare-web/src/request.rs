@@ -160,6 +160,13 @@ impl Deref for Request {
     }
 }
 
+/// Whether the path of a request is UTF-8 when it is decoded. actix-web replaces bytes that are not,
+/// so different paths would name one group.
+pub fn has_utf8_path(request: &HttpRequest) -> bool {
+    let decoded = percent_encoding::percent_decode_str(request.uri().path());
+    decoded.decode_utf8().is_ok()
+}
+
 /// A parameter as it was meant: actix-web decodes a path but for `%2F`, `%2B` and `%25`.
 fn decoded(parameter: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(parameter).decode_utf8_lossy()

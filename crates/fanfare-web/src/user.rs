@@ -23,8 +23,8 @@ impl User {
     /// A user with the id that the application uses.
     ///
     /// # Errors
-    /// [`NameError::User`] when the id is empty, or too long for the name of a group: 86
-    /// characters, where each byte outside of `[A-Za-z0-9_-]` counts as three.
+    /// [`NameError::User`] when the id is empty, or too long for `fanfare.user.<id>`, which has at
+    /// most 99 characters: the id has 86, where each byte outside of `[A-Za-z0-9_-]` counts as three.
     pub fn new(id: impl Into<String>) -> Result<Self, NameError> {
         let id = id.into();
         let group = GroupName::user(&id)?;

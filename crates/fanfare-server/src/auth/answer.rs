@@ -132,6 +132,9 @@ mod tests {
         assert_eq!(found.user(), Some("42"));
         let names: Vec<_> = found.groups().iter().map(GroupName::as_str).collect();
         assert_eq!(names, ["a", "b"]);
+        let found = accepted(r#"{"user": null, "groups": ["user:42", "café", "ann@example.com"]}"#);
+        let names: Vec<_> = found.groups().iter().map(GroupName::as_str).collect();
+        assert_eq!(names, ["user:42", "café", "ann@example.com"]);
         let found = accepted(r#"{"user": "ann@example.com", "groups": null}"#);
         assert_eq!(found.user(), Some("ann@example.com"));
         assert_eq!(accepted(r#"{"user": null}"#), Identity::default());
@@ -167,7 +170,8 @@ mod tests {
             (r#"{"user": ""}"#, "empty or too long"),
             (r#"{"user": 1, "groups": "a"}"#, "the body is no"),
             (r#"{"user": 1, "groups": [1]}"#, "the body is no"),
-            (r#"{"user": 1, "groups": ["a b"]}"#, "\"a b\""),
+            (r#"{"user": 1, "groups": ["a\u0007b"]}"#, "U+0007"),
+            (r#"{"user": 1, "groups": [""]}"#, "0 bytes"),
             (r#"{"user": 1, "groups": ["fanfare.all"]}"#, "server's own"),
         ] {
             let what = of(200, body).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use fanfare_protocol::event_rules;
+use fanfare_protocol::{GroupName, event_rules};
 use fanfare_web::template::{GroupTemplate, PathTemplate, TemplateError};
 
 use super::listen;
@@ -281,9 +281,8 @@ fn group_of(text: &str, path: &PathTemplate) -> Result<GroupTemplate, TemplateEr
     Ok(group)
 }
 
-/// What no parameter can put right: a letter that group names do not have, or too many of them.
+/// What no parameter can put right: a character that group names do not have, or too many bytes.
 fn illegal_literal(template: &str) -> Option<String> {
-    const LONGEST: usize = 99;
     let mut depth = 0_usize;
     let mut literal = String::new();
     for letter in template.chars() {
@@ -294,16 +293,12 @@ fn illegal_literal(template: &str) -> Option<String> {
             _ => {}
         }
     }
-    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    if template.is_empty() {
-        return Some("a group has a name".to_owned());
+    if literal.is_empty() && !template.is_empty() {
+        return None;
     }
-    if let Some(letter) = literal.chars().find(|letter| !legal(*letter)) {
-        return Some(format!(
-            "group names have ASCII letters, digits, - _ and ., not {letter:?}"
-        ));
-    }
-    (literal.len() > LONGEST).then(|| format!("a group's name has at most {LONGEST} bytes"))
+    GroupName::parse(&literal)
+        .err()
+        .map(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -322,11 +317,12 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_no_group_has_are_named() {
-        assert!(illegal_literal("chat {x}").is_some_and(|reason| reason.contains("' '")));
-        assert!(illegal_literal("").is_some());
-        assert!(illegal_literal(&"g".repeat(100)).is_some());
-        assert_eq!(illegal_literal("chat_{x}"), None);
-        assert_eq!(illegal_literal("{x}"), None);
+    fn characters_that_no_group_has_are_named() {
+        assert!(illegal_literal("a\t{x}").is_some_and(|reason| reason.contains("U+0009")));
+        assert!(illegal_literal("").is_some_and(|reason| reason.contains("0 bytes")));
+        assert!(illegal_literal(&"é".repeat(128)).is_some_and(|reason| reason.contains("256")));
+        for template in ["chat_{x}", "{x}", "user:{x}", "café {x}"] {
+            assert_eq!(illegal_literal(template), None);
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::publish::{self, Publication};
 use super::{Shared, auth, batch, postable, readable};
-use fanfare_web::{Address, Code, Refusal};
+use fanfare_web::{Address, Code, Refusal, has_utf8_path};
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let api = web::scope("/api/v1")
@@ -156,8 +156,8 @@ async fn not_found() -> Result<HttpResponse, Refusal> {
 fn parameter(request: &HttpRequest, name: &str, code: Code) -> Result<String, Refusal> {
     let raw = request.match_info().get(name).unwrap_or_default();
     match percent_decode_str(raw).decode_utf8() {
-        Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(Refusal::new(code, format!("{raw:?} is not UTF-8")).at(name)),
+        Ok(text) if has_utf8_path(request) => Ok(text.into_owned()),
+        _ => Err(Refusal::new(code, format!("{raw:?} is not UTF-8")).at(name)),
     }
 }
 

@@ -84,7 +84,7 @@ async fn routes_match_with_and_without_their_final_slash() -> Result<()> {
 #[tokio::test]
 async fn a_group_name_that_a_parameter_makes_illegal_is_400() -> Result<()> {
     let node = node(&[]).await?;
-    let path = format!("/ws/chat/{}/", "a".repeat(99));
+    let path = format!("/ws/chat/{}/", "a".repeat(251));
     expect(&refused(&node, &path, "").await?, 400, "invalid_group")?;
     expect(
         &refused(&node, "/ws/notifications?user=", "").await?,

@@ -64,6 +64,11 @@ impl GroupTemplate {
         Some(TemplateError::Unknown { group, name })
     }
 
+    /// Whether the name depends on the request.
+    pub(crate) fn has_parameters(&self) -> bool {
+        self.parts.iter().any(|part| part.parameter().is_some())
+    }
+
     /// The group of a request with these parameters.
     pub(crate) fn render(
         &self,
@@ -110,11 +115,13 @@ mod tests {
     fn a_group_is_made_from_parameters() {
         let group = render("chat_{room}.{user}", &[("room", "lobby"), ("user", "ann")]);
         assert_eq!(group.unwrap().as_str(), "chat_lobby.ann");
+        let group = render("café:{room}", &[("room", "ann@example.com")]);
+        assert_eq!(group.unwrap().as_str(), "café:ann@example.com");
     }
 
     #[test]
     fn a_parameter_cannot_make_an_illegal_name_or_one_of_fanfare_s_own() {
-        for name in ["fanfare.all", "fanfare.user.ada", "a b", ""] {
+        for name in ["fanfare.all", "fanfare.user.ada", "a\nb", ""] {
             assert!(render("{x}", &[("x", name)]).is_err(), "{name}");
         }
         assert!(render("fan{x}", &[("x", "fare.all")]).is_err());

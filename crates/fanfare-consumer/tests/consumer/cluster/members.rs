@@ -44,10 +44,10 @@ async fn an_actor_joins_and_leaves_groups_and_its_drop_leaves_the_rest() {
 async fn a_wrong_group_name_is_named_to_an_actor() {
     let cluster = Cluster::memory().unwrap();
     let listener = Listener::of(&cluster);
-    let error = listener.member.group_add("two words").await.unwrap_err();
+    let error = listener.member.group_add("two\nlines").await.unwrap_err();
     assert!(matches!(error, GroupError::Name(_)));
-    assert!(error.to_string().contains("\"two words\""), "{error}");
-    assert!(listener.member.group_discard("two words").is_err());
+    assert!(error.to_string().contains("\"two\\nlines\""), "{error}");
+    assert!(listener.member.group_discard("two\nlines").is_err());
     let error = listener
         .member
         .group_add("fanfare.user.ann")

@@ -1,6 +1,9 @@
 //! How names are spelled in Redis, in the core format.
 
-use fanfare_protocol::{NodeId, SessionId};
+use std::borrow::Cow;
+
+use fanfare_protocol::{GroupName, NodeId, SessionId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Group lanes of a node. A group has one of them, so its order is kept; more of them leave more
 /// room for bursts, because capacity counts for each.
@@ -8,6 +11,11 @@ pub(super) const GROUP_LANES: usize = 8;
 /// A group that every node is a member of, on every host: where the node is missing from it, the
 /// host has lost its data.
 const NODES: &str = "fanfare.nodes";
+/// Stands in front of an escaped group name. No name of Channels has this character, so an escaped
+/// name never is the name of another group.
+const ESCAPED: char = '%';
+/// The bytes that are written `%XX` in an escaped name: those that no name of Channels has.
+const FOREIGN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// The names of one node and one prefix.
 #[derive(Debug)]
@@ -22,7 +30,7 @@ pub(super) struct Keys {
 /// What a member of a group that leads to this node stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Addressee<'a> {
-    /// This node's members of a group.
+    /// This node's members of a group, in the spelling of [`group_named`].
     Group(&'a str),
     /// One session, or a channel of this node's own.
     Channel(&'a str),
@@ -50,13 +58,18 @@ impl Keys {
     }
 
     /// The zset of a group's members.
-    pub(super) fn group(&self, group: &str) -> String {
+    pub(super) fn group(&self, group: &GroupName) -> String {
+        self.spelled_group(&spelled(group))
+    }
+
+    /// The zset of a group whose name is [`spelled`] already.
+    pub(super) fn spelled_group(&self, group: &str) -> String {
         format!("{}:group:{group}", self.prefix)
     }
 
     /// The member that stands in a group for all of this node's members.
-    pub(super) fn member(&self, group: &str) -> String {
-        member(&self.node.to_string(), group)
+    pub(super) fn member(&self, group: &GroupName) -> String {
+        member(&self.node.to_string(), &spelled(group))
     }
 
     /// The zset where the messages of a channel wait.
@@ -98,7 +111,8 @@ impl Keys {
 
     /// The zset of all nodes, and this node in it.
     pub(super) fn canary(&self) -> (String, String) {
-        (self.group(NODES), self.member(NODES))
+        let member = member(&self.node.to_string(), NODES);
+        (self.spelled_group(NODES), member)
     }
 
     /// Another node among all nodes.
@@ -109,6 +123,27 @@ impl Keys {
     pub(super) fn node(&self) -> NodeId {
         self.node
     }
+}
+
+/// How a group's name is spelled: as it is where Channels takes it, otherwise `%` and the name with
+/// its foreign bytes percent-encoded. The `%` in front also marks a name that is only too long.
+/// Python's layer refuses every name with a `%`, so such a group is Fanfare's alone.
+pub(super) fn spelled(group: &GroupName) -> Cow<'_, str> {
+    if group.is_portable() {
+        return Cow::Borrowed(group.as_str());
+    }
+    let escaped = utf8_percent_encode(group.as_str(), FOREIGN);
+    Cow::Owned(format!("{ESCAPED}{escaped}"))
+}
+
+/// The group behind a spelling; `None` if [`spelled`] never writes it.
+pub(super) fn group_named(spelling: &str) -> Option<GroupName> {
+    let name = match spelling.strip_prefix(ESCAPED) {
+        Some(escaped) => percent_decode_str(escaped).decode_utf8().ok()?,
+        None => spelling.into(),
+    };
+    let group = GroupName::parse(&name).ok()?;
+    (spelled(&group) == spelling).then_some(group)
 }
 
 /// A channel's name up to and with the `!`: the part that one process reads; a normal channel's
@@ -164,10 +199,14 @@ mod tests {
         Keys::new("asgi", NodeId::parse(NODE).unwrap())
     }
 
+    fn group(name: &str) -> GroupName {
+        GroupName::parse(name).unwrap()
+    }
+
     #[test]
     fn keys_are_spelled_as_channels_redis_spells_them() {
         let keys = keys();
-        assert_eq!(keys.group("room"), "asgi:group:room");
+        assert_eq!(keys.group(&group("room")), "asgi:group:room");
         assert_eq!(keys.lanes()[0], format!("asgispecific.{NODE}!"));
         assert_eq!(keys.lanes()[8], format!("asgispecific.{NODE}.g7!"));
         assert_eq!(keys.channel("thumbnails"), "asgithumbnails");
@@ -175,15 +214,64 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_channels_does_not_take_is_escaped() {
+        let long = "g".repeat(100);
+        for (name, spelling) in [
+            ("user:42", "%user%3A42"),
+            ("café", "%caf%C3%A9"),
+            ("ann@example.com", "%ann%40example.com"),
+            ("%41", "%%2541"),
+            ("a b!c", "%a%20b%21c"),
+            (long.as_str(), &format!("%{long}")),
+        ] {
+            assert_eq!(spelled(&group(name)), spelling);
+            assert_eq!(group_named(spelling), Some(group(name)));
+        }
+        for foreign in [
+            "",
+            "%",
+            "%room",
+            "user:42",
+            "%user%3a42",
+            "%%41",
+            "%%FF",
+            "%%0A",
+            &long,
+        ] {
+            assert_eq!(group_named(foreign), None, "{foreign:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_group_survives_its_spelling_and_shares_it_with_no_other(
+            one in "[^\\p{Cc}]{1,63}",
+            other in "[ -~é]{1,4}",
+        ) {
+            let (one, other) = (group(&one), group(&other));
+            for group in [&one, &other] {
+                let spelling = spelled(group);
+                proptest::prop_assert!(!spelling.contains(['!', ' ', ':']), "{}", spelling);
+                proptest::prop_assert_eq!(group_named(&spelling), Some(group.clone()));
+            }
+            proptest::prop_assert_eq!(spelled(&one) == spelled(&other), one == other);
+        }
+    }
+
+    #[test]
     fn a_member_leads_to_a_lane_that_is_read_and_back_to_its_group() {
         let keys = keys();
-        for group in ["room", "fanfare.all", "a.b-c_d", &"x".repeat(99)] {
-            let member = keys.member(group);
+        let long = "é".repeat(127);
+        for name in ["room", "fanfare.all", "a.b-c_d", "user:42", "a!b", &long] {
+            let member = keys.member(&group(name));
             assert!(
                 keys.lanes()[1..].contains(&keys.channel(&member)),
                 "{member}"
             );
-            assert_eq!(keys.read(&member), Some(Addressee::Group(group)));
+            let Some(Addressee::Group(spelling)) = keys.read(&member) else {
+                panic!("{member} leads to no group");
+            };
+            assert_eq!(group_named(spelling), Some(group(name)));
             assert!(is_fanfare(&member));
         }
         let session = format!("specific.{NODE}!0000000100000001");

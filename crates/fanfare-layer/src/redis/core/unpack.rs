@@ -6,7 +6,7 @@ use fanfare_protocol::serializer::Addressed;
 use fanfare_protocol::{ChannelName, GroupName, Naming, Serializer, Target};
 use rustc_hash::FxHashSet;
 
-use super::keys::{Addressee, Keys};
+use super::keys::{Addressee, Keys, group_named};
 use crate::Delivery;
 use crate::redis::queue::incoming::{Message, Refused, Unpack};
 
@@ -99,9 +99,9 @@ impl Bodies {
     fn address<'a>(&self, name: &'a str, seen: &mut FxHashSet<&'a str>, into: &mut Addressees) {
         static NAMES: LazyLock<Naming> = LazyLock::new(|| Naming::plain(""));
         match self.keys.read(name) {
-            // A legal group's name is none of a session, which has a "!".
+            // The spelling of a group is no name of a session, which has a "!".
             Some(Addressee::Group(group)) if seen.insert(group) => {
-                into.groups.extend(GroupName::parse(group));
+                into.groups.extend(group_named(group));
             }
             Some(Addressee::Channel(channel)) if seen.insert(channel) => {
                 into.channels.extend(NAMES.channel(channel));

@@ -101,6 +101,7 @@ mod tests {
         let channel = format!("my.app-1specific.{NODE}!0000000100000001");
         for target in [
             Target::Group(GroupName::parse("a.b-c_d").unwrap()),
+            Target::Group(GroupName::parse("ann@café:42 ").unwrap()),
             Target::Channel(Naming::pubsub("my.app-1").channel(&channel).unwrap()),
         ] {
             assert_eq!(keys.target(&keys.channel(&target)), Ok(target));
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_illegal_group_from_the_wire_is_no_target() {
-        assert!(keys("asgi").target("asgi__group__not legal").is_err());
+        assert!(keys("asgi").target("asgi__group__not\nlegal").is_err());
         assert!(keys("asgi").target("fanfare:asgi:node:x").is_err());
     }
 }

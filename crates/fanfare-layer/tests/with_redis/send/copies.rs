@@ -1,6 +1,6 @@
 //! What is sent to whom, to the byte.
 
-use fanfare_protocol::CloseCode;
+use fanfare_protocol::{CloseCode, GroupName};
 use fanfare_rig::{PythonLayer, PythonOptions};
 
 use super::*;
@@ -79,7 +79,7 @@ async fn python_receives_what_is_sent_to_its_channels_and_groups_in_order() -> R
 #[tokio::test]
 async fn what_nodes_tell_each_other_reaches_nodes_only() -> Result<()> {
     let site = Site::start(1).await?;
-    let lane = site.keys.member("room");
+    let lane = site.keys.member(&GroupName::parse("room")?);
     site.join("room", &["specific.ab!1", &lane])?;
     let naming = Naming::plain("asgi");
     let excluding = Envelope::excluding(event(), vec![naming.channel("specific.ab!9")?]);

@@ -123,7 +123,7 @@ impl Site {
     /// Adds members to a group, in their order.
     fn join(&self, group: &str, members: &[&str]) -> Result<()> {
         let server = &self.servers[shard(group, self.servers.len())];
-        let key = self.keys.group(group);
+        let key = self.keys.group(&GroupName::parse(group)?);
         let now = self.connections[0].now();
         for (at, member) in members.iter().enumerate() {
             let score = format!("{}", now + at as f64 / 1000.0);

@@ -92,8 +92,8 @@ fn what_is_wrong_with_a_route_is_said() {
             "routes[0].groups[0] = \"g_{b}\"",
         ),
         (
-            "path = '/a'\ngroups = ['g g']",
-            "routes[0].groups[0] = \"g g\"",
+            "path = '/a'\ngroups = [\"g\\u0085\"]",
+            "has the control character U+0085",
         ),
         ("path = '/a'\ngroups = ['fanfare.all']", "Fanfare's own"),
         (
@@ -146,7 +146,7 @@ fn what_is_wrong_with_a_route_is_said() {
 
 #[test]
 fn every_group_of_a_route_is_checked() {
-    let lines = route_errors("path = '/{a}'\ngroups = ['{b}', 'ok', 'n o']");
+    let lines = route_errors("path = '/{a}'\ngroups = ['{b}', 'o k', \"n\\to\"]");
     assert_eq!(lines.len(), 2, "{lines:#?}");
 }
 

@@ -51,7 +51,7 @@ async fn counted(one: Cluster, two: Cluster) -> Result<()> {
         let count = one.count(name).await?;
         assert_eq!((count.members, count.missing), (members, vec![]), "{name}");
     }
-    let refused = one.count("no name").await.unwrap_err();
+    let refused = one.count("no\nname").await.unwrap_err();
     assert!(matches!(refused, AskError::Name(_)), "{refused}");
     two.close().await;
     assert_eq!(one.count("fanfare.all").await?.missing, []);

@@ -9,9 +9,13 @@ use fanfare_consumer::{
 };
 use fanfare_layer::PublishError;
 use fanfare_protocol::{Event, SerializeError, Value};
-use fanfare_rig::RedisServer;
+use fanfare_rig::{PythonLayer, RedisServer, eventually};
+use serde_json::json;
 
-use super::super::rig::{Listener, flash};
+use super::super::rig::{Listener, PATIENCE, flash};
+
+/// Groups that Python can name on pub/sub only.
+const NAMES: [&str; 3] = ["user:42", "café", "ann@example.com"];
 
 /// A cluster over a layer.
 fn over(redis: RedisLayer) -> Result<Cluster, ClusterError> {
@@ -137,5 +141,57 @@ async fn a_redis_layer_shows_no_secret() -> Result<()> {
         !shown.contains("s3cret") && !shown.contains("pa55"),
         "{shown}"
     );
+    Ok(())
+}
+
+#[actix_web::test]
+async fn on_pubsub_any_group_name_is_the_same_group_in_python_and_here_with_python() -> Result<()> {
+    let server = RedisServer::start()?;
+    let one = over(RedisLayer::new([server.url()])?)?;
+    let mut python = PythonLayer::start(&[&server.url()]).await?;
+    for name in NAMES {
+        let mut listener = Listener::in_group(&one, name).await;
+        let channel = python.join(name).await?;
+        // Python does not wait for Redis to acknowledge its SUBSCRIBE.
+        for (of, count) in [(&*format!("asgi__group__{name}"), 2), (&*channel, 1)] {
+            eventually(PATIENCE, "the subscribers", async || {
+                let now = server.cli(&["PUBSUB", "NUMSUB", of])?;
+                let (_, now): (String, usize) = redis::from_redis_value(now)?;
+                Ok((now == count).then_some(()))
+            })
+            .await?;
+        }
+        python
+            .group_send(name, &json!({"type": "news.flash", "text": "from Python"}))
+            .await?;
+        assert_eq!(listener.text().await, "from Python");
+        let event = json!({"type": "news.flash", "text": "from Rust"});
+        one.group_send(name, &event).await?;
+        assert_eq!(listener.text().await, "from Rust");
+        python.receive(&channel).await?;
+        assert_eq!(python.receive(&channel).await?, event);
+    }
+    one.close().await;
+    Ok(())
+}
+
+#[actix_web::test]
+async fn on_core_any_group_name_is_the_same_group_in_two_programs() -> Result<()> {
+    let server = RedisServer::start()?;
+    for members in [MembershipMode::PerNode, MembershipMode::PerSession] {
+        let core = CoreFormat {
+            members,
+            ..CoreFormat::default()
+        };
+        let one = over(secret_core(&server, core.clone())?)?;
+        let two = over(secret_core(&server, core)?)?;
+        for name in NAMES {
+            let mut listener = Listener::in_group(&one, name).await;
+            two.group_send(name, &flash("there")).await?;
+            assert_eq!(listener.text().await, "there");
+        }
+        one.close().await;
+        two.close().await;
+    }
     Ok(())
 }

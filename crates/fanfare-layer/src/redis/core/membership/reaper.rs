@@ -147,7 +147,10 @@ async fn take_out(
                 .lanes_of(node)
                 .contains(&keys.channel(non_local(member)))
         {
-            commands.cmd("ZREM").arg(keys.group(group)).arg(member);
+            commands
+                .cmd("ZREM")
+                .arg(keys.spelled_group(group))
+                .arg(member);
         }
     }
     commands.cmd("SREM").arg(keys.members(node)).arg(notes);

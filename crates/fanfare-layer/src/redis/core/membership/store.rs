@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use crate::Subscription;
 use crate::redis::connection::subscriptions::Round;
 use crate::redis::core::host::commands::CommandConnection;
+use crate::redis::core::keys::spelled;
 use crate::redis::core::shared::Shared;
 
 /// Memberships of one pipeline.
@@ -211,15 +212,15 @@ impl MembershipStore {
 fn entry(shared: &Shared, subscription: &Subscription) -> Option<Entry> {
     let keys = &shared.keys;
     let (group, member, revocable) = match subscription {
-        Subscription::Group(group) => (group, keys.member(group.as_str()), false),
+        Subscription::Group(group) => (group, keys.member(group), false),
         Subscription::SessionInGroup { group, channel } => {
             (group, channel.as_str().to_owned(), true)
         }
         Subscription::Channel(_) => return None,
     };
     Some(Entry {
-        key: keys.group(group.as_str()),
-        note: format!("{group} {member}"),
+        key: keys.group(group),
+        note: format!("{} {member}", spelled(group)),
         member,
         revocable,
     })

@@ -97,7 +97,7 @@ impl<'a> Route<'a> {
 
 impl<'a> Question<'a> {
     fn add(&mut self, hosts: &Hosts, host: usize, group: &'a GroupName) {
-        let key = hosts.keys.group(group.as_str());
+        let key = hosts.keys.group(group);
         let lapsed = hosts.lapsed(host);
         let prune = self.commands.cmd("ZREMRANGEBYSCORE");
         prune.arg(&key).arg(0).arg(lapsed);
