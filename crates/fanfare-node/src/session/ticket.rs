@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_protocol::frame::{self, Opcode};
-use fanfare_protocol::{ChannelName, CloseCode};
+use fanfare_protocol::{ChannelName, CloseCode, Event, json};
 
 use super::pending_groups::PendingGroups;
 use super::running::Running;
@@ -157,8 +157,11 @@ impl Ticket {
         }
         let mut first = BytesMut::from(head);
         if self.welcome {
-            let text = format!(r#"{{"type":"welcome","channel":"{}"}}"#, self.channel);
-            frame::push(&mut first, Opcode::Text, text.as_bytes());
+            // On pub/sub the channel starts with the configured prefix, which may have quotes.
+            let welcome = Event::new("welcome").with("channel", self.channel.as_str());
+            let mut text = BytesMut::new();
+            json::write_event(&welcome, &mut text);
+            frame::push(&mut first, Opcode::Text, &text);
         }
         let terms = SessionOptions {
             handler,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use fanfare_rig::RedisServer;
+use fanfare_rig::{RedisServer, path_segment};
+use serde_json::json;
 
 use crate::handshake::{expect, refused};
 use crate::node;
@@ -28,5 +29,37 @@ async fn nobody_joins_while_redis_is_lost_not_even_a_group_that_has_members() ->
     let back = node.metric_when("fanfare_layer_up", &[], PATIENCE, |up| up == 1.0);
     back.await?;
     node.connect("/ws/chat/lobby/").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_prefix_with_quotes_and_backslashes_is_the_same_in_the_welcome_and_in_the_address()
+-> Result<()> {
+    let redis = RedisServer::start()?;
+    let hosts = format!("layer.redis.hosts={}", redis.url());
+    for prefix in [r#"a"b"#, r"a\nb", r#"\"{}<&>"#, r"a\"] {
+        let node = node(&[&hosts, &format!("layer.prefix={prefix}")]).await?;
+        let mut socket = node.connect("/ws/notifications").await?;
+        let channel = socket.channel().to_owned();
+        ensure!(
+            channel.starts_with(&format!("{prefix}specific.")),
+            "{channel}"
+        );
+        let welcome = socket.json().await?;
+        ensure!(
+            welcome == json!({"type": "welcome", "channel": channel}),
+            "{welcome}"
+        );
+        let event = json!({"type": "note", "message": "for you"});
+        let path = format!("/channels/{}/events", path_segment(&channel));
+        node.api().publish(&path, &event).await?;
+        ensure!(socket.json().await? == event);
+        let others = format!("/broadcast?exclude={}", path_segment(&channel));
+        node.api().publish(&others, &event).await?;
+        node.api()
+            .publish_group("notifications", &json!({"type": "last"}))
+            .await?;
+        ensure!(socket.json().await? == json!({"type": "last"}));
+    }
     Ok(())
 }
