@@ -7,6 +7,7 @@
 mod direct;
 mod groups;
 mod memberships;
+mod metadata;
 mod scene;
 mod workers;
 
@@ -44,6 +45,8 @@ async fn every_direction(configuration: Configuration) -> Result<()> {
         memberships::python_adds_a_session_to_a_group_if_its_layer_can,
         memberships::a_session_that_joined_and_was_added_too_hears_its_group_twice,
         memberships::a_python_group_discard_leaves_a_session_in_its_groups,
+        metadata::what_a_browser_puts_into_a_python_event_is_data,
+        metadata::python_excludes_a_channel_with_a_key_of_bytes,
         workers::a_python_worker_gets_what_a_rust_program_sends,
         workers::a_python_worker_answers_a_session_whose_channel_was_stored,
         workers::a_python_worker_announces_to_a_group,

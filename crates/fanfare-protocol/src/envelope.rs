@@ -6,8 +6,11 @@ use crate::close::{Close, CloseCode, CloseError};
 use crate::event::Event;
 use crate::name::ChannelName;
 
-/// The reserved key of the metadata map; stripped before delivery.
-pub const META_KEY: &str = "__fanfare__";
+/// The name of the metadata map, which is stripped before delivery. No dictionary that an application
+/// makes from JSON can spell the key: in msgpack it is a text whose length is written in one byte more
+/// than `packb` takes, or a key of bytes; in JSON the map is the first entry of a message with a space
+/// in front, which `json.dumps` never writes. Any other key of this name is a field like the rest.
+pub(crate) const META_KEY: &str = "__fanfare__";
 /// The metadata's list of channels to leave out.
 pub(crate) const EXCLUDE_KEY: &str = "exclude";
 /// The metadata's order to close, a list of code and reason.
@@ -15,9 +18,9 @@ pub(crate) const CLOSE_KEY: &str = "close";
 /// The type of an event that only carries an order to close.
 const CLOSE_KIND: &str = "fanfare.close";
 
-/// An event with its metadata. On the wire the metadata is one map under [`META_KEY`] of the
-/// event, written only when there is some, so that a plain event is byte for byte what
-/// `channels_redis` writes.
+/// An event with its metadata. On the wire the metadata is one map beside the event's fields, under a
+/// key that no application's JSON can spell. It is written only when there is some, so that a plain
+/// event is byte for byte what `channels_redis` writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     /// The event of the application.

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use crate::envelope::{Envelope, META_KEY};
+use crate::envelope::Envelope;
 use crate::error::DecodeError;
 use crate::event::{Event, Value};
 use crate::fields::Fields;
@@ -39,16 +39,19 @@ impl Parts {
         self.fields.reserve(entries);
     }
 
-    /// Takes an entry; `malformed` makes the notation's error, with its place, of a reason.
-    pub(crate) fn take(
+    /// Takes the metadata; `malformed` makes the notation's error, with its place, of a reason.
+    pub(crate) fn take_metadata(
         &mut self,
-        key: ByteString,
         value: Value,
         malformed: impl FnOnce(&'static str) -> DecodeError,
     ) -> Result<(), DecodeError> {
-        if key == META_KEY {
-            self.meta = Meta::read(value).map_err(malformed)?;
-        } else if self.addressed && key == CHANNEL_KEY {
+        self.meta = Meta::read(value).map_err(malformed)?;
+        Ok(())
+    }
+
+    /// Takes an entry.
+    pub(crate) fn take(&mut self, key: ByteString, value: Value) -> Result<(), DecodeError> {
+        if self.addressed && key == CHANNEL_KEY {
             self.to = recipients(value)?;
         } else {
             self.fields.insert(key, value);

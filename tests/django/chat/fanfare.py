@@ -17,6 +17,12 @@ def user_group(user_id):
     )
 
 
+def excluding(event, channels):
+    """The same event, which the Fanfare sessions with these channels do not get. The key is of type
+    bytes, so that no JSON from a browser can contain it."""
+    return {**event, b"__fanfare__": {"exclude": list(channels)}}
+
+
 def frame(**fields):
     """An event that arrives in the browser as this JSON (see `deliver` in fanfare.toml)."""
     return {"type": "client.frame", "frame": fields}

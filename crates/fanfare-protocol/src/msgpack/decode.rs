@@ -4,6 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rmp::Marker;
 
+use super::{META_KEY_OF_NODES, META_KEY_OF_PYTHON};
 use crate::envelope::Envelope;
 use crate::error::DecodeError;
 use crate::event::{MAX_DEPTH, Value};
@@ -36,10 +37,14 @@ pub(crate) fn decode_into(parts: &mut Parts, wire: &Bytes) -> Read<()> {
     };
     parts.reserve(len.min(AHEAD));
     for _ in 0..len {
-        let key = reader.key()?;
-        let at = reader.at;
-        let value = reader.value(1)?;
-        parts.take(key, value, |reason| DecodeError::Malformed { at, reason })?;
+        if reader.skip(&META_KEY_OF_NODES) || reader.skip(&META_KEY_OF_PYTHON) {
+            let at = reader.at;
+            let metadata = reader.value(1)?;
+            parts.take_metadata(metadata, |reason| DecodeError::Malformed { at, reason })?;
+        } else {
+            let key = reader.key()?;
+            parts.take(key, reader.value(1)?)?;
+        }
     }
     if reader.at != wire.len() {
         return reader.malformed("bytes follow the message");
@@ -65,6 +70,18 @@ impl Reader<'_> {
             at: self.wire.len(),
             reason: "the message is cut short",
         })
+    }
+
+    /// Whether these bytes are next, which are then behind.
+    fn skip(&mut self, bytes: &[u8]) -> bool {
+        let is_next = self
+            .wire
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(bytes));
+        if is_next {
+            self.at += bytes.len();
+        }
+        is_next
     }
 
     fn marker(&mut self) -> Read<Marker> {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rmp::encode::{self, ByteBuf, ValueWriteError};
 
-use crate::envelope::{CLOSE_KEY, EXCLUDE_KEY, Envelope, META_KEY};
+use super::META_KEY_OF_NODES;
+use crate::envelope::{CLOSE_KEY, EXCLUDE_KEY, Envelope};
 use crate::event::Value;
 
 /// Writing to memory cannot fail.
@@ -21,15 +22,9 @@ pub(crate) fn encode(envelope: &Envelope) -> Bytes {
 }
 
 fn write_envelope(out: &mut ByteBuf, envelope: &Envelope) -> Written<()> {
-    // The reserved key is the layer's own: an application cannot forge it.
-    let fields = envelope
-        .event
-        .fields()
-        .iter()
-        .filter(|(key, _)| key != META_KEY);
-    let meta = usize::from(envelope.has_metadata());
-    write_map_len(out, fields.clone().count() + meta)?;
-    write_entries(out, fields)?;
+    let fields = envelope.event.fields();
+    write_map_len(out, fields.len() + usize::from(envelope.has_metadata()))?;
+    write_entries(out, fields.iter())?;
     write_metadata(out, envelope)
 }
 
@@ -39,7 +34,7 @@ pub(crate) fn write_metadata(out: &mut ByteBuf, envelope: &Envelope) -> Written<
         return Ok(());
     }
     let entries = usize::from(!envelope.exclude.is_empty()) + usize::from(envelope.close.is_some());
-    encode::write_str(out, META_KEY)?;
+    out.as_mut_vec().extend_from_slice(&META_KEY_OF_NODES);
     write_map_len(out, entries)?;
     if !envelope.exclude.is_empty() {
         encode::write_str(out, EXCLUDE_KEY)?;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rmp::encode::{self, ByteBuf};
 
+use super::META_MARK;
 use super::dumps::{self, Unwritable};
 use super::notation::Notation;
 use crate::envelope::Envelope;
@@ -126,12 +127,14 @@ impl Draft {
     }
 
     fn write_json(&self, mut out: Vec<u8>, to: Recipients<'_>, metadata: &[u8]) -> Vec<u8> {
-        out.push(b'{');
-        out.extend_from_slice(self.entries());
-        if !metadata.is_empty() {
-            out.extend_from_slice(b", ");
+        if metadata.is_empty() {
+            out.push(b'{');
+        } else {
+            out.extend_from_slice(&[META_MARK, b'{']);
             out.extend_from_slice(metadata);
+            out.extend_from_slice(b", ");
         }
+        out.extend_from_slice(self.entries());
         let mut end = String::new();
         if to.is_some() {
             end.push_str(", ");

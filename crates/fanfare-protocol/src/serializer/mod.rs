@@ -1,8 +1,9 @@
 //! Events as bytes in Redis: a notation, keys, and what the core format adds. Byte for byte what
 //! the `MessageSerializer`s of channels_redis 4.3 write and read.
 //!
-//! A message is the event's fields in their order, then [`META_KEY`] with what nodes tell each other,
-//! then `__asgi_channel__`, in one of the two [notations](Notation). With keys it is a Fernet token
+//! A message is the event's fields in their order, then `__asgi_channel__`, in one of the two
+//! [notations](Notation). What nodes tell each other is one more entry: in msgpack the last before
+//! `__asgi_channel__`, under a key that `packb` writes otherwise; in JSON the first, in a message that starts with a space. With keys it is a Fernet token
 //! of that: each key is the SHA-256 of a text. The core format puts random bytes in front, outside the
 //! token.
 //!
@@ -31,7 +32,7 @@ use bytes::Bytes;
 
 pub use draft::Draft;
 
-use crate::envelope::{Envelope, META_KEY};
+use crate::envelope::Envelope;
 use crate::error::DecodeError;
 pub use crate::error::SerializeError;
 use crate::msgpack;
@@ -40,6 +41,10 @@ use crate::recipients::CHANNEL_KEY;
 pub use crate::recipients::{Addressed, Received, Recipients};
 use keys::Keys;
 pub use notation::Notation;
+
+/// Starts a JSON message whose first entry is metadata. `json.dumps` never starts with it, and
+/// `json.loads` steps over it.
+const META_MARK: u8 = b' ';
 
 /// Writes and reads what channels_redis' `MessageSerializer` reads and writes. Cheap to clone.
 /// Printing it for debugging shows how many keys there are, never the keys.
@@ -157,6 +162,6 @@ impl Serializer {
     }
 
     fn is_reserved(&self, key: &str) -> bool {
-        key == META_KEY || (self.addressed && key == CHANNEL_KEY)
+        self.addressed && key == CHANNEL_KEY
     }
 }

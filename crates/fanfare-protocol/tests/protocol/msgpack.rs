@@ -1,7 +1,7 @@
 //! msgpack as Python's `msgpack.packb` writes it.
 
 use bytes::Bytes;
-use fanfare_protocol::envelope::{Envelope, META_KEY};
+use fanfare_protocol::envelope::Envelope;
 use fanfare_protocol::event::MAX_DEPTH;
 use fanfare_protocol::{CloseCode, Event, Naming, Value};
 use proptest::prelude::*;
@@ -155,7 +155,7 @@ fn excluded_channels_travel_as_one_reserved_key_at_the_end() {
     let mut envelope = Envelope::new(Event::new("t"));
     envelope.exclude = vec![naming.channel("specific.a!b").unwrap()];
     let wire = envelope.to_msgpack();
-    let expected = b"\x82\xa4type\xa1t\xab__fanfare__\x81\xa7exclude\x91\xacspecific.a!b";
+    let expected = b"\x82\xa4type\xa1t\xd9\x0b__fanfare__\x81\xa7exclude\x91\xacspecific.a!b";
     assert_eq!(wire[..], expected[..]);
     assert_eq!(Envelope::from_msgpack(&wire), Ok(envelope));
 }
@@ -163,7 +163,7 @@ fn excluded_channels_travel_as_one_reserved_key_at_the_end() {
 #[test]
 fn an_order_to_close_travels_in_the_metadata() {
     let envelope = Envelope::closing(CloseCode::POLICY, "bye").expect("the close is legal");
-    let kind = b"\x82\xa4type\xadfanfare.close\xab__fanfare__";
+    let kind = b"\x82\xa4type\xadfanfare.close\xd9\x0b__fanfare__";
     let close = b"\xa5close\x92\xcd\x03\xf0\xa3bye";
     let alone = [&kind[..], b"\x81", close].concat();
     assert_eq!(envelope.to_msgpack()[..], alone[..]);
@@ -177,15 +177,36 @@ fn an_order_to_close_travels_in_the_metadata() {
 }
 
 #[test]
+fn python_writes_metadata_under_a_key_of_bytes() {
+    let wire = b"\x82\xa4type\xa1t\xc4\x0b__fanfare__\x81\xa7exclude\x91\xacspecific.a!b";
+    let envelope = unpacked(wire);
+    assert_eq!(envelope.exclude.len(), 1);
+    assert_eq!(envelope.event, Event::new("t"));
+}
+
+#[test]
 fn metadata_of_later_versions_is_stripped_and_not_minded() {
-    let envelope = unpacked(b"\x82\xab__fanfare__\x81\xa5trace\x01\xa4type\xa1t");
+    let envelope = unpacked(b"\x82\xd9\x0b__fanfare__\x81\xa5trace\x01\xa4type\xa1t");
     assert_eq!(envelope, Envelope::new(Event::new("t")));
 }
 
 #[test]
-fn an_application_cannot_forge_metadata() {
-    let forged = Event::new("t").with(META_KEY, "x");
-    assert_eq!(packed(forged)[..], b"\x81\xa4type\xa1t"[..]);
+fn a_text_key_named_like_the_metadata_is_a_field() {
+    for value in [
+        Value::from("x"),
+        Value::Map(vec![(
+            "close".into(),
+            Value::List(vec![4000_i64.into(), "bye".into()]),
+        )]),
+    ] {
+        let field = Event::new("t").with("__fanfare__", value);
+        let wire = packed(field.clone());
+        assert_eq!(wire[..9], b"\x82\xa4type\xa1t\xab"[..]);
+        assert_eq!(unpacked(&wire), Envelope::new(field.clone()));
+        let mut both = Envelope::closing(CloseCode::POLICY, "bye").expect("the close is legal");
+        both.event = field;
+        assert_eq!(unpacked(&both.to_msgpack()), both);
+    }
 }
 
 #[test]

@@ -128,34 +128,34 @@ fn announced_lengths_cost_nothing() {
 
 #[test]
 fn broken_metadata_is_refused() {
-    let meta = |rest: &[u8]| after_type(&[b"\xab__fanfare__", rest].concat());
-    malformed(&meta(b"\x01"), 20, "the metadata is no map");
+    let meta = |rest: &[u8]| after_type(&[b"\xd9\x0b__fanfare__", rest].concat());
+    malformed(&meta(b"\x01"), 21, "the metadata is no map");
     malformed(
         &meta(b"\x81\xa7exclude\x01"),
-        20,
+        21,
         "the metadata's exclude is no list",
     );
     let reason = "the metadata excludes what is no channel name";
-    malformed(&meta(b"\x81\xa7exclude\x91\x01"), 20, reason);
-    malformed(&meta(b"\x81\xa7exclude\x91\xa0"), 20, reason);
+    malformed(&meta(b"\x81\xa7exclude\x91\x01"), 21, reason);
+    malformed(&meta(b"\x81\xa7exclude\x91\xa0"), 21, reason);
     let long = [b"\x81\xa7exclude\x91\xda\x02\x01", &[b'x'; 513][..]].concat();
-    malformed(&meta(&long), 20, reason);
+    malformed(&meta(&long), 21, reason);
 }
 
 #[test]
 fn a_broken_order_to_close_is_refused() {
-    let close = |rest: &[u8]| after_type(&[b"\xab__fanfare__\x81\xa5close", rest].concat());
-    malformed(&close(b"\xc0"), 20, "the metadata's close is no list");
+    let close = |rest: &[u8]| after_type(&[b"\xd9\x0b__fanfare__\x81\xa5close", rest].concat());
+    malformed(&close(b"\xc0"), 21, "the metadata's close is no list");
     let reason = "the metadata's close is not a code and a reason";
-    malformed(&close(b"\x90"), 20, reason);
-    malformed(&close(b"\x91\xcd\x03\xe8"), 20, reason);
-    malformed(&close(b"\x92\xa1x\xa1x"), 20, reason);
-    malformed(&close(b"\x92\xcd\x03\xe8\xc4\x01x"), 20, reason);
-    malformed(&close(b"\x93\xcd\x03\xe8\xa0\xa0"), 20, reason);
+    malformed(&close(b"\x90"), 21, reason);
+    malformed(&close(b"\x91\xcd\x03\xe8"), 21, reason);
+    malformed(&close(b"\x92\xa1x\xa1x"), 21, reason);
+    malformed(&close(b"\x92\xcd\x03\xe8\xc4\x01x"), 21, reason);
+    malformed(&close(b"\x93\xcd\x03\xe8\xa0\xa0"), 21, reason);
     let reason = "the metadata's close has an illegal code or reason";
-    malformed(&close(b"\x92\xff\xa0"), 20, reason);
-    malformed(&close(b"\x92\xcd\x03\xed\xa0"), 20, reason);
-    malformed(&close(b"\x92\xce\x00\x01\x03\xe8\xa0"), 20, reason);
+    malformed(&close(b"\x92\xff\xa0"), 21, reason);
+    malformed(&close(b"\x92\xcd\x03\xed\xa0"), 21, reason);
+    malformed(&close(b"\x92\xce\x00\x01\x03\xe8\xa0"), 21, reason);
     let long = [b"\x92\xcd\x03\xe8\xd9\x7c", &[b'x'; 124][..]].concat();
-    malformed(&close(&long), 20, reason);
+    malformed(&close(&long), 21, reason);
 }

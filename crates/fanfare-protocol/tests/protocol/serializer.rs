@@ -130,11 +130,11 @@ fn metadata_goes_to_nodes_only_and_in_front_of_the_names() {
     for (notation, expected) in [
         (
             Notation::Msgpack,
-            &b"\x83\xa4type\xa1t\xab__fanfare__\x81\xa7exclude\x91\xacspecific.a!b\xb0__asgi_channel__\xa1c"[..],
+            &b"\x83\xa4type\xa1t\xd9\x0b__fanfare__\x81\xa7exclude\x91\xacspecific.a!b\xb0__asgi_channel__\xa1c"[..],
         ),
         (
             Notation::Json,
-            br#"{"type": "t", "__fanfare__": {"exclude": ["specific.a!b"]}, "__asgi_channel__": "c"}"#,
+            br#" {"__fanfare__": {"exclude": ["specific.a!b"]}, "type": "t", "__asgi_channel__": "c"}"#,
         ),
     ] {
         let serializer = core(notation, 0);
@@ -157,16 +157,14 @@ fn metadata_goes_to_nodes_only_and_in_front_of_the_names() {
     both.close = Envelope::closing(CloseCode::POLICY, "bye").unwrap().close;
     let wire = written(&pubsub(Notation::Json), &both, Recipients::None).unwrap();
     let expected =
-        r#"{"type": "t", "__fanfare__": {"exclude": ["specific.a!b"], "close": [1008, "bye"]}}"#;
+        r#" {"__fanfare__": {"exclude": ["specific.a!b"], "close": [1008, "bye"]}, "type": "t"}"#;
     assert_eq!(wire, expected);
     assert_eq!(pubsub(Notation::Json).read(&wire).unwrap().envelope, both);
 }
 
 #[test]
-fn an_application_cannot_forge_the_keys_of_the_layer() {
-    let forged = Event::new("t")
-        .with("__asgi_channel__", "x")
-        .with("__fanfare__", "x");
+fn an_application_cannot_forge_the_names_of_the_core_layer() {
+    let forged = Event::new("t").with("__asgi_channel__", "x");
     for notation in BOTH {
         for to in [Recipients::None, Recipients::One("c")] {
             let serializer = core(notation, 0);
@@ -175,6 +173,31 @@ fn an_application_cannot_forge_the_keys_of_the_layer() {
             assert_eq!(wire, honest);
         }
     }
+}
+
+#[test]
+fn a_text_key_named_like_the_metadata_is_a_field() {
+    let order = Value::Map(vec![(
+        "close".into(),
+        Value::List(vec![4000_i64.into(), "".into()]),
+    )]);
+    let field = Event::new("t").with("__fanfare__", order);
+    let mut both = excluding();
+    both.event = field.clone();
+    for notation in BOTH {
+        for envelope in [Envelope::new(field.clone()), both.clone()] {
+            for serializer in [pubsub(notation), core(notation, 12)] {
+                let wire = written(&serializer, &envelope, Recipients::None).unwrap();
+                assert_eq!(serializer.read(&wire).unwrap().envelope, envelope);
+            }
+        }
+    }
+    // As `json.dumps` writes it; the space is what makes it metadata.
+    let dumped = br#"{"__fanfare__": {"exclude": ["specific.a!b"]}, "type": "t"}"#;
+    let marked = [b" ", &dumped[..]].concat();
+    let read = |wire: &[u8]| pubsub(Notation::Json).read(&Bytes::copy_from_slice(wire));
+    assert_eq!(read(dumped).unwrap().envelope.exclude, []);
+    assert_eq!(read(&marked).unwrap().envelope, excluding());
 }
 
 #[test]
@@ -354,12 +377,12 @@ fn faults_of_both_notations_are_told_apart() {
     };
     let reason = "the metadata is no map";
     assert_eq!(
-        fault(Notation::Msgpack, b"\x81\xab__fanfare__\x01"),
-        DecodeError::Malformed { at: 13, reason }
+        fault(Notation::Msgpack, b"\x81\xd9\x0b__fanfare__\x01"),
+        DecodeError::Malformed { at: 14, reason }
     );
     assert_eq!(
-        fault(Notation::Json, br#"{"__fanfare__": 1}"#),
-        DecodeError::Json { at: 16, reason }
+        fault(Notation::Json, br#" {"__fanfare__": 1}"#),
+        DecodeError::Json { at: 17, reason }
     );
     for (notation, wire) in [(Notation::Msgpack, &b"\x80"[..]), (Notation::Json, b"{}")] {
         assert_eq!(fault(notation, wire), EventError::NoType.into());

@@ -6,6 +6,8 @@ mod scalars;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::META_MARK;
+use crate::envelope::META_KEY;
 use crate::error::DecodeError;
 use crate::event::{MAX_DEPTH, Value};
 use crate::fields::Fields;
@@ -16,11 +18,16 @@ type Read<T> = Result<T, DecodeError>;
 /// Hands every entry of the message's object over as it comes.
 pub(super) fn read_into(parts: &mut Parts, text: &Bytes) -> Read<()> {
     let mut parser = Parser { text, at: 0 };
+    let mut may_be_metadata = parser.peek() == Some(META_MARK);
     parser.blank();
     if parser.peek() == Some(b'{') {
         parser.at += 1;
         parser.members(1, |at, key, value| {
-            parts.take(key, value, |reason| DecodeError::Json { at, reason })
+            if std::mem::take(&mut may_be_metadata) && key == META_KEY {
+                parts.take_metadata(value, |reason| DecodeError::Json { at, reason })
+            } else {
+                parts.take(key, value)
+            }
         })?;
     } else {
         let found = parser.value(1)?.described();
