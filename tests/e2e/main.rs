@@ -21,6 +21,7 @@ mod notation;
 mod page;
 mod properties;
 mod python;
+mod reasons;
 mod redis_faults;
 mod refusals;
 mod sentinel;

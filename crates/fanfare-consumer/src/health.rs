@@ -40,9 +40,9 @@ pub async fn live() -> HttpResponse {
 /// # Errors
 /// The 503, with the JSON body of all errors.
 pub async fn ready(cluster: Cluster) -> Result<HttpResponse, Error> {
-    match obstacle(cluster.is_draining(), cluster.node().status()) {
+    match obstacle(cluster.is_draining(), &cluster.node().status(), LAYER_GRACE) {
         None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
-        Some((code, message)) => Err(Refusal::new(code, message).into()),
+        Some(refusal) => Err(refusal.into()),
     }
 }
 
@@ -61,13 +61,47 @@ pub async fn metrics(cluster: Cluster) -> Result<HttpResponse, Error> {
     Ok(response.content_type(encoder.format_type()).body(text))
 }
 
-fn obstacle(draining: bool, layer: Status) -> Option<(Code, &'static str)> {
-    match layer.state {
-        _ if draining => Some((Code::Draining, "the node is shutting down")),
-        State::Connecting => Some((Code::LayerConnecting, "the layer has not answered yet")),
-        State::Down if layer.since.elapsed() >= LAYER_GRACE => {
-            Some((Code::LayerDown, "the layer is unreachable"))
+/// Why a node should get no traffic, if there is a reason. A layer that has been down for less than
+/// `grace` is none. The message says why the layer does not answer, as far as that is known.
+pub fn obstacle(draining: bool, layer: &Status, grace: Duration) -> Option<Refusal> {
+    let (code, message) = match layer.state {
+        _ if draining => return Some(Refusal::new(Code::Draining, "the node is shutting down")),
+        State::Connecting => (Code::LayerConnecting, "the layer has not answered yet"),
+        State::Down if layer.since.elapsed() >= grace => {
+            (Code::LayerDown, "the layer is unreachable")
         }
-        State::Down | State::Up => None,
+        State::Down | State::Up => return None,
+    };
+    Some(match &layer.reason {
+        None => Refusal::new(code, message),
+        Some(reason) => Refusal::new(code, format!("{message}: {reason}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_ready_unless_draining_not_yet_connected_or_long_disconnected() {
+        let refusal = |draining, state, grace| obstacle(draining, &Status::new(state), grace);
+        let code = |draining, state, grace| refusal(draining, state, grace).map(|it| it.code());
+        let long = Duration::from_secs(3600);
+        assert_eq!(code(false, State::Up, long), None);
+        assert_eq!(code(false, State::Down, long), None);
+        let down = code(false, State::Down, Duration::ZERO);
+        assert_eq!(down, Some(Code::LayerDown));
+        let connecting = code(false, State::Connecting, long);
+        assert_eq!(connecting, Some(Code::LayerConnecting));
+        assert_eq!(code(true, State::Up, long), Some(Code::Draining));
+    }
+
+    #[test]
+    fn the_message_says_why_the_layer_does_not_answer() {
+        let mut status = Status::new(State::Connecting);
+        status.reason = Some("Connection refused".into());
+        let refusal = obstacle(false, &status, LAYER_GRACE).expect("an obstacle");
+        let message = "the layer has not answered yet: Connection refused";
+        assert!(refusal.to_string().contains(message), "{refusal}");
     }
 }

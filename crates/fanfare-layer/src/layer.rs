@@ -46,12 +46,26 @@ pub enum State {
 }
 
 /// A layer's state and since when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Status {
     /// The state.
     pub state: State,
     /// When it was entered.
     pub since: Instant,
+    /// Why the layer is not up, as the latest attempt found it: cut at 200 characters, without
+    /// secrets.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Status {
+    /// A state that is entered now.
+    pub fn new(state: State) -> Self {
+        Self {
+            state,
+            since: Instant::now(),
+            reason: None,
+        }
+    }
 }
 
 /// The seam: memory and Redis behind one surface, and one conformance suite for both.

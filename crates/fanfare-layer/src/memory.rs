@@ -35,10 +35,7 @@ impl MemoryLayer {
     /// The layer of this node, which delivers into `sink`; up from the start.
     pub fn new(node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
         metrics.up.set(1);
-        let (status, _) = watch::channel(Status {
-            state: State::Up,
-            since: Instant::now(),
-        });
+        let (status, _) = watch::channel(Status::new(State::Up));
         let entrance = Entrance {
             sink,
             metrics,
@@ -119,10 +116,7 @@ impl ChannelLayer for MemoryLayer {
         self.control.close();
         if !self.entrance.closed.swap(true, Ordering::AcqRel) {
             self.entrance.metrics.up.set(0);
-            self.status.send_replace(Status {
-                state: State::Down,
-                since: Instant::now(),
-            });
+            self.status.send_replace(Status::new(State::Down));
         }
         future::ready(()).boxed()
     }

@@ -123,7 +123,7 @@ impl Node {
 
     /// The layer's state.
     pub fn status(&self) -> Status {
-        *self.shared.status.borrow()
+        self.shared.status.borrow().clone()
     }
 
     /// The node's layer.

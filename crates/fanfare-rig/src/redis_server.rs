@@ -173,6 +173,11 @@ impl RedisServer {
         Ok(())
     }
 
+    /// The password from the next start on.
+    pub fn change_password(&mut self, password: Option<&str>) {
+        self.options.password = password.map(str::to_owned);
+    }
+
     /// Stops the process without ending it (SIGSTOP): connections stay open and nobody answers.
     ///
     /// # Errors

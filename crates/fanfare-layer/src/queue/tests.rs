@@ -112,9 +112,7 @@ impl ChannelLayer for Pulled {
     }
 
     fn status(&self) -> watch::Receiver<Status> {
-        let since = Instant::now();
-        let state = State::Up;
-        watch::channel(Status { state, since }).1
+        watch::channel(Status::new(State::Up)).1
     }
 
     fn control(&self) -> Arc<dyn ControlChannel> {

@@ -1,7 +1,7 @@
 //! A node whose layer has never answered.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fanfare_layer::{
     ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, State, Status, SubscribeError,
@@ -60,19 +60,12 @@ impl ChannelLayer for Absent {
     }
 }
 
-fn status(state: State) -> Status {
-    Status {
-        state,
-        since: Instant::now(),
-    }
-}
-
 #[actix::test]
 async fn a_layer_that_has_never_answered_is_asked_for_no_group_and_for_all_once_it_does() {
     let mut options = options();
     options.subscribes = true;
     options.join_timeout = Duration::from_millis(20);
-    let (answers, receiver) = watch::channel(status(State::Connecting));
+    let (answers, receiver) = watch::channel(Status::new(State::Connecting));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&asked);
     let rig = Rig::over(options, |memory| {
@@ -88,7 +81,7 @@ async fn a_layer_that_has_never_answered_is_asked_for_no_group_and_for_all_once_
     assert_eq!(*asked.lock(), [], "groups that were only tried");
     assert_eq!(rig.node.groups(), []);
 
-    answers.send_replace(status(State::Up));
+    answers.send_replace(Status::new(State::Up));
     let _open = rig.open(&["a"]).await.unwrap();
     let wanted = Subscription::Group(group("a"));
     assert!(asked.lock().contains(&wanted), "{:?}", asked.lock());

@@ -1,6 +1,6 @@
 //! One state out of the states of many hosts.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -17,21 +17,21 @@ pub(in crate::redis) struct HostStatus {
 
 #[derive(Debug)]
 struct Hosts {
-    up: Vec<bool>,
+    each: Vec<Answers>,
     /// Whether all were up at once some time: tells Down from Connecting.
     answered: bool,
 }
 
+/// Whether a host answers, and why not if that is known.
+type Answers = Result<(), Option<Arc<str>>>;
+
 impl HostStatus {
     pub(in crate::redis) fn new(hosts: usize, metrics: LayerMetrics) -> Self {
         metrics.up.set(0);
-        let start = Status {
-            state: State::Connecting,
-            since: Instant::now(),
-        };
+        let start = Status::new(State::Connecting);
         Self {
             hosts: Mutex::new(Hosts {
-                up: vec![false; hosts],
+                each: vec![Err(None); hosts],
                 answered: false,
             }),
             status: watch::channel(start).0,
@@ -43,28 +43,29 @@ impl HostStatus {
         self.status.subscribe()
     }
 
-    pub(in crate::redis) fn set(&self, host: usize, up: bool) {
+    /// `answers` is why the host does not answer, if it does not.
+    pub(in crate::redis) fn set(&self, host: usize, answers: Result<(), &str>) {
         // Held while the status is sent, so that two hosts cannot send theirs in the wrong order.
         let mut hosts = self.hosts.lock();
-        if let Some(entry) = hosts.up.get_mut(host) {
-            *entry = up;
+        if let Some(entry) = hosts.each.get_mut(host) {
+            *entry = answers.map_err(|reason| Some(reason.into()));
         }
-        let all = hosts.up.iter().all(|up| *up);
+        let all = hosts.each.iter().all(Result::is_ok);
         hosts.answered |= all;
         let state = match (all, hosts.answered) {
             (true, _) => State::Up,
             (false, true) => State::Down,
             (false, false) => State::Connecting,
         };
+        let mut reasons = hosts.each.iter().filter_map(|each| each.clone().err()?);
+        let reason = reasons.next();
         self.metrics.up.set(i64::from(all));
         self.status.send_if_modified(|status| {
             let changed = status.state != state;
             if changed {
-                *status = Status {
-                    state,
-                    since: Instant::now(),
-                };
+                *status = Status::new(state);
             }
+            status.reason = reason;
             changed
         });
     }

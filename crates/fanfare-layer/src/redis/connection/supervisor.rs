@@ -83,8 +83,8 @@ struct Past {
     backoff: Backoff,
     /// Whether there has ever been a connection.
     was_up: bool,
-    /// Whether the present outage is logged.
-    told: bool,
+    /// Why there is no connection, as it was logged last.
+    told: Option<String>,
 }
 
 /// What comes after a connection.
@@ -122,7 +122,7 @@ impl<B: Backend> HostSupervisor<B> {
         self.backend.refuse(PublishError::Closed);
         self.subscriptions.lost();
         self.subscriptions.close();
-        self.status.set(self.index, false);
+        self.status.set(self.index, Err("the layer is closed"));
         drop(self.running);
     }
 
@@ -135,12 +135,12 @@ impl<B: Backend> HostSupervisor<B> {
         let (mut link, round) = match attempt {
             Ok(connected) => connected,
             Err(reason) => {
-                self.failed(&reason, mem::replace(&mut past.told, true));
+                self.failed(&reason, past);
                 return Turn::Again;
             }
         };
         let start = Instant::now();
-        past.told = true;
+        past.told = None;
         let again = mem::replace(&mut past.was_up, true);
         if again && self.backend.has_gap(&link) {
             self.metrics.gaps.inc();
@@ -149,7 +149,7 @@ impl<B: Backend> HostSupervisor<B> {
         // After that, so that whoever awaited a subscription can publish at once.
         self.subscriptions.acknowledged(round);
         match self.serve(&mut link).await {
-            End::Lost(reason) => self.lost(&reason),
+            End::Lost(reason) => past.told = Some(self.lost(&reason)),
             End::Closing => {
                 self.say_goodbye(&mut link).await;
                 return Turn::Closing;
@@ -186,35 +186,42 @@ impl<B: Backend> HostSupervisor<B> {
     async fn say_goodbye(&self, link: &mut B::Link) {
         let done = timeout(self.probe, self.backend.leave(link)).await;
         if let Err(reason) = done.unwrap_or_else(|_| Err("no answer".into())) {
+            let reason = self.host.shown(&reason);
             tracing::warn!(host = %self.host, reason, "redis did not take the subscriptions back");
         }
     }
 
     fn up(&self, again: bool) {
         self.backend.accept();
-        self.status.set(self.index, true);
+        self.status.set(self.index, Ok(()));
         tracing::info!(host = %self.host, again, "redis is up");
     }
 
-    fn lost(&self, reason: &str) {
-        self.fail(reason);
+    fn lost(&self, reason: &str) -> String {
+        let reason = self.fail(reason);
         tracing::warn!(host = %self.host, reason, "redis is lost, connecting again");
+        reason
     }
 
-    fn failed(&self, reason: &str, told: bool) {
-        self.fail(reason);
-        if told {
+    /// One attempt failed. A reason that is not news is not logged again.
+    fn failed(&self, reason: &str, past: &mut Past) {
+        let reason = self.fail(reason);
+        if past.told.as_ref() == Some(&reason) {
             tracing::debug!(host = %self.host, reason, "redis is still unreachable");
         } else {
             tracing::warn!(host = %self.host, reason, "redis is unreachable, trying on");
+            past.told = Some(reason);
         }
     }
 
-    fn fail(&self, reason: &str) {
+    /// Answers the reason as it may be shown.
+    fn fail(&self, reason: &str) -> String {
+        let reason = self.host.shown(reason);
         self.subscriptions.lost();
         self.backend
             .refuse(PublishError::Down(format!("{}: {reason}", self.host)));
-        self.status.set(self.index, false);
+        self.status.set(self.index, Err(&reason));
+        reason
     }
 }
 
@@ -223,7 +230,7 @@ impl Default for Past {
         Self {
             backoff: Backoff::new(),
             was_up: false,
-            told: false,
+            told: None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod reading;
 pub(super) mod role;
 mod sentinel;
 pub(super) mod shard;
+mod shown;
 #[cfg(all(test, feature = "redis-tests"))]
 mod upstream_tests;
 mod url;
