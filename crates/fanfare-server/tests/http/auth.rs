@@ -189,7 +189,7 @@ async fn answers_that_say_nothing_let_nobody_in() -> Result<()> {
         "[]".to_owned(),
         r#"{"id": 1}"#.to_owned(),
         r#"{"user": true}"#.to_owned(),
-        r#"{"user": 1, "groups": ["a b"]}"#.to_owned(),
+        r#"{"user": 1, "groups": ["a\u0000b"]}"#.to_owned(),
         r#"{"user": 1, "groups": ["fanfare.all"]}"#.to_owned(),
         large,
     ];

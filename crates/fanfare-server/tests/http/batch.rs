@@ -17,7 +17,7 @@ async fn a_batch_is_published_in_order_and_every_event_has_its_result() -> Resul
     let channel = socket.channel().to_owned();
     let batch = json!({ "events": [
         { "group": "chat_lobby", "event": event("1") },
-        { "group": "no group", "event": event("2") },
+        { "group": "no\ngroup", "event": event("2") },
         { "channel": channel, "event": event("3") },
         { "user": "ann", "event": { "type": "_x" } },
         { "user": "ann", "event": event("5") },
