@@ -11,8 +11,8 @@ pub enum AdmitError {
         /// The limit.
         limit: usize,
     },
-    /// The thread is beyond the 64 workers that a node has in its life.
-    #[error("the node has used up its {MAX_WORKERS} worker threads")]
+    /// The node had its 64 worker threads when this thread started.
+    #[error("the node has {MAX_WORKERS} worker threads already, which is the limit")]
     TooManyWorkers,
     /// The node shuts down.
     #[error("the node is draining")]

@@ -1,7 +1,7 @@
 //! The node: what all its worker threads share, behind one cheap handle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fanfare_layer::{ChannelLayer, ControlError, ControlTarget, Publish, Sink, State, Status};
@@ -39,11 +39,12 @@ pub(crate) struct Shared {
     pub(crate) emptied: Notify,
     /// One question to the workers at a time.
     asking: tokio::sync::Mutex<()>,
-    workers: AtomicU8,
     /// Worker threads that are going to serve; set before the first starts.
     planned_workers: AtomicUsize,
     pub(crate) bridge_claimed: AtomicBool,
     refusing: AtomicBool,
+    /// Worker threads end when they have no sessions any more.
+    closed: AtomicBool,
     /// The drain's window in milliseconds plus one; 0 while there is no drain.
     pub(crate) drain: AtomicU64,
     #[cfg(feature = "fault")]
@@ -90,10 +91,10 @@ impl Node {
             programs: AtomicUsize::new(0),
             emptied: Notify::new(),
             asking: tokio::sync::Mutex::default(),
-            workers: AtomicU8::new(0),
             planned_workers: AtomicUsize::new(1),
             bridge_claimed: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             drain: AtomicU64::new(0),
             #[cfg(feature = "fault")]
             bridge: parking_lot::Mutex::new(None),
@@ -237,21 +238,19 @@ impl Node {
     }
 
     /// Takes the subscriptions back and ends the layer's connections, and then the receivers of
-    /// channels.
+    /// channels. The part of a thread ends when its last session has gone.
     pub async fn close(&self) {
         self.shared.layer.close().await;
         self.shared.directory.queues.close();
+        self.shared.closed.store(true, Ordering::Release);
+        self.shared.emptied.notify_waiters();
     }
 }
 
 impl Shared {
-    /// The number of the next worker; never used again, because it is part of sessions' names.
-    pub(crate) fn next_worker(&self) -> u8 {
-        let next = |number: u8| number.checked_add(1);
-        let taken = self
-            .workers
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
-        taken.unwrap_or(u8::MAX)
+    /// Whether the layer is closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Whether the bridge is to have a thread of its own.

@@ -1,7 +1,7 @@
 //! Starts the threads' workers and the supervised actors of a node.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,24 +14,27 @@ use crate::supervise::supervise;
 use crate::worker::{Flusher, Registry, WorkerThread};
 
 thread_local! {
-    /// The workers of this thread, one per node: several nodes share a thread only in tests.
-    static WORKERS: RefCell<Vec<(NodeId, Rc<WorkerThread>)>> = const { RefCell::new(Vec::new()) };
+    /// The workers of this thread, one per node: several nodes share a thread only in tests. Their
+    /// tasks own them.
+    static WORKERS: RefCell<Vec<(NodeId, Weak<WorkerThread>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Node {
     /// This thread's worker. The first call on a thread, which must run an actix arbiter, starts
     /// the thread's registry, and the node's bridge unless another thread has it. A node has at
-    /// most 64 workers in its life, those counted that were started for one that died; the next
-    /// ones admit nobody.
+    /// most 64 workers at a time; one that is started beside 64 others admits nobody. A worker ends
+    /// with its arbiter, or with the node.
     pub fn worker(&self) -> Rc<WorkerThread> {
         let found = WORKERS.with_borrow(|workers| {
             let own = workers.iter().find(|(node, _)| *node == self.id());
-            own.map(|(_, worker)| Rc::clone(worker))
+            own.and_then(|(_, worker)| running(worker))
         });
         found.unwrap_or_else(|| {
-            let index = self.shared().next_worker();
-            let worker = WorkerThread::start(Arc::clone(self.shared()), index);
-            WORKERS.with_borrow_mut(|workers| workers.push((self.id(), Rc::clone(&worker))));
+            let worker = WorkerThread::start(Arc::clone(self.shared()));
+            WORKERS.with_borrow_mut(|workers| {
+                workers.retain(|(_, worker)| running(worker).is_some());
+                workers.push((self.id(), Rc::downgrade(&worker)));
+            });
             if self.shared().options.subscribes {
                 place_bridge(self.shared());
             }
@@ -40,12 +43,40 @@ impl Node {
     }
 }
 
+/// The worker, unless its arbiter or its node has ended.
+fn running(worker: &Weak<WorkerThread>) -> Option<Rc<WorkerThread>> {
+    worker.upgrade().filter(|it| !it.inbox().is_closed())
+}
+
+/// Ends a worker when it is dropped: with the arbiter, which drops its tasks, or with the node.
+struct Run(Rc<WorkerThread>);
+
+impl Run {
+    /// Resolves when the node is closed and has nobody on this thread.
+    async fn until_over(self) {
+        let node = self.0.node();
+        loop {
+            let emptied = node.emptied.notified();
+            if self.0.is_over() && node.programs.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl WorkerThread {
     /// Starts the thread's registry and timer. Runs on an actix arbiter.
-    pub(crate) fn start(node: Arc<Shared>, index: u8) -> Rc<Self> {
-        let worker = Rc::new(Self::new(node, index));
+    pub(crate) fn start(node: Arc<Shared>) -> Rc<Self> {
+        let worker = Rc::new(Self::new(node));
         worker.supervise_registry();
-        actix_rt::spawn(worker.inbox().answering());
+        actix_rt::spawn(Run(Rc::clone(&worker)).until_over());
         actix_rt::spawn(tick(Rc::clone(&worker)));
         actix_rt::spawn(Flusher::run(Rc::downgrade(&worker)));
         worker
@@ -54,6 +85,7 @@ impl WorkerThread {
     fn supervise_registry(self: &Rc<Self>) {
         let build = Rc::clone(self);
         let _started = Rc::clone(self);
+        let inbox = Arc::clone(self.inbox());
         supervise(
             "registry",
             self.node().metrics.restarts.registry.clone(),
@@ -67,6 +99,7 @@ impl WorkerThread {
                 #[cfg(feature = "fault")]
                 _started.registry.replace(Some(_address.recipient()));
             },
+            move || inbox.is_closed(),
         );
     }
 }
@@ -109,6 +142,7 @@ pub(crate) fn supervise_bridge(shared: &Arc<Shared>) {
             #[cfg(feature = "fault")]
             claim.0.bridge.lock().replace(_address.recipient());
         },
+        || false,
     );
 }
 
@@ -152,6 +186,9 @@ async fn tick(worker: Rc<WorkerThread>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        if worker.inbox().is_closed() {
+            return;
+        }
         worker.tick();
     }
 }

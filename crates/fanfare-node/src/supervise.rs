@@ -16,19 +16,21 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// An actor that lived this long has recovered.
 const RECOVERED: Duration = Duration::from_secs(5);
 
-/// Held by a supervised actor, and dropped with it. A supervised actor never stops by itself, so
-/// that means a panic; and actix calls `stopped` then too, which therefore tells nothing.
+/// Held by a supervised actor, and dropped with it. A supervised actor stops by itself only when it
+/// has ended, so otherwise that means a panic; and actix calls `stopped` then too, which therefore
+/// tells nothing.
 pub(crate) struct Lifeline(
     #[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>,
 );
 
-/// Starts an actor on this thread and rebuilds it whenever it panics. `build` is told how often
-/// it has been called before since the actor last recovered.
+/// Starts an actor on this thread and rebuilds it whenever it panics, until it `has_ended`. `build`
+/// is told how often it has been called before since the actor last recovered.
 pub(crate) fn supervise<A>(
     name: &'static str,
     restarts: IntCounter,
     mut build: impl FnMut(Lifeline, u32) -> A + 'static,
     mut started: impl FnMut(Addr<A>) + 'static,
+    has_ended: impl Fn() -> bool + 'static,
 ) where
     A: Actor<Context = Context<A>>,
 {
@@ -41,6 +43,9 @@ pub(crate) fn supervise<A>(
             started(build(Lifeline(alive), failures).start());
             // Ends with an error when the actor drops its lifeline; nothing is ever sent.
             let _dropped = end.await;
+            if has_ended() {
+                return;
+            }
             restarts.inc();
             if born.elapsed() >= RECOVERED {
                 pause = PAUSE;

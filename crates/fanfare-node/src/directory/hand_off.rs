@@ -49,11 +49,7 @@ impl Directory {
     fn hand_off(&self, delivery: Delivery) {
         let bytes = delivery.envelope.event.memory_bytes();
         let dropped = &self.metrics.dropped;
-        let each = |inbox: &Inbox, delivery| {
-            if !inbox.hand_off(delivery, bytes) {
-                dropped.inbox_full.inc();
-            }
-        };
+        let each = |inbox: &Inbox, delivery| inbox.hand_off(delivery, bytes);
         match &delivery.target {
             Target::Group(group) => {
                 let stripe = self.stripe(group);

@@ -39,6 +39,15 @@ pub(crate) struct InboxBounds {
     pub(crate) handoff_bytes: usize,
 }
 
+/// Why a delivery was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unqueued {
+    /// There is no room for it.
+    Full,
+    /// The worker thread has ended, and with it its sessions.
+    Ended,
+}
+
 /// Deliveries in their order, each with the bytes that it counts for.
 #[derive(Default)]
 struct Waiting {
@@ -58,6 +67,8 @@ pub(crate) struct Inbox {
     /// Bytes in the queue, readable without its lock.
     bytes: AtomicUsize,
     bounds: InboxBounds,
+    /// The worker thread has ended: nothing is taken. Changed under the queue's lock.
+    closed: AtomicBool,
     /// Something was dropped since the queue was last empty: that is logged once.
     overflowed: AtomicBool,
     registry: AtomicWaker,
@@ -75,6 +86,7 @@ impl Inbox {
             len: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             bounds,
+            closed: AtomicBool::new(false),
             overflowed: AtomicBool::new(false),
             registry: AtomicWaker::new(),
             room: Notify::new(),
@@ -91,15 +103,23 @@ impl Inbox {
     /// Appends a delivery whose event keeps about `bytes` in memory; the caller has looked for
     /// room. Publishers of different groups look at the same time, so the queue may pass its bounds
     /// by as many deliveries as there are worker threads.
-    pub(crate) fn push(&self, delivery: Delivery, bytes: usize) {
-        self.append(&mut self.queue.lock(), delivery, bytes);
+    pub(crate) fn push(&self, delivery: Delivery, bytes: usize) -> Result<(), Unqueued> {
+        let mut queue = self.queue.lock();
+        if self.is_closed() {
+            return Err(Unqueued::Ended);
+        }
+        self.append(&mut queue, delivery, bytes);
+        drop(queue);
         self.registry.wake();
+        Ok(())
     }
 
-    /// Appends a delivery from another node, if there is room for it. Answers false for one that is
-    /// dropped.
-    pub(crate) fn hand_off(&self, delivery: Delivery, bytes: usize) -> bool {
+    /// Appends a delivery from another node, if there is room for it.
+    pub(crate) fn hand_off(&self, delivery: Delivery, bytes: usize) -> Result<(), Unqueued> {
         let mut queue = self.queue.lock();
+        if self.is_closed() {
+            return Err(Unqueued::Ended);
+        }
         let full = queue.deliveries.len() >= self.bounds.handoff_frames
             || queue.bytes.saturating_add(bytes) > self.bounds.handoff_bytes;
         if full && !queue.deliveries.is_empty() {
@@ -109,12 +129,12 @@ impl Inbox {
                     "a worker thread is behind: events from other nodes are dropped for its sessions"
                 );
             }
-            return false;
+            return Err(Unqueued::Full);
         }
         self.append(&mut queue, delivery, bytes);
         drop(queue);
         self.registry.wake();
-        true
+        Ok(())
     }
 
     fn append(&self, queue: &mut Waiting, delivery: Delivery, bytes: usize) {
@@ -151,19 +171,36 @@ impl Inbox {
         }
     }
 
-    /// Runs as long as the worker's actors do: once it is dropped, whoever has asked, or will, is
-    /// not kept waiting, also when the thread itself lives on.
-    pub(crate) fn answering(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
-        let answers = Answers(Arc::clone(self));
-        async move {
-            let _answers = answers;
-            std::future::pending().await
-        }
+    /// For the next worker thread with this number.
+    pub(crate) fn open(&self) {
+        let queue = self.queue.lock();
+        self.closed.store(false, Ordering::Release);
+        drop(queue);
+        self.questions.lock().get_or_insert_default();
     }
 
-    fn answer_no_more(&self) {
+    /// The worker thread has ended: nobody is kept waiting, for room or for an answer. Answers how
+    /// many deliveries were lost.
+    pub(crate) fn close(&self) -> usize {
+        let mut queue = self.queue.lock();
+        self.closed.store(true, Ordering::Release);
+        queue.bytes = 0;
+        let lost = std::mem::take(&mut queue.deliveries);
+        self.len.store(0, Ordering::Release);
+        self.bytes.store(0, Ordering::Release);
+        self.overflowed.store(false, Ordering::Release);
+        drop(queue);
+        self.awaited.store(false, Ordering::Release);
+        self.room.notify_waiters();
         let unanswered = self.questions.lock().take();
         drop(unanswered);
+        self.registry.wake();
+        lost.len()
+    }
+
+    /// Whether the worker thread has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     pub(crate) fn pop(&self) -> Option<Delivery> {
@@ -224,14 +261,6 @@ impl Inbox {
     }
 }
 
-struct Answers(Arc<Inbox>);
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        self.0.answer_no_more();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use fanfare_protocol::{Envelope, Event, Target};
@@ -263,7 +292,7 @@ mod tests {
         let mut pushed = 0;
         while inbox.has_room() {
             let (delivery, bytes) = delivery(&large);
-            inbox.push(delivery, bytes);
+            inbox.push(delivery, bytes).unwrap();
             pushed += 1;
         }
         assert_eq!(
@@ -281,7 +310,8 @@ mod tests {
         let mut taken = 0;
         loop {
             let (delivery, bytes) = delivery(&large);
-            if !inbox.hand_off(delivery, bytes) {
+            if let Err(why) = inbox.hand_off(delivery, bytes) {
+                assert_eq!(why, Unqueued::Full);
                 break;
             }
             taken += 1;
@@ -293,14 +323,18 @@ mod tests {
         );
         assert!(inbox.pop().is_some());
         let (delivery, bytes) = delivery(&large);
-        assert!(inbox.hand_off(delivery, bytes), "there is room again");
+        assert_eq!(
+            inbox.hand_off(delivery, bytes),
+            Ok(()),
+            "there is room again"
+        );
     }
 
     #[test]
     fn one_event_larger_than_the_bound_finds_room_alone() {
         let inbox = Inbox::new(BOUNDS);
         let (delivery, bytes) = delivery(&"x".repeat(3 << 20));
-        assert!(inbox.has_room() && inbox.hand_off(delivery, bytes));
+        assert!(inbox.has_room() && inbox.hand_off(delivery, bytes).is_ok());
         assert!(inbox.pop().is_some());
     }
 
@@ -311,7 +345,7 @@ mod tests {
         assert_eq!(inbox.oldest(now), Duration::ZERO);
         for _ in 0..2 {
             let (delivery, bytes) = delivery("x");
-            inbox.push(delivery, bytes);
+            inbox.push(delivery, bytes).unwrap();
         }
         let first = inbox.queue.lock().deliveries[0].0.arrived;
         assert_eq!(
@@ -321,9 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_has_gone_keeps_nobody_waiting_for_its_answer() {
-        let inbox = Arc::new(Inbox::new(BOUNDS));
-        let answering = inbox.answering();
+    fn a_worker_that_has_ended_keeps_nobody_waiting_for_its_answer() {
+        let inbox = Inbox::new(BOUNDS);
         let ask = || {
             let (answer, answered) = oneshot::channel();
             let group = GroupName::everyone();
@@ -331,9 +364,36 @@ mod tests {
             answered
         };
         let before = ask();
-        drop(answering);
+        inbox.close();
         for mut asked in [before, ask()] {
             assert_eq!(asked.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         }
+        inbox.open();
+        assert_eq!(ask().try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert_eq!(inbox.questions().len(), 1);
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_takes_nothing_and_keeps_no_publisher_waiting() {
+        let inbox = Arc::new(Inbox::new(BOUNDS));
+        let large = "x".repeat(300_000);
+        while inbox.has_room() {
+            let (delivery, bytes) = delivery(&large);
+            inbox.push(delivery, bytes).unwrap();
+        }
+        let mut room = inbox.room();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        assert_eq!(inbox.close(), 4);
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        assert!(inbox.has_room() && inbox.pop().is_none());
+        for give in [Inbox::push, Inbox::hand_off] {
+            let (delivery, bytes) = delivery("x");
+            assert_eq!(give(&inbox, delivery, bytes), Err(Unqueued::Ended));
+        }
+        inbox.open();
+        let (delivery, bytes) = delivery("x");
+        assert_eq!(inbox.push(delivery, bytes), Ok(()));
+        assert!(inbox.pop().is_some());
     }
 }

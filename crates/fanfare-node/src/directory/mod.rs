@@ -12,10 +12,11 @@ mod simulation;
 mod subscriptions;
 mod wanted;
 mod watchdog;
+mod workers;
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
@@ -28,13 +29,15 @@ use crate::names::{NameHash, NameMap};
 use crate::options::MAX_WORKERS;
 use queues::Queues;
 use wanted::Subscription;
+use workers::Workers;
 
 pub(crate) use hand_off::Batch;
-pub(crate) use inbox::{Inbox, InboxBounds, Question};
+pub(crate) use inbox::{Inbox, InboxBounds, Question, Unqueued};
 pub(crate) use queues::{LOCAL_CHANNELS, is_normal};
 pub(crate) use requests::Requests;
 pub(crate) use wanted::{Changes, Request};
 pub(crate) use watchdog::Watchdog;
+pub(crate) use workers::WorkerPlace;
 
 const STRIPES: usize = 64;
 
@@ -58,7 +61,7 @@ pub(crate) struct Directory {
     filled: AtomicUsize,
     /// Chooses the stripe of a group; the maps have hashes of their own.
     hash: NameHash,
-    inboxes: [OnceLock<Arc<Inbox>>; MAX_WORKERS],
+    workers: Workers,
     /// What waits for those who receive from normal channels.
     pub(crate) queues: Queues,
     /// What the bridge has to tell the layer; `None` where the layer needs no subscriptions.
@@ -80,18 +83,22 @@ impl Directory {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             filled: AtomicUsize::new(0),
             hash: NameHash::default(),
-            inboxes: [const { OnceLock::new() }; MAX_WORKERS],
+            workers: Workers::new(),
             queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
             changes,
             metrics,
         }
     }
 
-    /// Adds a worker; its inbox gets the deliveries. Called once a worker.
-    pub(crate) fn add_worker(&self, worker: u8, inbox: Arc<Inbox>) {
-        if let Some(place) = self.inboxes.get(usize::from(worker)) {
-            let _first = place.set(inbox);
-        }
+    /// Adds a worker thread; its inbox gets the deliveries.
+    pub(crate) fn add_worker(&self, bounds: InboxBounds) -> WorkerPlace {
+        self.workers.enter(bounds)
+    }
+
+    /// A worker thread has ended, and with it its sessions. `next_generation`: above those of all
+    /// its sessions, if there is one.
+    pub(crate) fn remove_worker(&self, worker: u8, next_generation: Option<u32>) {
+        self.workers.leave(worker, next_generation);
     }
 
     /// Locks the stripe of a group.
@@ -203,7 +210,7 @@ impl Directory {
     }
 
     pub(crate) fn inbox(&self, worker: u32) -> Option<&Arc<Inbox>> {
-        self.inboxes.get(worker as usize)?.get()
+        self.workers.inbox(worker)
     }
 
     pub(crate) fn place(&self, channel: &ChannelName) -> ChannelOwner {
@@ -234,12 +241,25 @@ impl Directory {
     }
 
     /// Gives each of the workers the delivery; the last one gets it without a copy.
-    fn each_inbox(&self, workers: u64, delivery: Delivery, mut give: impl FnMut(&Inbox, Delivery)) {
+    fn each_inbox(
+        &self,
+        workers: u64,
+        delivery: Delivery,
+        give: impl Fn(&Inbox, Delivery) -> Result<(), Unqueued>,
+    ) {
+        let dropped = &self.metrics.dropped;
+        let give = |inbox, delivery| match give(inbox, delivery) {
+            Ok(()) => {}
+            Err(Unqueued::Full) => dropped.inbox_full.inc(),
+            Err(Unqueued::Ended) => dropped.no_session.inc(),
+        };
         let mut rest = workers;
         while rest != 0 {
             let worker = rest.trailing_zeros();
             rest &= rest - 1;
             let Some(inbox) = self.inbox(worker) else {
+                // No thread ever had the number in this name.
+                dropped.no_session.inc();
                 continue;
             };
             if rest == 0 {
@@ -252,8 +272,8 @@ impl Directory {
 
     /// The workers and how long the oldest delivery of each has been on this node.
     pub(crate) fn oldest(&self, now: Instant) -> impl Iterator<Item = (usize, Duration)> + '_ {
-        let inboxes = self.inboxes.iter().enumerate();
-        inboxes.filter_map(move |(worker, inbox)| Some((worker, inbox.get()?.oldest(now))))
+        let inboxes = self.workers.inboxes();
+        inboxes.map(move |(worker, inbox)| (worker, inbox.oldest(now)))
     }
 }
 

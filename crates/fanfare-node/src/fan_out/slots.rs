@@ -34,12 +34,15 @@ pub(crate) struct Slots {
     seats: Vec<Option<Box<Seat>>>,
     free: Vec<u32>,
     bounds: Bounds,
+    /// The generation of a new slot.
+    first_generation: u32,
     pub(crate) tally: Tally,
 }
 
 impl Slots {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds, first_generation: u32) -> Self {
         Self {
+            first_generation,
             words: Vec::new(),
             seats: Vec::new(),
             free: Vec::new(),
@@ -54,7 +57,7 @@ impl Slots {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None if self.words.len() < 1 << 24 => {
-                self.words.push(0);
+                self.words.push(self.first_generation << 1);
                 self.seats.push(None);
                 u32::try_from(self.words.len() - 1).ok()?
             }
@@ -124,6 +127,18 @@ impl Slots {
     /// How much may wait for one session.
     pub(crate) fn bounds(&self) -> Bounds {
         self.bounds
+    }
+
+    /// A generation above those of everybody who ever sat here, if there is one.
+    pub(crate) fn next_generation(&self) -> Option<u32> {
+        let latest = self.words.iter().map(|word| word >> 1).max();
+        let next = latest.map_or(self.first_generation, |latest| latest.saturating_add(1));
+        (next <= LAST_GENERATION).then_some(next)
+    }
+
+    /// Whether nobody sits here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.iter().all(Option::is_none)
     }
 
     /// How many slots there are, taken or not.

@@ -52,7 +52,14 @@ impl Flusher {
         }
     }
 
-    /// The task of a worker's thread.
+    /// Ends the task.
+    pub(super) fn end(&self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    /// The task of a worker's thread. It ends with the worker.
     pub(crate) async fn run(worker: Weak<WorkerThread>) {
         poll_fn(|context| {
             let Some(worker) = worker.upgrade() else {

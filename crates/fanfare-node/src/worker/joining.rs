@@ -74,6 +74,10 @@ impl WorkerThread {
             refused.node_full.inc();
             return Err(AdmitError::TooManyWorkers);
         }
+        if self.inbox().is_closed() {
+            refused.draining.inc();
+            return Err(AdmitError::Draining);
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use fanfare_protocol::{ChannelName, Encoder, GroupName, SessionId};
 use tokio::sync::oneshot;
 
-use crate::directory::{Inbox, InboxBounds};
+use crate::directory::{Inbox, InboxBounds, WorkerPlace};
 use crate::error::AdmitError;
 use crate::fan_out::{
     Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots,
@@ -48,7 +48,8 @@ pub(crate) struct Joined {
     pub(crate) wait: Option<oneshot::Receiver<()>>,
 }
 
-/// The thread's part of a node. Lives as long as the thread has sessions of it.
+/// The thread's part of a node. Its tasks and its sessions own it: it lives until the last of them
+/// has gone, and then gives its number back.
 pub struct WorkerThread {
     index: u8,
     node: Arc<Shared>,
@@ -68,25 +69,28 @@ pub struct WorkerThread {
 
 impl WorkerThread {
     /// The thread's part of a node, without its actors: `start.rs` starts those.
-    pub(crate) fn new(node: Arc<Shared>, index: u8) -> Self {
+    pub(crate) fn new(node: Arc<Shared>) -> Self {
         let limits = &node.options.limits;
         let bounds = Bounds {
             bytes: limits.outbox_bytes,
             frames: limits.outbox_frames,
         };
-        let inbox = Arc::new(Inbox::new(InboxBounds {
+        let WorkerPlace {
+            number: index,
+            first_generation,
+            inbox,
+        } = node.directory.add_worker(InboxBounds {
             frames: limits.inbox_frames,
             bytes: limits.inbox_bytes,
             handoff_frames: limits.handoff_frames,
             handoff_bytes: limits.handoff_bytes,
-        }));
-        node.directory.add_worker(index, Arc::clone(&inbox));
+        });
         let wheel = Wheel::new(node.options.tick());
         Self {
             index,
             inbox,
             fan_out: RefCell::new(FanOut {
-                slots: Slots::new(bounds),
+                slots: Slots::new(bounds, first_generation),
                 roster: Roster::default(),
             }),
             wheel: RefCell::new(wheel),
@@ -110,6 +114,17 @@ impl WorkerThread {
 
     pub(crate) fn inbox(&self) -> &Arc<Inbox> {
         &self.inbox
+    }
+
+    /// Takes no deliveries any more: those that wait are lost, and nobody waits for room.
+    pub(crate) fn end(&self) {
+        let lost = self.inbox.close();
+        self.node.metrics.dropped.no_session.inc_by(lost as u64);
+    }
+
+    /// Whether the node is closed and has nobody here, so that there is nothing to do any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.node.is_closed() && self.fan_out.borrow().slots.is_empty()
     }
 
     pub(crate) fn is_fanning_out(&self) -> bool {
@@ -218,6 +233,9 @@ impl WorkerThread {
         if !matches!(seat.outlet, EventSink::Actor(_)) {
             self.node.return_session();
         }
+        if self.node.is_closed() {
+            self.node.emptied.notify_waiters();
+        }
     }
 
     /// Sends one session frames of its own: a reply or a pong, or `events` that its program sends.
@@ -270,5 +288,14 @@ impl WorkerThread {
         let fan_out = &mut *self.fan_out.borrow_mut();
         self.flusher.flush(&mut fan_out.slots);
         self.count(std::mem::take(&mut fan_out.slots.tally));
+    }
+}
+
+impl Drop for WorkerThread {
+    fn drop(&mut self) {
+        self.end();
+        self.flusher.end();
+        let next = self.fan_out.get_mut().slots.next_generation();
+        self.node.directory.remove_worker(self.index, next);
     }
 }

@@ -61,6 +61,10 @@ impl Stream for Turns {
     type Item = Turn;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Turn>> {
+        if self.worker.inbox().is_closed() {
+            // The actor stops at the end of its stream.
+            return Poll::Ready(None);
+        }
         if let Some(pause) = &mut self.pause {
             if pause.as_mut().poll(context).is_pending() {
                 return Poll::Pending;

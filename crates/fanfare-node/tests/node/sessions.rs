@@ -1,9 +1,13 @@
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Barrier;
 use std::time::Duration;
 
+use fanfare_layer::Publish;
 use fanfare_node::AdmitError;
-use fanfare_protocol::{GroupName, Target};
+use fanfare_protocol::{ChannelName, GroupName, Target};
 
-use super::client::{Frame, Rig, group, options};
+use super::client::{Frame, PATIENCE, Rig, envelope, group, options};
 
 #[actix::test]
 async fn a_message_reaches_every_member_of_its_group_and_nobody_else() {
@@ -109,20 +113,96 @@ async fn a_full_node_refuses_and_a_draining_one_too() {
 
 #[test]
 fn a_worker_beyond_the_last_admits_nobody_and_harms_nobody() {
-    let rig = Rig::new(options());
-    let mut admitted = Vec::new();
-    for _ in 0..66 {
-        let rig = &rig;
-        let opened = std::thread::scope(|threads| {
-            let worker = threads
-                .spawn(|| actix::System::new().block_on(async { rig.open(&["a"]).await.err() }));
-            worker.join().unwrap()
-        });
-        admitted.push(opened);
-    }
-    assert!(admitted.iter().take(64).all(Option::is_none));
-    assert_eq!(admitted[64..], [Some(AdmitError::TooManyWorkers); 2]);
+    let (rig, everybody) = (&Rig::new(options()), &Barrier::new(66));
+    let admitted: Vec<_> = std::thread::scope(|threads| {
+        let open = || async {
+            let opened = rig.open(&["a"]).await;
+            // None ends before all have started: it would give its place to another.
+            everybody.wait();
+            opened.err()
+        };
+        let workers = (0..66).map(|_| threads.spawn(move || actix::System::new().block_on(open())));
+        let workers: Vec<_> = workers.collect();
+        workers.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let admitted_to = |outcome| admitted.iter().filter(|it| **it == outcome).count();
+    assert_eq!(admitted_to(None), 64);
+    assert_eq!(admitted_to(Some(AdmitError::TooManyWorkers)), 2);
     assert_eq!(rig.node.sessions(), 0);
+    assert!(on_a_thread(async || rig.open(&["a"]).await.is_ok()));
+}
+
+/// Runs on a thread of its own, which is a worker thread of the node when it opens a session.
+fn on_a_thread<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
+    std::thread::scope(|threads| {
+        let thread = threads.spawn(|| actix::System::new().block_on(work()));
+        thread.join().unwrap()
+    })
+}
+
+/// Opens a session on a thread that ends, and answers its name.
+fn of_a_thread_that_has_ended(rig: &Rig) -> ChannelName {
+    let name = on_a_thread(async || rig.open(&["a"]).await.unwrap().channel.clone());
+    rig.node.naming().channel(&name).unwrap()
+}
+
+#[test]
+fn seventy_threads_in_a_row_are_admitted_and_no_old_name_reaches_anybody() {
+    let rig = &Rig::new(options());
+    let old: BTreeSet<_> = (0..70).map(|_| of_a_thread_that_has_ended(rig)).collect();
+    assert_eq!(old.len(), 70);
+    assert_eq!(rig.node.sessions(), 0);
+    assert_eq!(rig.node.groups(), []);
+    on_a_thread(async || {
+        let mut client = rig.open(&["a"]).await.unwrap();
+        for name in &old {
+            rig.publish(Target::Channel(name.clone()), "for the dead")
+                .await;
+        }
+        rig.publish(Target::Group(group("a")), "for the living")
+            .await;
+        client.expect_text("for the living").await;
+    });
+    assert_eq!(
+        rig.count("fanfare_events_dropped_total", "no_session"),
+        70.0
+    );
+}
+
+#[actix::test]
+async fn nobody_waits_for_a_worker_thread_that_has_ended() {
+    let rig = Rig::new(options());
+    let mut client = rig.open(&["a"]).await.unwrap();
+    let gone = of_a_thread_that_has_ended(&rig);
+    let count = 3 * options().limits.inbox_frames;
+    for _ in 0..count {
+        let target = Target::Channel(gone.clone());
+        let published = rig.node.publish(target, envelope("for the dead"));
+        assert!(matches!(published, Publish::Done(Ok(()))));
+    }
+    let dropped = rig.count("fanfare_events_dropped_total", "no_session");
+    assert_eq!(dropped, count as f64);
+    rig.publish(Target::Group(group("a")), "for the living")
+        .await;
+    client.expect_text("for the living").await;
+}
+
+#[actix::test]
+async fn a_closed_node_leaves_a_thread_with_its_last_session() {
+    let rig = Rig::new(options());
+    let mut client = rig.open(&["a"]).await.unwrap();
+    let worker = Rc::downgrade(&rig.node.worker());
+    rig.node.close().await;
+    client.send(9, b"are you there").await;
+    assert_eq!(client.frame().await, Frame::Pong(b"are you there".to_vec()));
+    assert!(worker.strong_count() > 0);
+    drop(client);
+    let gone = async {
+        while worker.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
 }
 
 #[actix::test]

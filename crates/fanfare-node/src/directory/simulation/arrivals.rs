@@ -53,11 +53,11 @@ fn number(delivery: &Delivery) -> u64 {
 
 impl Arrivals {
     pub(super) fn new(directory: &Directory) -> Self {
-        let worker = |index| {
-            let inbox = Arc::new(Inbox::new(BOUNDS));
-            directory.add_worker(index, Arc::clone(&inbox));
+        let worker = |number| {
+            let place = directory.add_worker(BOUNDS);
+            assert_eq!(place.number, number);
             Worker {
-                inbox,
+                inbox: place.inbox,
                 expected: VecDeque::new(),
             }
         };

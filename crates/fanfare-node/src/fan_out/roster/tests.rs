@@ -42,7 +42,7 @@ impl FanOut {
             deliver_unknown: true,
         };
         Self {
-            slots: Slots::new(bounds),
+            slots: Slots::new(bounds, 0),
             roster: Roster::default(),
             encoders: [
                 Arc::new(RouteEncoder(table.clone())),

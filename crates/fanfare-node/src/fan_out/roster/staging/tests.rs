@@ -59,7 +59,7 @@ impl Rig {
             frames: 1 << 10,
         };
         let mut fan_out = FanOut {
-            slots: Slots::new(bounds),
+            slots: Slots::new(bounds, 0),
             roster: Roster::default(),
         };
         let mailbox = Rc::<MailboxState>::default();
