@@ -69,11 +69,30 @@ impl Entrance {
     }
 
     fn offer_again(self: Arc<Self>, full: Full) -> BoxFuture<'static, Publish> {
+        let mut waiting = Waiting {
+            entrance: self,
+            admitted: false,
+        };
         async move {
             full.room.await;
-            self.offer(full.delivery)
+            waiting.admitted = true;
+            waiting.entrance.offer(full.delivery)
         }
         .boxed()
+    }
+}
+
+/// A publisher that waits for room; one that gives up is counted.
+struct Waiting {
+    entrance: Arc<Entrance>,
+    admitted: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.admitted {
+            self.entrance.metrics.failures.abandoned.inc();
+        }
     }
 }
 

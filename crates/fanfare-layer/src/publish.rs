@@ -1,7 +1,11 @@
 //! What becomes of a publish.
 
+use std::time::Instant;
+
 use fanfare_protocol::{ChannelName, SerializeError};
-use futures_util::future::BoxFuture;
+use futures_timer::Delay;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, select};
 use tokio::sync::oneshot;
 
 /// Why an envelope was not published.
@@ -22,6 +26,13 @@ pub enum PublishError {
         /// Whose queue it is.
         channel: ChannelName,
     },
+    /// What is published here waits for somebody who does not keep up, and did so for as long as a
+    /// publish may take; nothing was sent.
+    #[error(
+        "there was no room for the event in time, because a worker thread of this node or Redis does \
+         not keep up; it was not published"
+    )]
+    NoRoom,
     /// The layer's serializer has no notation for a value in the event; nothing was sent.
     #[error(transparent)]
     Unserializable(#[from] SerializeError),
@@ -39,6 +50,24 @@ pub enum Publish {
 }
 
 impl Publish {
+    /// Waits for room, until the deadline; needs no runtime. The event is in the layer's pipeline
+    /// then.
+    ///
+    /// # Errors
+    /// [`PublishError::NoRoom`].
+    pub async fn admitted(mut self, deadline: Instant) -> Result<Self, PublishError> {
+        while let Self::Full(room) = self {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let step = match select(room, Delay::new(left)).await {
+                Either::Left((step, _)) => Some(step),
+                // With no time left the delay is there at once: one look is always taken.
+                Either::Right(((), room)) => room.now_or_never(),
+            };
+            self = step.ok_or(PublishError::NoRoom)?;
+        }
+        Ok(self)
+    }
+
     /// Waits for the layer's answer.
     ///
     /// # Errors
@@ -52,5 +81,47 @@ impl Publish {
                 Self::Full(room) => room.await,
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::{pending, ready};
+
+    use super::*;
+
+    fn full(step: Publish) -> Publish {
+        Publish::Full(ready(step).boxed())
+    }
+
+    fn never() -> Publish {
+        Publish::Full(pending().boxed())
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_gives_up_at_the_deadline_and_not_before() {
+        let limit = Duration::from_millis(50);
+        for step in [never(), full(full(never()))] {
+            let began = Instant::now();
+            let outcome = step.admitted(began + limit).await;
+            assert!(matches!(outcome, Err(PublishError::NoRoom)));
+            assert!(began.elapsed() >= limit);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_need_not_wait_is_admitted_after_the_deadline_too() {
+        let (_kept, answer) = oneshot::channel();
+        let past = Instant::now();
+        let sent = full(full(Publish::Sent(answer))).admitted(past).await;
+        assert!(matches!(sent, Ok(Publish::Sent(_))));
+        let done = full(Publish::Done(Err(PublishError::Closed)))
+            .admitted(past)
+            .await;
+        assert!(matches!(done, Ok(Publish::Done(Err(PublishError::Closed)))));
+        let outcome = never().admitted(past).await;
+        assert!(matches!(outcome, Err(PublishError::NoRoom)));
     }
 }

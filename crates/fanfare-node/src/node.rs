@@ -137,6 +137,11 @@ impl Node {
         self.shared.publish(target, envelope)
     }
 
+    /// When a publish from outside of a session that begins now has to be over.
+    pub fn publish_deadline(&self) -> Instant {
+        Instant::now() + self.shared.options.publish_timeout
+    }
+
     /// Says how many worker threads are going to serve, before the first calls [`Node::worker`].
     /// With more than one the bridge gets a thread of its own, so that application code that blocks
     /// a worker thread holds up that thread alone.

@@ -95,6 +95,8 @@ pub struct NodeOptions {
     pub ping: PingOptions,
     /// How long a join waits for the layer's acknowledgement.
     pub join_timeout: Duration,
+    /// How long a publish from outside of a session waits for room.
+    pub publish_timeout: Duration,
     /// How long a closing session waits for its peer's close frame.
     pub close_timeout: Duration,
     /// How long an emptied group keeps its subscription.
@@ -150,6 +152,7 @@ impl NodeOptions {
             limits: Limits::default(),
             ping: PingOptions::default(),
             join_timeout: Duration::from_secs(2),
+            publish_timeout: Duration::from_secs(4),
             close_timeout: Duration::from_secs(2),
             linger: Duration::from_secs(3),
             queue: QueueOptions::default(),

@@ -142,6 +142,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
             timeout: settings.ping.timeout,
         },
         join_timeout: settings.layer.join,
+        publish_timeout: limits.publish,
         close_timeout: settings.drain.close,
         registry: registry.clone(),
         ..ClusterOptions::default()

@@ -6,7 +6,7 @@ mod runtime;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fanfare_layer::{Publish, State};
+use fanfare_layer::{Publish, PublishError, State};
 use fanfare_protocol::{ChannelName, CloseCode};
 use fanfare_web::Address;
 use prometheus::Registry;
@@ -203,12 +203,14 @@ impl Cluster {
 
     fn publish(&self, posting: Posting) -> Result<(), SendError> {
         may_block()?;
-        self.layer_answers();
         let node = self.cluster.node();
-        match node.publish(posting.target, posting.envelope) {
-            Publish::Done(outcome) => Ok(outcome?),
-            under_way => Ok(block_on(under_way.confirmed())?),
+        let deadline = Instant::now() + node.options().publish_timeout;
+        self.layer_answers();
+        let mut step = node.publish(posting.target, posting.envelope);
+        while let Publish::Full(room) = step {
+            step = block_until(room, deadline).ok_or(PublishError::NoRoom)?;
         }
+        Ok(block_on(step.confirmed())?)
     }
 
     /// As [`crate::Cluster`] does it, without a timer, which would need a runtime.

@@ -249,8 +249,10 @@ impl Cluster {
     /// # Errors
     /// [`SendError::Layer`].
     pub async fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Result<(), SendError> {
+        let node = &self.shared.node;
+        let deadline = node.publish_deadline();
         self.layer_answers().await;
-        let publish = self.shared.node.publish(target, envelope);
+        let publish = node.publish(target, envelope).admitted(deadline).await?;
         Ok(publish.confirmed().await?)
     }
 

@@ -52,6 +52,10 @@ pub struct ClusterOptions {
     /// How long joining a group waits for the layer's acknowledgement, and how long publishing
     /// waits for a layer that has not answered yet since the start.
     pub join_timeout: Duration,
+    /// How long publishing from outside of a session waits for room, while a worker thread or Redis
+    /// does not keep up. After that it fails with [`SendError::Layer`](crate::SendError::Layer), and
+    /// nothing is published. A session that publishes waits as long as it takes.
+    pub publish_timeout: Duration,
     /// How long a closed session waits for the close frame of its client. After the end of a
     /// session, a handler that still runs and `disconnect` together have the same time. With zero
     /// they are polled once.
@@ -73,6 +77,7 @@ impl Default for ClusterOptions {
             limits: Limits::default(),
             ping: PingOptions::default(),
             join_timeout: Duration::from_secs(2),
+            publish_timeout: Duration::from_secs(4),
             close_timeout: Duration::from_secs(2),
             linger: Duration::from_secs(3),
             queue: QueueOptions::default(),
@@ -125,6 +130,7 @@ impl ClusterOptions {
             limits: self.limits,
             ping: self.ping,
             join_timeout: self.join_timeout,
+            publish_timeout: self.publish_timeout,
             close_timeout: self.close_timeout,
             linger: self.linger,
             queue: self.queue,

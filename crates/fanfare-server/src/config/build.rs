@@ -118,6 +118,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         handoff_bytes: reader.number("limits.handoff_bytes"),
         groups_per_session: reader.number("limits.groups_per_session"),
         handshake: reader.milliseconds("limits.handshake_ms"),
+        publish: reader.milliseconds("limits.publish_ms"),
         body_bytes: reader.number("limits.body_bytes"),
     }
 }

@@ -191,6 +191,8 @@ pub(crate) struct Limits {
     pub(crate) handshake: Duration,
     /// Bytes of a request's body.
     pub(crate) body_bytes: usize,
+    /// From a publish over HTTP to its answer.
+    pub(crate) publish: Duration,
 }
 
 /// Heartbeats.

@@ -78,11 +78,7 @@ async fn publish_one(
         event,
         exclude,
     };
-    publication
-        .hand_over(&shared.node)
-        .await
-        .confirmed()
-        .await?;
+    publication.publish(&shared.node).await?;
     Ok(HttpResponse::Accepted().json(json!({ "published": 1 })))
 }
 

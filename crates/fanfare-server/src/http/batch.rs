@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Instant;
 
 use fanfare_layer::Publish;
 use fanfare_node::Node;
@@ -44,20 +45,25 @@ struct Item<'a> {
 struct Object<T>(T);
 
 /// Publishes the events of a batch in their order; the results are in the same order. One that
-/// fails does not stop those after it.
+/// fails does not stop those after it. All of them together take no longer than one publish may:
+/// behind the deadline an event that finds no room at once fails.
 pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, Refusal> {
     let items = read(body)?;
+    let deadline = node.publish_deadline();
     let mut steps = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
         let parsed = publication(item.get(), node);
         steps.push(match parsed {
-            Ok(publication) => Ok(publication.hand_over(node).await),
+            Ok(publication) => {
+                let published = publication.hand_over(node, deadline).await;
+                published.map_err(Refusal::from)
+            }
             Err(error) => Err(error.below(&format!("events.{index}"))),
         });
     }
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
-        results.push(result(step).await);
+        results.push(result(step, deadline).await);
     }
     Ok(results)
 }
@@ -119,9 +125,11 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-async fn result(step: Result<Publish, Refusal>) -> Value {
+async fn result(step: Result<Publish, Refusal>, deadline: Instant) -> Value {
     let outcome = match step {
-        Ok(publish) => publish.confirmed().await.map_err(Refusal::from),
+        Ok(publish) => publish::confirmed(publish, deadline)
+            .await
+            .map_err(Refusal::from),
         Err(error) => Err(error),
     };
     match outcome {

@@ -1,12 +1,14 @@
 //! Publishing what came in over HTTP.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use fanfare_layer::Publish;
+use fanfare_layer::{Publish, PublishError};
 use fanfare_node::Node;
 use fanfare_protocol::{ChannelName, Envelope, Event, Target, event_rules, json};
 
 use fanfare_web::{Address, Code, Refusal};
+use tokio::time::timeout_at;
 
 /// Something ready to be published.
 pub(crate) struct Publication {
@@ -16,16 +18,32 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
-    /// Hands it to the layer, waiting for room but not for the answer, so that a caller can keep
-    /// an order without a round trip for each.
-    pub(crate) async fn hand_over(self, node: &Node) -> Publish {
-        let envelope = Arc::new(Envelope::excluding(self.event, self.exclude));
-        let mut step = node.publish(self.target, envelope);
-        while let Publish::Full(room) = step {
-            step = room.await;
-        }
-        step
+    /// Publishes it, and waits for the layer's answer.
+    pub(crate) async fn publish(self, node: &Node) -> Result<(), PublishError> {
+        let deadline = node.publish_deadline();
+        let publish = self.hand_over(node, deadline).await?;
+        confirmed(publish, deadline).await
     }
+
+    /// Hands it to the layer, waiting for room until the deadline but not for the answer, so that a
+    /// caller can keep an order without a round trip for each.
+    pub(crate) async fn hand_over(
+        self,
+        node: &Node,
+        deadline: Instant,
+    ) -> Result<Publish, PublishError> {
+        let envelope = Arc::new(Envelope::excluding(self.event, self.exclude));
+        node.publish(self.target, envelope).admitted(deadline).await
+    }
+}
+
+/// What the layer answers until the deadline.
+pub(crate) async fn confirmed(publish: Publish, deadline: Instant) -> Result<(), PublishError> {
+    let answer = timeout_at(deadline.into(), publish.confirmed()).await;
+    answer.unwrap_or_else(|_late| {
+        let reason = "its answer took longer than limits.publish_ms";
+        Err(PublishError::Unanswered(reason.into()))
+    })
 }
 
 /// The target of an address.

@@ -63,3 +63,27 @@ async fn a_prefix_with_quotes_and_backslashes_is_the_same_in_the_welcome_and_in_
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_publish_and_a_batch_that_redis_does_not_answer_end_in_their_time() -> Result<()> {
+    let redis = RedisServer::start()?;
+    let hosts = format!("layer.redis.hosts={}", redis.url());
+    let node = node(&[&hosts, "limits.publish_ms=200"]).await?;
+    node.ready_is(200, Duration::from_secs(10)).await?;
+    redis.pause()?;
+    let event = json!({"type": "note"});
+    let answer = node.api().post("/api/v1/groups/a/events", &event).await?;
+    ensure!(answer.status == 503 && answer.error_code() == "layer_unanswered");
+    ensure!(answer.header("retry-after").is_some());
+    let told = answer.json()?["error"]["message"].to_string();
+    ensure!(told.contains("longer than limits.publish_ms"), "{told}");
+    let events = vec![json!({"group": "a", "event": event}); 20];
+    let batch = json!({ "events": events });
+    let answer = node.api().post("/api/v1/batch", &batch).await?;
+    let results = answer.json()?["results"].as_array().cloned();
+    let results = results.unwrap_or_default();
+    ensure!(results.len() == 20, "{answer:?}");
+    ensure!(results.iter().all(|result| result["status"] == 503));
+    redis.resume()?;
+    Ok(())
+}

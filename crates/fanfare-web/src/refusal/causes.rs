@@ -26,6 +26,7 @@ impl From<PublishError> for Refusal {
         let code = match &error {
             PublishError::Down(_) => Code::LayerDown,
             PublishError::Unanswered(_) => Code::LayerUnanswered,
+            PublishError::NoRoom => Code::NoRoom,
             PublishError::Closed => Code::Draining,
             PublishError::ChannelFull { .. } => Code::ChannelFull,
             PublishError::Unserializable(reason) => match reason {

@@ -56,6 +56,8 @@ pub enum Code {
     MethodNotAllowed,
     /// The node has no room for another session.
     NodeFull,
+    /// A publish found no room in time; nothing was published.
+    NoRoom,
     /// There is nothing at the path.
     NotFound,
     /// The origin of the page is not allowed.
@@ -114,6 +116,7 @@ impl Code {
             Self::LayerTimeout => (StatusCode::SERVICE_UNAVAILABLE, "layer_timeout"),
             Self::LayerUnanswered => (StatusCode::SERVICE_UNAVAILABLE, "layer_unanswered"),
             Self::NodeFull => (StatusCode::SERVICE_UNAVAILABLE, "node_full"),
+            Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "no_room"),
         }
     }
 
@@ -137,6 +140,7 @@ impl Code {
             | Self::LayerConnecting
             | Self::LayerDown
             | Self::LayerTimeout
+            | Self::NoRoom
             | Self::Unavailable => Some(1),
             Self::LayerUnanswered | Self::NodeFull => Some(5),
             _ => None,

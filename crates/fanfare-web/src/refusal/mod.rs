@@ -243,6 +243,7 @@ mod tests {
             PublishError::Down(String::new()).into(),
             PublishError::Unanswered(String::new()).into(),
             PublishError::Closed.into(),
+            PublishError::NoRoom.into(),
         ] {
             assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(header(error, header::RETRY_AFTER).is_some());

@@ -240,6 +240,8 @@ impl<W: Work> Outgoing<W> {
             PublishError::Down(_) => failures.down.inc(),
             PublishError::Unanswered(_) => failures.unanswered.inc(),
             PublishError::Closed => failures.closed.inc(),
+            // A publisher finds that out by itself; its place in the line counts it.
+            PublishError::NoRoom => {}
             PublishError::ChannelFull { .. } => failures.channel_full.inc(),
             PublishError::Unserializable(_) => failures.unserializable.inc(),
         }

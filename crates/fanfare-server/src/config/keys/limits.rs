@@ -170,6 +170,13 @@ const LIMITS: &[Key] = &[
         "The time limit for each of these: the head of a request, the body of a request to the \
          API, the answer to a handshake, and the sending of a refusal.",
     ),
+    milliseconds(
+        "publish_ms",
+        1,
+        "4000",
+        "How long a publish over HTTP takes at most, from the end of its body to the answer; a batch \
+         as a whole. If a worker thread or Redis does not keep up for so long, the answer is 503.",
+    ),
     key(
         "body_bytes",
         Kind::Number(1, GIGABYTE),
