@@ -29,6 +29,8 @@ pub use cluster::{CoreFormat, RedisFormat, RedisLayer};
 pub use consumer::{Consumer, Frames, Unknown};
 pub use failure::{Failure, Outcome};
 #[cfg(feature = "redis")]
+pub use fanfare_layer::redis::RedisPace;
+#[cfg(feature = "redis")]
 pub use fanfare_node::MembershipMode;
 pub use fanfare_protocol::CloseCode;
 #[cfg(feature = "redis")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fanfare_layer::redis::{Capacities, Format, RedisOptions, shard};
+use fanfare_layer::redis::{Capacities, Format, RedisOptions, RedisPace, shard};
 use fanfare_layer::{PublishError, State};
 use fanfare_rig::{RedisServer, eventually, within};
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ pub(crate) fn core(urls: impl IntoIterator<Item = String>) -> Result<RedisOption
     let mut core = core_options()?;
     core.capacity = Capacities::new(10_000, &[])?;
     options.format = Format::Core(core);
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     Ok(options)
 }
 

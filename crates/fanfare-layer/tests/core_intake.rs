@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use fanfare_layer::redis::{Capacities, CoreOptions, Format};
+use fanfare_layer::redis::{Capacities, CoreOptions, Format, RedisPace};
 use fanfare_layer::{Receiver, State};
 use fanfare_protocol::Serializer;
 use fanfare_protocol::serializer::Notation;
@@ -15,7 +15,7 @@ async fn node(servers: &[RedisServer]) -> Result<Node> {
     let expiry = Duration::from_secs(60);
     let mut options = options(servers.iter().map(RedisServer::url))?;
     // Nothing may come only because a wait in Redis is over.
-    options.probe = Duration::from_secs(60);
+    options.pace = RedisPace::every(Duration::from_secs(60));
     options.format = Format::Core(CoreOptions {
         serializer: Serializer::core(Notation::Msgpack, &[], 12, expiry),
         capacity: Capacities::new(10_000, &[])?,

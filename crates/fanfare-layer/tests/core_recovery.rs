@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use fanfare_layer::redis::Format;
+use fanfare_layer::redis::{Format, RedisPace};
 use fanfare_layer::{Publish, PublishError, State, Subscription};
 use fanfare_protocol::{Envelope, GroupName, NodeId, Target};
 use fanfare_rig::{RedisServer, eventually, within};
@@ -42,7 +42,7 @@ async fn a_host_that_takes_connections_and_says_nothing_is_tried_again() -> Resu
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("redis://127.0.0.1:{}", silent.local_addr()?.port());
     let mut options = options([url])?;
-    options.probe = Duration::from_millis(500);
+    options.pace = RedisPace::every(Duration::from_millis(500));
     options.format = Format::Core(core_options()?);
     let node = Node::redis(options)?;
     eventually(SOON, "another attempt", async || {
@@ -56,7 +56,7 @@ async fn a_host_that_takes_connections_and_says_nothing_is_tried_again() -> Resu
 async fn who_was_away_for_longer_than_messages_wait_has_a_gap() -> Result<()> {
     let server = RedisServer::start()?;
     let mut options = options([server.url()])?;
-    options.probe = Duration::from_millis(500);
+    options.pace = RedisPace::every(Duration::from_millis(500));
     let mut core = core_options()?;
     core.expiry = Duration::from_secs(1);
     options.format = Format::Core(core);

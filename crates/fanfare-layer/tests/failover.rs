@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use fanfare_layer::State;
-use fanfare_layer::redis::Format;
+use fanfare_layer::redis::{Format, RedisPace};
 use fanfare_rig::{Logs, RedisCluster, RedisServer, eventually};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -66,7 +66,7 @@ async fn a_demoted_master_whose_connections_stay_open_is_left_for_the_new_one(
         follow(&new, old.port()).await?;
         let (port, target) = one_address(&old).await?;
         let mut through = options_of(format!("redis://127.0.0.1:{port}"), &format)?;
-        through.probe = Duration::from_secs(2);
+        through.pace = RedisPace::every(Duration::from_secs(2));
         let node = Node::redis(through)?.reading();
         node.subscribe(&["room"]).await?;
 
@@ -118,7 +118,7 @@ async fn a_demoted_server_of_a_redis_cluster_goes_on_to_pass_on_what_is_publishe
     let replica = cluster.add_replica().await?;
     let of = |url| {
         let mut options = options([url])?;
-        options.probe = PROBE;
+        options.pace = RedisPace::every(PROBE);
         anyhow::Ok(Node::redis(options)?.reading())
     };
     let (one, other) = (of(cluster.url(0)?)?, of(cluster.url(1)?)?);

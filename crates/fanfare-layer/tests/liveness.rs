@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fanfare_layer::State;
-use fanfare_layer::redis::Format;
+use fanfare_layer::redis::{Format, RedisPace};
 use fanfare_protocol::Event;
 use fanfare_rig::{RedisServer, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -53,7 +53,7 @@ async fn a_slow_line_full_of_large_publishes_is_not_taken_for_a_dead_one(
     let server = RedisServer::start()?;
     let port = slow_line(&server, 4 << 20).await?;
     let mut options = options([format!("redis://127.0.0.1:{port}")])?;
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     options.format = format;
     let node = Node::redis(options)?.reading();
     node.reaches(State::Up).await?;
@@ -88,7 +88,7 @@ async fn a_number_that_is_no_probe_of_this_link_does_not_keep_a_dead_one_alive()
     let server = RedisServer::start()?;
     let (port, freeze) = freezing_proxy(&server, &Format::default()).await?;
     let mut options = options([format!("redis://127.0.0.1:{port}")])?;
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     let node = Node::redis(options)?.reading();
     node.subscribe(&["room"]).await?;
     node.probes_return(1).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fanfare_layer::redis::Format;
+use fanfare_layer::redis::{Format, RedisPace};
 use fanfare_layer::{Publish, PublishError, State};
 use fanfare_rig::{RedisOptions, RedisServer, ReservedPort, eventually, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,7 +29,7 @@ fn patience(format: &Format) -> Duration {
 pub(crate) fn node_of(server: &RedisServer, format: Format) -> Result<Node> {
     let mut options = options([server.url()])?;
     options.format = format;
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     options.publish_in_flight = 32;
     Ok(Node::redis(options)?.reading())
 }
@@ -42,7 +42,7 @@ fn publish(node: &Node, number: i64) -> Publish {
 async fn a_server_that_appears_late_is_found(format: Format) -> Result<()> {
     let port = ReservedPort::reserve()?;
     let mut options = options([format!("redis://127.0.0.1:{}", port.number())])?;
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     options.format = format;
     let node = Node::redis(options)?.reading();
     let subscribed = node.layer.subscribe(vec![subscription("room")]);
@@ -213,7 +213,7 @@ async fn a_connection_that_brings_nothing_is_noticed_while_publishing_works(
     let server = RedisServer::start()?;
     let (port, freeze) = freezing_proxy(&server, &format).await?;
     let mut options = options([format!("redis://127.0.0.1:{port}")])?;
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     options.format = format.clone();
     let node = Node::redis(options)?.reading();
     node.subscribe(&["room"]).await?;
@@ -236,7 +236,7 @@ async fn one_lost_host_of_three_takes_the_layer_down_and_its_own_groups_only() -
         RedisServer::start()?,
     ];
     let mut options = options(servers.iter().map(RedisServer::url))?;
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     let node = Node::redis(options)?.reading();
     let names: Vec<_> = (0..30).map(|number| format!("room-{number}")).collect();
     node.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>())
@@ -268,6 +268,48 @@ async fn a_layer_closes_while_its_server_is_away(format: Format) -> Result<()> {
     Ok(())
 }
 
+/// Keeps a server from answering anybody for some seconds, as a slow script does.
+const STALL: &str = "local from = redis.call('TIME')
+    while true do
+        local now = redis.call('TIME')
+        if now[1] - from[1] + (now[2] - from[2]) / 1000000 > 3 then return end
+    end";
+
+async fn a_stall_shorter_than_the_timeout_loses_nothing_and_a_longer_one_is_an_outage(
+    format: Format,
+) -> Result<()> {
+    let server = Arc::new(RedisServer::start()?);
+    let node = |pace| {
+        let mut options = options([server.url()])?;
+        options.format = format.clone();
+        options.pace = pace;
+        anyhow::Ok(Node::redis(options)?.reading())
+    };
+    let patient = RedisPace {
+        probe: PROBE,
+        timeout: SOON,
+    };
+    let [one, other] = [node(patient)?, node(patient)?];
+    let hasty = node(RedisPace::every(PROBE))?;
+    for node in [&one, &other, &hasty] {
+        node.subscribe(&["room"]).await?;
+    }
+    let stalled = server.clone();
+    let stall = tokio::task::spawn_blocking(move || stalled.cli(&["EVAL", STALL, "0"]));
+    hasty.reaches(State::Down).await?;
+    one.publish(&group("room"), numbered(1)).await?;
+    stall.await??;
+    hasty.reaches(State::Up).await?;
+    for node in [&one, &other] {
+        assert_eq!(numbers(&node.arrivals.first(1).await?), [1]);
+        assert_eq!(node.metric("fanfare_layer_reconnects_total", ""), 0.0);
+        assert_eq!(node.metric("fanfare_layer_gaps_total", ""), 0.0);
+    }
+    let gaps = hasty.metric("fanfare_layer_gaps_total", "");
+    assert_eq!(gaps == 0.0, is_core(&format), "{gaps} gaps");
+    Ok(())
+}
+
 #[tokio::test]
 async fn probes_measure_the_way_through_the_bus() -> Result<()> {
     let server = RedisServer::start()?;
@@ -281,5 +323,6 @@ in_both_formats! {
     a_stopped_server_fails_publishes_within_the_probe_time_and_nothing_piles_up,
     a_silently_dead_connection_is_noticed_without_traffic,
     a_layer_closes_while_its_server_is_away,
+    a_stall_shorter_than_the_timeout_loses_nothing_and_a_longer_one_is_an_outage,
     a_connection_that_brings_nothing_is_noticed_while_publishing_works,
 }

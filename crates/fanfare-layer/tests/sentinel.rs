@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use fanfare_layer::redis::{Format, Host, RedisOptions};
+use fanfare_layer::redis::{Format, Host, RedisOptions, RedisPace};
 use fanfare_layer::{PublishError, State};
 use fanfare_rig::{RedisServer, Sentinels, SentinelsOptions, eventually, within};
 use serde_json::{Map, Value, json};
@@ -53,7 +53,7 @@ fn through(host: Host, format: &Format) -> Result<RedisOptions> {
     let mut options = options([])?;
     options.hosts = vec![host];
     options.format = format.clone();
-    options.probe = PROBE;
+    options.pace = RedisPace::every(PROBE);
     Ok(options)
 }
 
@@ -338,7 +338,7 @@ async fn a_master_that_becomes_a_replica_is_lost_and_looked_for_with_core() -> R
         let server = RedisServer::start()?;
         server.cli(&["CONFIG", "SET", "replica-serve-stale-data", stale])?;
         let mut options = options_of(server.url(), &core()?)?;
-        options.probe = PROBE;
+        options.pace = RedisPace::every(PROBE);
         let node = Node::redis(options)?.reading();
         node.subscribe(&["room"]).await?;
         let mut receiver = node.receive("jobs").await?;

@@ -68,7 +68,7 @@ pub use fanfare_consumer::{
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]
-pub use fanfare_consumer::{CoreFormat, Notation, RedisFormat, RedisLayer};
+pub use fanfare_consumer::{CoreFormat, Notation, RedisFormat, RedisLayer, RedisPace};
 #[doc(inline)]
 pub use fanfare_gateway::{
     AddressError, Bind, BindError, Bound, DrainOptions, IntoBinds, KeepAlive, ServeError, Server,

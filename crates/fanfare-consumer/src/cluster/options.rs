@@ -16,9 +16,6 @@ use super::redis::RedisLayer;
 /// bring more than an inbox holds.
 #[cfg(feature = "redis")]
 const STREAM: usize = 16;
-/// How often Redis is probed end to end, and how long it may take to answer.
-#[cfg(feature = "redis")]
-const PROBE: Duration = Duration::from_secs(2);
 
 /// What carries events between the nodes of a cluster.
 #[derive(Debug, Clone)]
@@ -190,7 +187,7 @@ impl Carrier {
                     node: at.node,
                     publish_in_flight: at.inbox_frames,
                     inbox: at.inbox_frames.saturating_mul(STREAM),
-                    probe: PROBE,
+                    pace: redis.pace,
                     format: redis.format,
                 };
                 fanfare_layer::redis::connect(options, metrics)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host};
+use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host, RedisPace};
 use fanfare_node::MembershipMode;
 use fanfare_protocol::Serializer;
 use fanfare_protocol::serializer::Notation;
@@ -47,6 +47,9 @@ pub struct RedisLayer {
     pub symmetric_encryption_keys: Vec<String>,
     /// The wire format: that of the layer of channels_redis that the other processes use.
     pub format: RedisFormat,
+    /// How often a server is probed, and how long one may owe an answer before its connections
+    /// count as lost: two seconds each.
+    pub pace: RedisPace,
 }
 
 /// A layer of channels_redis whose wire format is used.
@@ -92,6 +95,7 @@ pub(super) struct Checked {
     pub(super) hosts: Vec<Host>,
     pub(super) format: Format,
     pub(super) members: MembershipMode,
+    pub(super) pace: RedisPace,
 }
 
 impl RedisLayer {
@@ -114,6 +118,7 @@ impl RedisLayer {
             serializer: Notation::Msgpack,
             symmetric_encryption_keys: Vec::new(),
             format: RedisFormat::PubSub,
+            pace: RedisPace::default(),
         })
     }
 
@@ -149,6 +154,7 @@ impl RedisLayer {
                 RedisFormat::Core(core) => core.members,
             },
             hosts: self.hosts,
+            pace: self.pace,
         })
     }
 }
@@ -161,6 +167,7 @@ impl fmt::Debug for RedisLayer {
             .field("serializer", &self.serializer)
             .field("keys", &self.symmetric_encryption_keys.len())
             .field("format", &self.format)
+            .field("pace", &self.pace)
             .finish()
     }
 }

@@ -21,7 +21,7 @@ pub use hosts::host::{Host, HostError};
 pub use hosts::shard::shard;
 pub use options::capacities::Capacities;
 pub use options::core::CoreOptions;
-pub use options::{Format, RedisOptions};
+pub use options::{Format, RedisOptions, RedisPace};
 
 use self::core::layer::CoreLayer;
 use pubsub::layer::PubSubLayer;

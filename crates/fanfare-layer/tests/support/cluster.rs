@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host, RedisOptions};
+use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host, RedisOptions, RedisPace};
 use fanfare_layer::{LayerMetrics, MemoryLayer, State};
 use fanfare_protocol::serializer::Notation;
 use fanfare_protocol::{Naming, NodeId, Serializer};
@@ -166,7 +166,7 @@ pub(crate) fn options(urls: impl IntoIterator<Item = String>) -> Result<RedisOpt
         node: NodeId::random()?,
         publish_in_flight: 1024,
         inbox: 10_000,
-        probe: Duration::from_secs(5),
+        pace: RedisPace::every(Duration::from_secs(5)),
         format: Format::default(),
     })
 }

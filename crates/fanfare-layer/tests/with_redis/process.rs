@@ -20,6 +20,7 @@ use crate::redis::core::keys::Keys;
 use crate::redis::core::receive::{channels, lanes};
 use crate::redis::core::shared::Shared;
 use crate::redis::core::unpack::Bodies;
+use crate::redis::options::RedisPace;
 use crate::redis::options::capacities::Capacities;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
@@ -131,7 +132,7 @@ impl Process {
             incoming,
             demand: Demand::default(),
             metrics,
-            probe,
+            pace: RedisPace::every(probe),
         };
         Ok(Self {
             shared: Arc::new(shared),

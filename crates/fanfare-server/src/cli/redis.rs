@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fanfare_layer::redis::{self, RedisOptions};
+use fanfare_layer::redis::{self, RedisOptions, RedisPace};
 use fanfare_layer::{ChannelLayer, LayerMetrics, PublishError, State};
 use fanfare_protocol::{NodeId, SerializeError};
 
@@ -16,7 +16,6 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The configured Redis layer, once it answers.
 pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>, Failed> {
-    const PROBE: Duration = Duration::from_secs(5);
     let redis = &settings.layer.redis;
     let options = RedisOptions {
         hosts: redis.hosts.clone(),
@@ -24,7 +23,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>
         node: NodeId::random().context("the operating system has no random bytes")?,
         publish_in_flight: 1,
         inbox: settings.limits.inbox_frames,
-        probe: PROBE,
+        pace: RedisPace::every(DEADLINE),
         format: redis.wire_format().context("the wire format")?,
     };
     // Nobody scrapes a command; the layer counts all the same.

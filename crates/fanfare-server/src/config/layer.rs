@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisLayer};
-use fanfare_layer::redis::{Capacities, Host};
+use fanfare_layer::redis::{Capacities, Host, RedisPace};
 
 use super::hosts;
 use super::keys;
@@ -14,10 +14,12 @@ use super::tree::{Node, Value};
 const MOST_WAITING: i64 = 1_000_000_000;
 
 /// What Redis alone has.
-const OF_REDIS: [&str; 3] = [
+const OF_REDIS: [&str; 5] = [
     "layer.format",
     "layer.serializer",
     "layer.symmetric_encryption_keys",
+    "layer.redis.probe_ms",
+    "layer.redis.timeout_ms",
 ];
 
 /// The whole section.
@@ -95,6 +97,10 @@ fn redis(reader: &mut Reader<'_>, hosts: Vec<Host>) -> RedisLayer {
             _ => Notation::Msgpack,
         },
         symmetric_encryption_keys: encryption_keys(reader),
+        pace: RedisPace {
+            probe: reader.milliseconds("layer.redis.probe_ms"),
+            timeout: reader.milliseconds("layer.redis.timeout_ms"),
+        },
         format: match reader.text("layer.format") {
             "core" => RedisFormat::Core(core(reader)),
             _ => {

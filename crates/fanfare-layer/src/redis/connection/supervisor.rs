@@ -63,7 +63,7 @@ pub(in crate::redis) struct HostSupervisor<B> {
     pub(in crate::redis) subscriptions: Arc<Subscriptions>,
     pub(in crate::redis) metrics: LayerMetrics,
     /// How long an answer may take.
-    pub(in crate::redis) probe: Duration,
+    pub(in crate::redis) limit: Duration,
     pub(in crate::redis) status: Arc<HostStatus>,
     /// Turns true when the layer is closed; a layer that was dropped counts as closed.
     pub(in crate::redis) closing: watch::Receiver<bool>,
@@ -180,11 +180,11 @@ impl<B: Backend> HostSupervisor<B> {
     async fn drained(&self) {
         closed(&mut self.closing.clone()).await;
         // What is not answered by now is told so when the connection goes.
-        let _ = timeout(self.probe, self.backend.idle()).await;
+        let _ = timeout(self.limit, self.backend.idle()).await;
     }
 
     async fn say_goodbye(&self, link: &mut B::Link) {
-        let done = timeout(self.probe, self.backend.leave(link)).await;
+        let done = timeout(self.limit, self.backend.leave(link)).await;
         if let Err(reason) = done.unwrap_or_else(|_| Err("no answer".into())) {
             let reason = self.host.shown(&reason);
             tracing::warn!(host = %self.host, reason, "redis did not take the subscriptions back");
@@ -261,7 +261,7 @@ mod tests {
     use fanfare_rig::{eventually, within};
     use tracing::span;
 
-    use crate::redis::{Format, Host, RedisOptions, connect};
+    use crate::redis::{Format, Host, RedisOptions, RedisPace, connect};
 
     use super::*;
 
@@ -305,7 +305,7 @@ mod tests {
             node: NodeId::random()?,
             publish_in_flight: 1,
             inbox: 1,
-            probe: SOON,
+            pace: RedisPace::every(SOON),
             format: Format::default(),
         };
         let _sabotage = tracing::subscriber::set_default(Saboteur::default());

@@ -36,7 +36,7 @@ impl Supervisors {
     /// Starts a task for each host; `last` is called when the last one has ended.
     pub(in crate::redis) fn start<B: Backend>(
         tasks: Vec<HostTask<B>>,
-        probe: Duration,
+        limit: Duration,
         metrics: &LayerMetrics,
         last: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
@@ -53,7 +53,7 @@ impl Supervisors {
                 index,
                 subscriptions: task.subscriptions,
                 metrics: metrics.clone(),
-                probe,
+                limit,
                 status: status.clone(),
                 closing: closed.clone(),
                 running: Running {

@@ -63,7 +63,7 @@ impl RedisControl {
             answering: Arc::new(Semaphore::new(ANSWERING)),
             metrics,
             refusals: Throttle::default(),
-            limit: options.probe,
+            limit: options.pace.timeout,
             closing: AtomicBool::new(false),
         }
     }

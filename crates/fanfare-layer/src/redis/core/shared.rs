@@ -1,13 +1,13 @@
 //! What the parts of a core layer have in common.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::demand::Demand;
 use super::host::commands::CommandConnection;
 use super::keys::Keys;
 use super::unpack::Bodies;
 use crate::LayerMetrics;
+use crate::redis::options::RedisPace;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 
@@ -20,6 +20,5 @@ pub(super) struct Shared {
     pub(super) incoming: Arc<Incoming<Bodies>>,
     pub(super) demand: Demand,
     pub(super) metrics: LayerMetrics,
-    /// How long an answer may take.
-    pub(super) probe: Duration,
+    pub(super) pace: RedisPace,
 }

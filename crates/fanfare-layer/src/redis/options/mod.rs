@@ -26,11 +26,38 @@ pub struct RedisOptions {
     /// Deliveries that wait to be drained from the stream; bodies of 64 MiB together are as full.
     /// With pub/sub further ones are dropped and counted, with core they stay in Redis.
     pub inbox: usize,
-    /// How often a host is probed, and how long a connection that owes an answer may be silent
-    /// before it counts as dead.
-    pub probe: Duration,
+    /// How hosts are watched.
+    pub pace: RedisPace,
     /// The wire format.
     pub format: Format,
+}
+
+/// How hosts are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisPace {
+    /// How often a host is probed, and asked whether it is the master. With core the node's
+    /// heartbeat asks, which has a pace of its own.
+    pub probe: Duration,
+    /// How long a connection that owes an answer may be silent before it counts as dead. With core
+    /// a connection that waits for messages owes one after each wait of `probe`, in whole seconds.
+    pub timeout: Duration,
+}
+
+impl Default for RedisPace {
+    /// Two seconds each.
+    fn default() -> Self {
+        Self::every(Duration::from_secs(2))
+    }
+}
+
+impl RedisPace {
+    /// Probes that often, and waits as long for an answer.
+    pub fn every(probe: Duration) -> Self {
+        Self {
+            probe,
+            timeout: probe,
+        }
+    }
 }
 
 /// A wire format of channels_redis, the same on all nodes and in Python.

@@ -76,7 +76,7 @@ impl PubSubLayer {
                 control: control.clone(),
                 index,
                 metrics: metrics.clone(),
-                probe: options.probe,
+                pace: options.pace,
                 probes: Arc::default(),
                 role: RoleCheck::new(&host),
             };
@@ -92,7 +92,7 @@ impl PubSubLayer {
         Self {
             keys,
             serializer,
-            supervisors: Supervisors::start(tasks, options.probe, &metrics, last),
+            supervisors: Supervisors::start(tasks, options.pace.timeout, &metrics, last),
             metrics,
             pipes,
             incoming,

@@ -21,6 +21,7 @@ use crate::redis::connection::subscriptions::{Round, Subscriptions};
 use crate::redis::connection::supervisor::Backend;
 use crate::redis::control::channel::RedisControl;
 use crate::redis::hosts::role::{RoleCheck, answer_of, is_in_cluster, question};
+use crate::redis::options::RedisPace;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Batch, Outgoing, Reply, Work};
 use crate::{LayerMetrics, PublishError};
@@ -40,8 +41,7 @@ pub(super) struct PubSubHost {
     /// The host's place among all.
     pub(super) index: usize,
     pub(super) metrics: LayerMetrics,
-    /// How often to probe, and how long an answer of any kind may take.
-    pub(super) probe: Duration,
+    pub(super) pace: RedisPace,
     /// The number of the latest probe. Counted over all links, so that a probe of an earlier one,
     /// which Redis may have read late, is not taken for one of this.
     pub(super) probes: Arc<AtomicU64>,
@@ -201,8 +201,10 @@ impl Link {
             echoes,
         };
         let master = host.is_master(&mut link.publisher);
-        let late = |_| Err(format!("no answer within {:?}", host.probe));
-        timeout(host.probe, master).await.unwrap_or_else(late)?;
+        let late = |_| Err(format!("no answer within {:?}", host.pace.timeout));
+        timeout(host.pace.timeout, master)
+            .await
+            .unwrap_or_else(late)?;
         let round = link.restore(host).await?;
         Ok((link, round))
     }
@@ -241,13 +243,13 @@ impl Link {
     }
 
     async fn restore(&mut self, host: &PubSubHost) -> Result<Round, String> {
-        let limited = timeout(host.probe, async {
+        let limited = timeout(host.pace.timeout, async {
             let [own, all] = &host.control.subscribed;
             let own = [own, all, &host.keys.closes];
             self.subscriber.subscribe(&own).await?;
             self.subscriber.psubscribe(&host.keys.pattern).await
         });
-        answer(limited.await, host.probe)?;
+        answer(limited.await, host.pace.timeout)?;
         let round = host.subscriptions.connected();
         apply(&mut self.subscriber, host, &round).await?;
         Ok(round)
@@ -274,7 +276,7 @@ async fn write(publisher: &MultiplexedConnection, pulse: &Pulse, host: &PubSubHo
                 }
             }
             batch = host.outgoing.next_batch(), if flying.len() < FLYING => {
-                flying.push_back(send(publisher.clone(), batch, pulse, host.probe));
+                flying.push_back(send(publisher.clone(), batch, pulse, host.pace.timeout));
             }
         }
     }
@@ -338,15 +340,15 @@ async fn apply(
     for some in round.unsubscribe.chunks(SUBSCRIBE_BATCH) {
         let names: Vec<_> = some.iter().map(|it| host.keys.subscribed(it)).collect();
         answer(
-            timeout(host.probe, subscriber.unsubscribe(names)).await,
-            host.probe,
+            timeout(host.pace.timeout, subscriber.unsubscribe(names)).await,
+            host.pace.timeout,
         )?;
     }
     for some in round.subscribe.chunks(SUBSCRIBE_BATCH) {
         let names: Vec<_> = some.iter().map(|it| host.keys.subscribed(it)).collect();
         answer(
-            timeout(host.probe, subscriber.subscribe(names)).await,
-            host.probe,
+            timeout(host.pace.timeout, subscriber.subscribe(names)).await,
+            host.pace.timeout,
         )?;
     }
     Ok(())
@@ -374,21 +376,21 @@ async fn probe(
         let sent = Instant::now();
         let number = host.probes.fetch_add(1, Ordering::Relaxed) + 1;
         let taken = ask(&mut publisher, number, host);
-        match pulses.publisher.wait(host.probe, taken).await {
+        match pulses.publisher.wait(host.pace.timeout, taken).await {
             Some(Ok(())) => pulses.publisher.beat(),
             Some(Err(reason)) => return reason,
-            None => return format!("a probe was not taken within {:?}", host.probe),
+            None => return format!("a probe was not taken within {:?}", host.pace.timeout),
         }
         let echo = echoes.wait_for(|echo| echo.number == number);
-        match pulses.subscriber.wait(host.probe, echo).await {
+        match pulses.subscriber.wait(host.pace.timeout, echo).await {
             Some(Ok(echo)) => {
                 let round_trip = echo.arrived.saturating_duration_since(sent);
                 host.metrics.round_trip.observe(round_trip.as_secs_f64());
             }
             Some(Err(_)) => return "the subscriber connection was closed".into(),
-            None => return format!("a probe did not come back within {:?}", host.probe),
+            None => return format!("a probe did not come back within {:?}", host.pace.timeout),
         }
-        sleep_until((sent + host.probe).into()).await;
+        sleep_until((sent + host.pace.probe).into()).await;
     }
 }
 

@@ -22,6 +22,7 @@ use crate::redis::core::send::{self, script};
 use crate::redis::core::shared::Shared;
 use crate::redis::core::unpack::Bodies;
 use crate::redis::hosts::shard::shard;
+use crate::redis::options::RedisPace;
 use crate::redis::options::capacities::Capacities;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
@@ -96,7 +97,7 @@ impl Site {
             incoming: Arc::new(Incoming::new(bodies, 1, metrics.clone())),
             demand: Demand::default(),
             metrics: metrics.clone(),
-            probe: LIMIT,
+            pace: RedisPace::every(LIMIT),
         };
         Ok(Self {
             task: tokio::spawn(send::run(Arc::new(shared), outgoing.clone())),

@@ -4,6 +4,7 @@ use super::{Key, Kind, Section, key, milliseconds};
 
 const MOST_WAITING: i64 = 1_000_000_000;
 const LONGEST_PREFIX: i64 = 255;
+const MINUTE_MS: i64 = 60 * 1000;
 const YEAR_MS: i64 = 366 * 24 * 60 * 60 * 1000;
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -15,16 +16,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "layer.redis",
         doc: "",
-        keys: &[key(
-            "hosts",
-            Kind::Hosts,
-            "[]",
-            "",
-            "Redis servers, in the same order on every node: `\"redis://:password@host:6379/0\"`, \
-             `\"rediss://host\"` with TLS, `\"unix:///path\"`, tables as channels_redis takes \
-             them, `{ host = \"host\", port = 6379 }`, or pairs, `[\"host\", 6379]`. See \
-             [docs/CONFIGURATION.md](#redis-hosts).",
-        )],
+        keys: REDIS,
     },
     Section {
         path: "layer.core",
@@ -32,6 +24,36 @@ pub(super) const SECTIONS: &[Section] = &[
               in seconds.",
         keys: CORE,
     },
+];
+
+const REDIS: &[Key] = &[
+    key(
+        "hosts",
+        Kind::Hosts,
+        "[]",
+        "",
+        "Redis servers, in the same order on every node: `\"redis://:password@host:6379/0\"`, \
+             `\"rediss://host\"` with TLS, `\"unix:///path\"`, tables as channels_redis takes \
+             them, `{ host = \"host\", port = 6379 }`, or pairs, `[\"host\", 6379]`. See \
+             [docs/CONFIGURATION.md](#redis-hosts).",
+    ),
+    key(
+        "probe_ms",
+        Kind::Number(100, MINUTE_MS),
+        "2000",
+        "ms",
+        "How often this node probes each Redis server, and asks it whether it is the master. The \
+         heartbeat of the core format does not depend on it.",
+    ),
+    key(
+        "timeout_ms",
+        Kind::Number(100, MINUTE_MS),
+        "2000",
+        "ms",
+        "How long a Redis server may owe an answer before this node gives up the connection, \
+         refuses publishes and connects again. See \
+         [docs/OPERATIONS.md](OPERATIONS.md#a-redis-that-stalls).",
+    ),
 ];
 
 const LAYER: &[Key] = &[

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat};
+use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisPace};
 
 use super::*;
 
@@ -20,8 +20,27 @@ fn the_defaults_are_those_of_the_library_and_of_channels_redis() {
     assert_eq!(redis.serializer, Notation::Msgpack);
     assert_eq!(redis.format, RedisFormat::PubSub);
     assert!(redis.symmetric_encryption_keys.is_empty());
+    assert_eq!(redis.pace, RedisPace::default());
     let redis = settings("", &[], &[HOSTS, CORE]).layer.redis;
     assert_eq!(redis.format, RedisFormat::Core(CoreFormat::default()));
+}
+
+#[test]
+fn the_pace_of_redis_arrives_and_is_refused_on_the_memory_layer() {
+    let pace = ["layer.redis.probe_ms=500", "layer.redis.timeout_ms=9000"];
+    let redis = settings("", &[], &[HOSTS, pace[0], pace[1]]).layer.redis;
+    let expected = RedisPace {
+        probe: Duration::from_millis(500),
+        timeout: Duration::from_secs(9),
+    };
+    assert_eq!(redis.pace, expected);
+    for set in pace {
+        let line = refusal(&[set]);
+        assert!(
+            line.contains("has no meaning on the memory layer"),
+            "{line}"
+        );
+    }
 }
 
 #[test]

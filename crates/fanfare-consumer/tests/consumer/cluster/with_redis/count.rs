@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fanfare_consumer::{
     AskError, Cluster, ClusterOptions, CoreFormat, Layer, RedisFormat, RedisLayer,
 };
-use fanfare_layer::redis::{Format, Host, RedisOptions, connect};
+use fanfare_layer::redis::{Format, Host, RedisOptions, RedisPace, connect};
 use fanfare_layer::{ControlHandler, LayerMetrics};
 use fanfare_protocol::{GroupName, NodeId};
 use fanfare_rig::{RedisServer, eventually};
@@ -92,7 +92,7 @@ async fn a_silent_node_is_named_in_a_count() -> Result<()> {
         node: NodeId::random()?,
         publish_in_flight: 1,
         inbox: 1,
-        probe: Duration::from_secs(5),
+        pace: RedisPace::every(Duration::from_secs(5)),
         format: Format::default(),
     };
     let node = silent.node;

@@ -12,6 +12,7 @@ use redis::{Pipeline, Value};
 use tokio::runtime::Handle;
 
 use crate::redis::connection::pulse::Pulse;
+use crate::redis::options::RedisPace;
 
 type Answers = Result<Vec<Value>, String>;
 type Rescue = Box<dyn FnOnce(BoxFuture<'static, Answers>) -> BoxFuture<'static, ()> + Send>;
@@ -36,13 +37,13 @@ pub(in crate::redis::core) struct Asked {
 }
 
 impl BlockingReader {
-    pub(in crate::redis::core) fn new(connection: MultiplexedConnection, probe: Duration) -> Self {
-        let block = probe.as_secs().max(1);
+    pub(in crate::redis::core) fn new(connection: MultiplexedConnection, pace: RedisPace) -> Self {
+        let block = pace.probe.as_secs().max(1);
         Self {
             connection,
             pulse: Arc::new(Pulse::new()),
             block,
-            limit: Duration::from_secs(block) + probe,
+            limit: Duration::from_secs(block) + pace.timeout,
         }
     }
 

@@ -67,7 +67,7 @@ impl Backend for CoreHost {
         let ([mut command, lanes, channels], mut control) = connections
             .map_err(|_| format!("no connection within {connect_limit:?}"))?
             .map_err(|error| error.to_string())?;
-        let limit = self.shared.probe;
+        let limit = self.shared.pace.timeout;
         // A server that hangs takes connections all the same.
         timeout(limit, self.set_up(&mut command, &mut control))
             .await
@@ -184,7 +184,7 @@ impl CoreHost {
 /// Takes what other nodes say. Returns when the connection is silent for longer than the signs of
 /// life of this node take to come back over it.
 async fn listen(subscriber: &mut PubSub, host: &CoreHost) -> String {
-    let limit = BEAT + host.shared.probe;
+    let limit = BEAT + host.shared.pace.timeout;
     let (pulse, mut messages) = (Pulse::new(), subscriber.on_message());
     loop {
         match pulse.wait(limit, messages.next()).await {

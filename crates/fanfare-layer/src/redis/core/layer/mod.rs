@@ -82,7 +82,7 @@ impl CoreLayer {
         let last = shared.incoming.clone();
         let last = Arc::new(move || last.close());
         Self {
-            supervisors: Supervisors::start(tasks, shared.probe, &shared.metrics, last),
+            supervisors: Supervisors::start(tasks, shared.pace.timeout, &shared.metrics, last),
             shared,
             outgoing,
             control,
@@ -203,7 +203,7 @@ fn shared(options: &RedisOptions, core: CoreOptions, metrics: LayerMetrics) -> S
     };
     let servers = options.hosts.iter().map(|host| {
         let unheard = PublishError::Down(format!("{host} has not answered yet"));
-        Arc::new(CommandConnection::new(options.probe, unheard))
+        Arc::new(CommandConnection::new(options.pace.timeout, unheard))
     });
     Shared {
         keys,
@@ -212,7 +212,7 @@ fn shared(options: &RedisOptions, core: CoreOptions, metrics: LayerMetrics) -> S
         incoming: Arc::new(Incoming::new(bodies, options.inbox, metrics.clone())),
         demand: Demand::default(),
         metrics,
-        probe: options.probe,
+        pace: options.pace,
     }
 }
 

@@ -51,7 +51,7 @@ pub(in crate::redis::core) async fn fetch(
         },
         changes: shared.demand.changes(),
     };
-    let reader = BlockingReader::new(connection, shared.probe);
+    let reader = BlockingReader::new(connection, shared.pace);
     loop {
         if let Err(reason) = fetch.one(&reader).await {
             return reason;

@@ -45,7 +45,7 @@ pub(in crate::redis::core) async fn take(
         out: VecDeque::new(),
         size: Size(LIKELY_BYTES),
     };
-    let reader = BlockingReader::new(connection, shared.probe);
+    let reader = BlockingReader::new(connection, shared.pace);
     loop {
         // Until then they wait in Redis, where their senders see how many they are.
         shared.incoming.room(0).await;
