@@ -1,5 +1,7 @@
 //! Every way to a Redis server.
 
+use std::fs;
+
 use anyhow::Result;
 use fanfare_layer::State;
 use fanfare_layer::redis::{self, Format};
@@ -18,6 +20,8 @@ in_both_formats! {
     tls_with_a_password_and_a_client_certificate_works,
     tls_of_an_unknown_authority_is_refused_unless_told_otherwise,
     a_missing_authority_is_named,
+    tls_with_the_authority_in_a_directory_is_trusted,
+    a_directory_without_authorities_is_named,
 }
 
 /// Options of a layer on one server.
@@ -167,4 +171,23 @@ async fn a_password_for_a_server_that_asks_for_none_is_as_good_as_none(
     let port = server.port();
     round_trip(format!("redis://:unasked@127.0.0.1:{port}"), &format).await?;
     round_trip(format!("redis://127.0.0.1:{port}?password=a"), &format).await
+}
+
+async fn tls_with_the_authority_in_a_directory_is_trusted(format: Format) -> Result<()> {
+    let server = with_tls()?;
+    let directory = tempfile::tempdir()?;
+    // The form of `openssl rehash`, beside what else may lie there.
+    fs::copy(server.certificate(), directory.path().join("0a1b2c3d.0"))?;
+    fs::write(directory.path().join("README"), "no certificate")?;
+    let path = directory.path().display();
+    let url = format!("rediss://localhost:{}?ssl_ca_path={path}", server.port());
+    round_trip(url, &format).await
+}
+
+async fn a_directory_without_authorities_is_named(format: Format) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().display();
+    let url = format!("rediss://127.0.0.1:1?ssl_ca_path={path}");
+    let reason = format!("ssl_ca_path {path}: no certificate in it");
+    refusal(url, &format, &reason).await
 }

@@ -39,11 +39,25 @@ impl Node {
     /// # Errors
     /// When it ends or stays silent instead.
     pub async fn start<S: AsRef<OsStr>>(name: &str, config: &str, sets: &[S]) -> Result<Self> {
+        Self::start_in(name, config, sets, &[]).await
+    }
+
+    /// The same with variables of the environment.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_in<S: AsRef<OsStr>>(
+        name: &str,
+        config: &str,
+        sets: &[S],
+        environment: &[(&str, &OsStr)],
+    ) -> Result<Self> {
         let directory = tempfile::tempdir().context("a directory for the configuration")?;
         let file = directory.path().join("fanfare.toml");
         fs::write(&file, config)?;
         let mut command = Command::new(server_binary()?);
         command.arg("--config").arg(&file);
+        command.envs(environment.iter().copied());
         for set in sets {
             command.arg("--set").arg(set);
         }

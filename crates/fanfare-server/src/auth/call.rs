@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Verdict};
+use super::socket::SocketConnector;
 use super::throttles::Throttles;
 use super::{Outcome, Question, Unavailable, tls};
 use crate::config::settings::Auth;
@@ -27,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// The way to the application. Follows no redirects and uses no proxy of the environment.
 pub(super) struct Asker {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Way,
     url: Uri,
     /// For a question as a whole.
     timeout: Duration,
@@ -35,6 +36,12 @@ pub(super) struct Asker {
     turns: Semaphore,
     metrics: AuthMetrics,
     throttles: Throttles,
+}
+
+/// How the application is reached.
+enum Way {
+    Network(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>),
+    Socket(Client<SocketConnector, Empty<Bytes>>),
 }
 
 /// Why there is no decision: what is counted, and what is logged.
@@ -52,21 +59,8 @@ struct Tally<'m> {
 
 impl Asker {
     pub(super) fn new(settings: &Auth, metrics: AuthMetrics) -> anyhow::Result<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client(settings.ca_file.as_deref())?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(settings.concurrency)
-            .pool_timer(TokioTimer::new())
-            .build(connector);
         Ok(Self {
-            client,
+            client: Way::new(settings)?,
             url: settings.url.clone(),
             timeout: settings.timeout,
             turns: Semaphore::new(settings.concurrency),
@@ -151,7 +145,32 @@ impl Asker {
         let mut request = Request::new(Empty::new());
         request.uri_mut().clone_from(&self.url);
         request.headers_mut().clone_from(question.headers());
-        self.client.request(request).await
+        match &self.client {
+            Way::Network(client) => client.request(request).await,
+            Way::Socket(client) => client.request(request).await,
+        }
+    }
+}
+
+impl Way {
+    fn new(settings: &Auth) -> anyhow::Result<Self> {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(settings.concurrency)
+            .pool_timer(TokioTimer::new());
+        if let Some(path) = &settings.socket {
+            return Ok(Self::Socket(builder.build(SocketConnector::new(path))));
+        }
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client(settings)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Ok(Self::Network(builder.build(connector)))
     }
 }
 

@@ -8,6 +8,7 @@ mod answer;
 mod answers;
 mod call;
 mod question;
+mod socket;
 mod throttles;
 mod tls;
 
@@ -60,7 +61,8 @@ impl Authenticator {
     /// Prepares the client; nothing is asked yet.
     ///
     /// # Errors
-    /// When `auth.ca_file` holds no certificates, or the system gives no random bytes.
+    /// When `auth.ca_file`, or without it the system, has no certificates of authorities, or the
+    /// system gives no random bytes.
     pub(crate) fn new(settings: &Auth, metrics: AuthMetrics) -> anyhow::Result<Self> {
         Ok(Self {
             asker: Arc::new(Asker::new(settings, metrics.clone())?),

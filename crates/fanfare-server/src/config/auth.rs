@@ -1,5 +1,6 @@
 //! `[auth]`: the application that says who a client is.
 
+use std::os::unix::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::Uri;
@@ -7,6 +8,11 @@ use url::Url;
 
 use super::reader::Reader;
 use super::settings::{Auth, Settings};
+
+/// What works where something else leads to a Unix socket.
+const SOCKET_FORM: &str = "must have the form unix:/run/gunicorn.sock:/fanfare/auth/ for an \
+                           application on a Unix socket: the path of the socket, a colon, and the \
+                           path of the view";
 
 /// Reads the section; `None` when no URL turns it on.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
@@ -22,8 +28,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
         }
         return None;
     }
-    let url = match parse(url) {
-        Ok(url) => url,
+    let (url, socket) = match parse(url) {
+        Ok(found) => found,
         Err(reason) => {
             reader.refuse("auth.url", reason);
             return None;
@@ -37,6 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
     }
     Some(Auth {
         url,
+        socket,
         ca_file: (!ca_file.is_empty()).then(|| PathBuf::from(ca_file)),
         timeout,
         concurrency,
@@ -56,7 +63,42 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
     }
 }
 
-fn parse(text: &str) -> Result<Uri, String> {
+/// The URL, and the Unix socket in front of it, if that is where it leads.
+fn parse(text: &str) -> Result<(Uri, Option<PathBuf>), String> {
+    if let Some(rest) = text.strip_prefix("unix:") {
+        let (path, uri) = socket(rest)?;
+        // The name that a browser on this machine would use.
+        let url = network(&format!("http://localhost{uri}"))?;
+        return Ok((url, Some(path)));
+    }
+    if means_a_socket(text) {
+        return Err(SOCKET_FORM.to_owned());
+    }
+    Ok((network(text)?, None))
+}
+
+/// `/run/gunicorn.sock:/fanfare/auth/`, as behind the `unix:` of nginx.
+fn socket(text: &str) -> Result<(PathBuf, &str), String> {
+    let (path, uri) = text.split_once(':').unwrap_or_default();
+    if !path.starts_with('/') || path.starts_with("//") || !uri.starts_with('/') {
+        return Err(SOCKET_FORM.to_owned());
+    }
+    SocketAddr::from_pathname(path)
+        .map_err(|error| format!("{path} cannot be the path of a Unix socket: {error}"))?;
+    Ok((path.into(), uri))
+}
+
+/// Forms of other programs that lead to a Unix socket, and what leads to a host called `run`.
+fn means_a_socket(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", &text));
+    scheme.contains("unix")
+        || text.starts_with('/') && text.contains(".sock")
+        || rest.starts_with("//unix:")
+        || rest.starts_with("///")
+}
+
+fn network(text: &str) -> Result<Uri, String> {
     const EXAMPLE: &str = "must be a URL such as http://127.0.0.1:8001/fanfare/auth/";
     let url = Url::parse(text).map_err(|error| format!("{EXAMPLE}: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

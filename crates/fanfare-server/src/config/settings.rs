@@ -82,7 +82,9 @@ impl std::fmt::Debug for Api {
 pub(crate) struct Auth {
     /// What is asked, `http` or `https`.
     pub(crate) url: Uri,
-    /// Certificates of the authorities to believe, in PEM; `None`: those that browsers believe.
+    /// The Unix socket on which it is asked, whatever host the URL names.
+    pub(crate) socket: Option<PathBuf>,
+    /// Certificates of the authorities to believe, in PEM; `None`: those of the system.
     pub(crate) ca_file: Option<PathBuf>,
     /// How long an answer may take, with the wait for a turn.
     pub(crate) timeout: Duration,

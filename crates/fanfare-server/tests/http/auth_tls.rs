@@ -16,7 +16,7 @@ use crate::handshake::{expect, refused};
 use crate::node;
 
 /// An application for `localhost` that lets everyone in; its URL, and its certificate in PEM.
-async fn application() -> Result<(String, String)> {
+pub(crate) async fn application() -> Result<(String, String)> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

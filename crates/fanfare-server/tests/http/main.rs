@@ -5,6 +5,7 @@ mod api;
 mod application;
 mod auth;
 mod auth_load;
+mod auth_socket;
 mod auth_tls;
 mod batch;
 mod broken_outputs;
@@ -12,7 +13,10 @@ mod drain;
 mod handshake;
 mod health;
 mod pages;
+mod system_authorities;
 mod with_redis;
+
+use std::ffi::OsStr;
 
 use anyhow::{Result, ensure};
 use fanfare_rig::{API_KEY, Answer, Node};
@@ -25,10 +29,15 @@ async fn node(sets: &[&str]) -> Result<Node> {
 
 /// A node with a configuration file of its own.
 async fn node_with_config(config: &str, sets: &[&str]) -> Result<Node> {
+    node_in(&[], config, sets).await
+}
+
+/// The same with variables of the environment.
+async fn node_in(environment: &[(&str, &OsStr)], config: &str, sets: &[&str]) -> Result<Node> {
     let key = format!("api.keys=[\"{API_KEY}\"]");
     let mut all = vec!["http.bind=127.0.0.1:0", "http.workers=2", key.as_str()];
     all.extend_from_slice(sets);
-    Node::start("node", config, &all).await
+    Node::start_in("node", config, &all, environment).await
 }
 
 /// Insists on an error in the one shape that all errors have; gives the object in it.

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use redis::io::tcp::TcpSettings;
-use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
-    RedisConnectionInfo, TlsCertificates,
-};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+
+use super::tls::Tls;
 
 /// How long an attempt to connect may take, unless the host says otherwise.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -42,16 +41,6 @@ pub(in crate::redis) struct Master {
     pub(in crate::redis) name: String,
     pub(in crate::redis) sentinels: Vec<Host>,
     pub(in crate::redis) tls: Option<Tls>,
-}
-
-/// How a server proves itself, and we ourselves to it; files are PEM.
-#[derive(Clone, PartialEq, Eq)]
-pub(in crate::redis) struct Tls {
-    pub(in crate::redis) verify: bool,
-    pub(in crate::redis) check_hostname: bool,
-    pub(in crate::redis) authorities: Option<PathBuf>,
-    pub(in crate::redis) certificate: Option<PathBuf>,
-    pub(in crate::redis) key: Option<PathBuf>,
 }
 
 /// Why a host cannot be used; names it without its password.
@@ -150,32 +139,6 @@ impl Host {
         // Without nodelay a publish waits for the acknowledgement of the one before.
         let tcp = TcpSettings::default().set_nodelay(true);
         Ok(info.set_redis_settings(settings).set_tcp_settings(tcp))
-    }
-}
-
-impl Tls {
-    fn certificates(&self) -> Result<TlsCertificates, String> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // An error means that somebody else was faster.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
-        };
-        let client_tls = match (&self.certificate, &self.key) {
-            (Some(certificate), key) => Some(ClientTlsConfig {
-                client_cert: read(certificate)?,
-                // As in Python's ssl: one file may hold both.
-                client_key: read(key.as_ref().unwrap_or(certificate))?,
-            }),
-            (None, Some(_)) => return Err("ssl_keyfile without ssl_certfile".into()),
-            (None, None) => None,
-        };
-        let root_cert = self.authorities.as_ref().map(read).transpose()?;
-        Ok(TlsCertificates {
-            client_tls,
-            root_cert,
-        })
     }
 }
 

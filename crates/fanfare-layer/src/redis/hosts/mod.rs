@@ -7,6 +7,7 @@ pub(super) mod role;
 mod sentinel;
 pub(super) mod shard;
 mod shown;
+mod tls;
 #[cfg(all(test, feature = "redis-tests"))]
 mod upstream_tests;
 mod url;

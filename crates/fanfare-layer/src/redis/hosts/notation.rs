@@ -13,7 +13,7 @@ impl Host {
     /// Reads a host as channels_redis takes it: a URL as for [`Host::parse`]; `["host", port]`; a
     /// table of connection options, which has `address` (a URL, which wins over the other keys), or
     /// `host` and `port`, or `path`, and `db`, `username`, `password`, `ssl`, `ssl_cert_reqs`,
-    /// `ssl_check_hostname`, `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`,
+    /// `ssl_check_hostname`, `ssl_ca_certs`, `ssl_ca_path`, `ssl_certfile`, `ssl_keyfile`,
     /// `socket_connect_timeout`; or a table with `sentinels` (`[["host", port], ..]`),
     /// `master_name` and `sentinel_kwargs`, and the options of the master beside them. As in
     /// channels_redis, the connections to the sentinels take over nothing of those. Other options

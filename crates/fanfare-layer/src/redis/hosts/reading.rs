@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::host::{Address, Host, HostError, Tls};
+use super::host::{Address, Host, HostError};
 use super::notation::{Table, is_scalar, kind, text_of};
+use super::tls::Tls;
 use super::url::{PythonUrl, unreadable};
 
 /// What redis-py takes for every connection, and nothing here has a use for.
@@ -80,6 +81,7 @@ pub(super) struct Draft {
     cert_reqs: Option<String>,
     check_hostname: Option<bool>,
     authorities: Option<String>,
+    authority_directory: Option<String>,
     certificate: Option<String>,
     key: Option<String>,
     connect_timeout: Option<Duration>,
@@ -179,6 +181,7 @@ impl Draft {
                     verify,
                     check_hostname: self.check_hostname.unwrap_or(true),
                     authorities: self.authorities.map(PathBuf::from),
+                    authority_directory: self.authority_directory.map(PathBuf::from),
                     certificate: self.certificate.map(PathBuf::from),
                     key: self.key.map(PathBuf::from),
                 }),
@@ -239,6 +242,7 @@ impl Draft {
             "ssl_cert_reqs" => replace(&mut self.cert_reqs, value),
             "ssl_check_hostname" => self.check_hostname = Some(truth(value)),
             "ssl_ca_certs" => replace(&mut self.authorities, value),
+            "ssl_ca_path" => replace(&mut self.authority_directory, value),
             "ssl_certfile" => replace(&mut self.certificate, value),
             "ssl_keyfile" => replace(&mut self.key, value),
             "socket_connect_timeout" => {

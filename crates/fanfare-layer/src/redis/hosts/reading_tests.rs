@@ -100,10 +100,11 @@ fn an_ipv6_host_stands_in_brackets() {
 #[test]
 fn certificates_are_checked_unless_the_url_says_otherwise() {
     let strict = tls(parse(
-        "rediss://h?ssl_ca_certs=/ca.pem&ssl_certfile=/c&ssl_keyfile=/k",
+        "rediss://h?ssl_ca_certs=/ca.pem&ssl_ca_path=/cas&ssl_certfile=/c&ssl_keyfile=/k",
     ));
     assert!(strict.verify && strict.check_hostname);
     assert_eq!(strict.authorities, Some("/ca.pem".into()));
+    assert_eq!(strict.authority_directory, Some("/cas".into()));
     assert_eq!(
         (strict.certificate, strict.key),
         (Some("/c".into()), Some("/k".into()))

@@ -102,7 +102,8 @@ const AUTH: &[Key] = &[
         "\"\"",
         "",
         "The URL that the server calls, `http` or `https`, such as \
-         `\"http://127.0.0.1:8001/fanfare/auth/\"`. [docs/AUTHENTICATION.md](AUTHENTICATION.md) \
+         `\"http://127.0.0.1:8001/fanfare/auth/\"`, or a path on a Unix socket, such as \
+         `\"unix:/run/gunicorn.sock:/fanfare/auth/\"`. [docs/AUTHENTICATION.md](AUTHENTICATION.md) \
          describes the request and the answers. Empty: authentication is off.",
     ),
     key(
@@ -111,7 +112,7 @@ const AUTH: &[Key] = &[
         "\"\"",
         "",
         "With `https`: a PEM file with the certificates of the trusted authorities. Empty: the \
-         authorities that browsers trust.",
+         authorities that the operating system trusts.",
     ),
     milliseconds(
         "timeout_ms",

@@ -173,10 +173,23 @@ fn names_with_dots_are_no_paths_and_empty_sections_have_a_place() {
 
 #[test]
 fn an_authentication_url_is_one_that_can_be_asked() {
+    const SOCKET: &str = "must have the form unix:/run/gunicorn.sock:/fanfare/auth/";
+    let long = format!("auth.url=unix:/{}:/auth/", "x".repeat(200));
     for (set, reason) in [
         ("auth.url=/auth/", "http://127.0.0.1:8001"),
         ("auth.url=ftp://h/", "http://127.0.0.1:8001"),
-        ("auth.url=unix:/run/app.sock", "http://127.0.0.1:8001"),
+        ("auth.url=unix:/run/app.sock", SOCKET),
+        ("auth.url=unix:/run/app.sock:", SOCKET),
+        ("auth.url=unix:/run/app.sock:auth/", SOCKET),
+        ("auth.url=unix:run/app.sock:/auth/", SOCKET),
+        ("auth.url=unix:///run/app.sock:/auth/", SOCKET),
+        ("auth.url=http://unix:/run/app.sock:/auth/", SOCKET),
+        ("auth.url=http://unix:/run/app.sock", SOCKET),
+        ("auth.url=http+unix://%2Frun%2Fapp.sock/auth/", SOCKET),
+        ("auth.url=http:///run/app.sock", SOCKET),
+        ("auth.url=/run/app.sock", SOCKET),
+        (&long, "cannot be the path of a Unix socket"),
+        ("auth.url=unix:/run/app.sock:/#a", "no fragment"),
         ("auth.url=http://ann:s3cret@h/", "no user and no password"),
         ("auth.url=http://h/#a", "no fragment"),
         ("auth.timeout_ms=0", "from 1 to"),
@@ -193,5 +206,9 @@ fn an_authentication_url_is_one_that_can_be_asked() {
     assert!(line.contains("less than limits.handshake_ms"), "{line}");
     let line = refusal(&["auth.url=http://h/", "auth.ca_file=/ca.pem"]);
     assert!(line.contains("starts with https://"), "{line}");
+    let auth = settings("", &[], &["auth.url=unix:/run/app.sock:/auth/?a=b"]).auth;
+    let auth = auth.expect("it is on");
+    assert_eq!(auth.url, "http://localhost/auth/?a=b");
+    assert_eq!(auth.socket, Some("/run/app.sock".into()));
     settings("", &[], &["limits.handshake_ms=1000"]);
 }
