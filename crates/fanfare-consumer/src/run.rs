@@ -245,18 +245,18 @@ async fn event<C: Consumer<M, I>, M: 'static, I: FromFrame>(
     route: &str,
 ) -> Attended {
     let own: Result<C::Event, TypedError>;
-    let decoded = match shared.decoded(|event| event.to::<C::Event>()) {
-        Some(decoded) => decoded,
+    let (decoded, is_own) = match shared.decoded(|event| event.to::<C::Event>()) {
+        Some(decoded) => (decoded, false),
         // Another consumer of the group takes it for something else.
         None => {
             own = shared.event().to();
-            &own
+            (&own, true)
         }
     };
     match decoded {
         Ok(event) => {
             *handled += 1;
-            session.begin_event(shared, event);
+            session.begin_event(shared, is_own.then_some(event));
             let mailbox = Rc::clone(session.mailbox());
             let attended = attend_quick(&mailbox, consumer.event(session, event)).await;
             session.end_event();

@@ -20,13 +20,16 @@ pub enum Subscription {
     /// The messages of a normal channel that is received from on this node.
     Channel(ChannelName),
     /// The events of a group for one session, which is in the group under its own name. Only for
-    /// a layer that keeps memberships where others can take them back.
-    SessionInGroup {
-        /// The group.
-        group: GroupName,
-        /// The session.
-        channel: ChannelName,
-    },
+    /// a layer that keeps memberships where others can take them back. One pointer: a layer may have
+    /// as many subscriptions as a node has groups.
+    SessionInGroup(Arc<(GroupName, ChannelName)>),
+}
+
+impl Subscription {
+    /// A [`Self::SessionInGroup`].
+    pub fn session_in_group(group: GroupName, channel: ChannelName) -> Self {
+        Self::SessionInGroup(Arc::new((group, channel)))
+    }
 }
 
 /// Why a subscription is not in place.

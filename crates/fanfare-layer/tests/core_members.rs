@@ -30,10 +30,10 @@ fn session(node: &Node, number: usize) -> String {
 }
 
 fn member(node: &Node, group: &str, number: usize) -> Result<Subscription> {
-    Ok(Subscription::SessionInGroup {
-        group: GroupName::parse(group)?,
-        channel: node.naming.channel(&session(node, number))?,
-    })
+    Ok(Subscription::session_in_group(
+        GroupName::parse(group)?,
+        node.naming.channel(&session(node, number))?,
+    ))
 }
 
 async fn join(node: &Node, group: &str, number: usize) -> Result<()> {

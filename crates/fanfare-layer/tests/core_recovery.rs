@@ -104,10 +104,10 @@ async fn a_session_whose_membership_a_replica_had_not_got_is_added_again() -> Re
     let node = node(&server, true).await?;
     let session = |number| format!("specific.{}!000000000000000{number}", node.id);
     for number in 1..=2 {
-        let joined = node.layer.subscribe(vec![Subscription::SessionInGroup {
-            group: GroupName::parse("room")?,
-            channel: node.naming.channel(&session(number))?,
-        }]);
+        let joined = node.layer.subscribe(vec![Subscription::session_in_group(
+            GroupName::parse("room")?,
+            node.naming.channel(&session(number))?,
+        )]);
         within(SOON, "the join", joined).await??;
     }
     // One was taken out by others; of the other's join the new master knows nothing at all.

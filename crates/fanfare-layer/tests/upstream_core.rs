@@ -170,7 +170,7 @@ async fn three_sessions_of_one_process_share_one_copy_and_each_get_it() -> Resul
             anyhow::bail!("a channel");
         };
         let group = GroupName::parse("test-group")?;
-        members.push(Subscription::SessionInGroup { group, channel });
+        members.push(Subscription::session_in_group(group, channel));
     }
     let added = node.layer.subscribe(members.clone());
     within(SOON, "the subscription", added).await??;
@@ -180,7 +180,7 @@ async fn three_sessions_of_one_process_share_one_copy_and_each_get_it() -> Resul
     let mut targets: Vec<_> = arrived.into_iter().map(|it| it.target).collect();
     targets.sort_by_key(|target| format!("{target:?}"));
     let expected = members.into_iter().map(|member| match member {
-        Subscription::SessionInGroup { channel, .. } => Target::Channel(channel),
+        Subscription::SessionInGroup(member) => Target::Channel(member.1.clone()),
         other => panic!("{other:?}"),
     });
     assert_eq!(targets, expected.collect::<Vec<_>>());

@@ -25,7 +25,7 @@ impl Enrolled {
         worker: &Rc<WorkerThread>,
         recipient: Recipient<Arrived>,
     ) -> Result<Self, AdmitError> {
-        let member = worker.seat_actor(EventSink::Actor(recipient))?;
+        let member = worker.seat_actor(EventSink::Actor(Box::new(recipient)))?;
         let place = SeatGuard {
             worker: Rc::clone(worker),
             member,

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fanfare_node::{AdmitError, Input, Mailbox, PendingGroups, SharedEvent};
-use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName, Target};
+use fanfare_protocol::{ChannelName, CloseCode, Encoder, GroupName, Target, TypedError};
 
 use crate::cluster::Cluster;
 
@@ -76,11 +76,12 @@ pub struct Session<M: 'static = ()> {
 /// The parameters of a path, decoded.
 pub(crate) type Params = Box<[(Box<str>, Box<str>)]>;
 
-/// An event of the layer, and where it lies as the consumer sees it.
+/// An event of the layer.
 struct Current {
     shared: Rc<SharedEvent>,
-    kind: TypeId,
-    address: usize,
+    /// Its type and where it lies as the consumer sees it, where consumers of other types have the
+    /// shared one.
+    own: Option<Box<(TypeId, usize)>>,
 }
 
 /// What a session has for its consumer, or for itself.
@@ -264,12 +265,12 @@ impl<M: 'static> Session<M> {
         }
     }
 
-    /// From here on `event` is what `shared` says.
-    pub(crate) fn begin_event<E: 'static>(&mut self, shared: &Rc<SharedEvent>, event: &E) {
+    /// From here on this event is handled; `own` is it as the consumer sees it, if that is not the
+    /// decoded one that it shares.
+    pub(crate) fn begin_event<E: 'static>(&mut self, shared: &Rc<SharedEvent>, own: Option<&E>) {
         self.current = Some(Current {
             shared: Rc::clone(shared),
-            kind: TypeId::of::<E>(),
-            address: address(event),
+            own: own.map(|own| Box::new((TypeId::of::<E>(), address(own)))),
         });
     }
 
@@ -280,7 +281,13 @@ impl<M: 'static> Session<M> {
     /// The shared event behind an event that is being handled; none for any other value.
     fn shared_event_of<E: 'static>(&self, event: &E) -> Option<&SharedEvent> {
         let current = self.current.as_ref()?;
-        let same = current.kind == TypeId::of::<E>() && current.address == address(event);
+        let same = match &current.own {
+            Some(own) => **own == (TypeId::of::<E>(), address(event)),
+            None => {
+                let decoded = current.shared.as_decoded::<Result<E, TypedError>>();
+                matches!(decoded, Some(Ok(shared)) if address(shared) == address(event))
+            }
+        };
         same.then_some(&*current.shared)
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Entry {
     /// Bit per worker that has members.
     pub(crate) workers: u64,
     /// Members on this node.
-    pub(crate) members: usize,
+    pub(crate) members: u32,
     pub(crate) subscription: Subscription,
 }
 
@@ -180,7 +180,7 @@ impl Directory {
     pub(crate) fn members(&self, group: &GroupName) -> usize {
         self.stripe(group)
             .get(group)
-            .map_or(0, |entry| entry.members)
+            .map_or(0, |entry| entry.members as usize)
     }
 
     /// How many groups of the application have members on this node.
@@ -194,7 +194,7 @@ impl Directory {
         for stripe in &self.stripes {
             let stripe = stripe.lock();
             let filled = stripe.iter().filter(|(_, entry)| entry.members > 0);
-            groups.extend(filled.map(|(name, entry)| (name.clone(), entry.members)));
+            groups.extend(filled.map(|(name, entry)| (name.clone(), entry.members as usize)));
         }
         groups.sort();
         groups

@@ -20,9 +20,9 @@ impl Directory {
             let mut stripe = self.stripe(&group);
             let entry = stripe.get_mut(&group).map(|entry| &mut entry.subscription);
             // Some that were wanted have been given up since.
-            if let Some(Subscription::Pending { asked, .. }) = entry {
+            if let Some(Subscription::Pending(asked)) = entry {
                 let number = changes.number();
-                *asked = number;
+                asked.number = number;
                 drop(stripe);
                 requests.push(Request { group, number });
             }
@@ -35,8 +35,8 @@ impl Directory {
         let Some(changes) = &self.changes else { return };
         let stripe = self.stripe(&request.group);
         let entry = stripe.get(&request.group).map(|entry| &entry.subscription);
-        if let Some(Subscription::Pending { asked, .. }) = entry
-            && *asked == request.number
+        if let Some(Subscription::Pending(asked)) = entry
+            && asked.number == request.number
         {
             changes.want(&request.group);
         }
@@ -50,8 +50,8 @@ impl Directory {
             return;
         };
         match &mut entry.subscription {
-            Subscription::Pending { asked, waiting } if *asked == request.number => {
-                for done in waiting.drain(..) {
+            Subscription::Pending(asked) if asked.number == request.number => {
+                for done in asked.waiting.drain(..) {
                     // Whoever gave up waiting has closed its side.
                     let _gone = done.send(());
                 }
@@ -80,7 +80,7 @@ impl Directory {
                 Some(entry) if entry.members == 0 => {
                     let leaves = !matches!(entry.subscription, Subscription::Leaving(_));
                     if leaves {
-                        entry.subscription = Subscription::Leaving(Vec::new());
+                        entry.subscription = Subscription::Leaving(Box::default());
                     }
                     leaves
                 }
@@ -99,7 +99,7 @@ impl Directory {
             let Some(entry) = stripe.get_mut(group) else {
                 continue;
             };
-            let Subscription::Leaving(waiting) = &mut entry.subscription else {
+            let Subscription::Leaving(asked) = &mut entry.subscription else {
                 continue;
             };
             if entry.members == 0 {
@@ -108,8 +108,7 @@ impl Directory {
                 self.metrics.groups.dec();
                 continue;
             }
-            let waiting = std::mem::take(waiting);
-            entry.subscription = Subscription::Pending { asked: 0, waiting };
+            entry.subscription = Subscription::Pending(std::mem::take(asked));
             changes.want(group);
         }
     }
@@ -122,11 +121,10 @@ impl Directory {
         let mut wanted = Vec::new();
         for stripe in self.stripes() {
             for (group, entry) in stripe.lock().iter_mut() {
-                if let Subscription::Leaving(waiting) = &mut entry.subscription {
-                    let waiting = std::mem::take(waiting);
-                    entry.subscription = Subscription::Pending { asked: 0, waiting };
+                if let Subscription::Leaving(asked) = &mut entry.subscription {
+                    entry.subscription = Subscription::Pending(std::mem::take(asked));
                 }
-                if matches!(entry.subscription, Subscription::Pending { .. }) {
+                if matches!(entry.subscription, Subscription::Pending(_)) {
                     wanted.push(group.clone());
                 }
             }
@@ -179,12 +177,13 @@ mod tests {
         }
         let mut still = directory.join(&group(), 0).expect("not acknowledged yet");
         let stripe = directory.stripe(&group());
-        let Some(Subscription::Pending { waiting, .. }) =
+        let Some(Subscription::Pending(asked)) =
             stripe.get(&group()).map(|entry| &entry.subscription)
         else {
             panic!("not pending");
         };
-        assert!(waiting.len() < 100, "{} wait", waiting.len());
+        let waiting = asked.waiting.len();
+        assert!(waiting < 100, "{waiting} wait");
         drop(stripe);
         directory.subscribed(&request(&directory));
         assert_eq!(still.try_recv(), Ok(()));

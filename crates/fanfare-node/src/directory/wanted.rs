@@ -19,16 +19,20 @@ pub(crate) enum Subscription {
     /// The layer has not been asked.
     #[default]
     None,
-    /// Wanted, not acknowledged.
-    Pending {
-        /// The number of the last request; zero when the layer has not been asked since.
-        asked: u32,
-        waiting: Vec<oneshot::Sender<()>>,
-    },
+    /// Wanted, not acknowledged. In a box, as [`Self::Leaving`]: a node may have many groups.
+    Pending(Box<Asked>),
     /// Acknowledged.
     Active,
     /// The layer has been asked to take it back; whoever joins meanwhile waits here.
-    Leaving(Vec<oneshot::Sender<()>>),
+    Leaving(Box<Asked>),
+}
+
+/// A change of a subscription that is under way.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// The number of the last request to subscribe; zero when the layer has not been asked since.
+    pub(super) number: u32,
+    pub(super) waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// The layer is to subscribe a group. A later request for the same group replaces this one, whose
@@ -70,7 +74,8 @@ impl Changes {
         let (done, wait) = oneshot::channel();
         match subscription {
             Subscription::Active => return None,
-            Subscription::Pending { waiting, .. } | Subscription::Leaving(waiting) => {
+            Subscription::Pending(asked) | Subscription::Leaving(asked) => {
+                let waiting = &mut asked.waiting;
                 // A layer that is away for long must not gather everybody who gave up.
                 if waiting.len() == waiting.capacity() {
                     waiting.retain(|done| !done.is_closed());
@@ -78,8 +83,10 @@ impl Changes {
                 waiting.push(done);
             }
             Subscription::None => {
-                let waiting = vec![done];
-                *subscription = Subscription::Pending { asked: 0, waiting };
+                *subscription = Subscription::Pending(Box::new(Asked {
+                    number: 0,
+                    waiting: vec![done],
+                }));
                 self.want(group);
             }
         }

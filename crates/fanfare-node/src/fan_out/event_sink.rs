@@ -53,8 +53,8 @@ pub(crate) enum EventSink {
     Socket,
     /// A session's program.
     Mailbox(Rc<MailboxState>),
-    /// Any actor.
-    Actor(Recipient<Arrived>),
+    /// Any actor; in a box, because sessions are many.
+    Actor(Box<Recipient<Arrived>>),
 }
 
 /// Answers how many an actor's mailbox had no room for.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use fanfare_layer::Delivery;
 use fanfare_protocol::{Close, Encoder, Outgoing, Undeliverable};
+use smallvec::SmallVec;
 
 use super::batch::{Batch, OpenBatch};
 use super::event_sink::DeliveryMode;
@@ -28,11 +29,54 @@ pub(crate) struct Lane {
     group: u32,
     encoder: Arc<dyn Encoder>,
     mode: DeliveryMode,
-    /// Members by index; [`GONE`] where somebody left while batches were on their way.
-    members: Vec<SlotRef>,
-    holes: usize,
-    pub(crate) open: OpenBatch,
+    /// Members by index; [`GONE`] where somebody left while batches were on their way. Groups of one
+    /// are the most frequent: every user has one.
+    members: SmallVec<[SlotRef; 1]>,
+    holes: u32,
+    /// `None` in most lanes at most times.
+    traffic: Option<Box<Traffic>>,
+}
+
+/// What is on its way in a lane.
+#[derive(Default)]
+struct Traffic {
+    open: OpenBatch,
     queue: VecDeque<Batch>,
+}
+
+/// Memory of what has been sent, for the next events.
+#[derive(Default)]
+pub(crate) struct Spare {
+    frames: BytesMut,
+    #[expect(clippy::vec_box, reason = "a lane takes a box as it is")]
+    traffic: Vec<Box<Traffic>>,
+}
+
+/// Lanes whose memory is kept for others.
+const SPARE_LANES: usize = 64;
+/// Batches that the memory of one of them has room for.
+const SPARE_BATCHES: usize = 8;
+
+impl Spare {
+    /// A batch has been sent.
+    pub(crate) fn keep(&mut self, batch: Batch) {
+        if let Some(buffer) = batch.into_buffer() {
+            self.frames = buffer;
+        }
+    }
+}
+
+impl Traffic {
+    fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.queue.is_empty()
+    }
+
+    /// Closes the open batch of the group with this index, for so many members.
+    fn seal(&mut self, group: u32, members: usize) {
+        if !self.open.is_empty() {
+            self.queue.push_back(self.open.seal(group, members));
+        }
+    }
 }
 
 /// A member that another's leaving has moved to a new index.
@@ -47,10 +91,9 @@ impl Lane {
             group,
             encoder: Arc::clone(&options.encoder),
             mode: options.mode,
-            members: Vec::new(),
+            members: SmallVec::new(),
             holes: 0,
-            open: OpenBatch::default(),
-            queue: VecDeque::new(),
+            traffic: None,
         }
     }
 
@@ -60,38 +103,41 @@ impl Lane {
     }
 
     /// Puts an event into the open batch, for all but those who are excluded; answers the bytes
-    /// that it adds. `spare` is memory for a new batch of frames.
+    /// that it adds.
     pub(crate) fn append(
         &mut self,
         delivery: &Delivery,
         excluded: &[SlotRef],
-        spare: &mut BytesMut,
+        spare: &mut Spare,
     ) -> Result<usize, Undeliverable> {
+        let used = || spare.traffic.pop().unwrap_or_default();
+        let traffic = self.traffic.get_or_insert_with(used);
+        let open = &mut traffic.open;
         let bytes = match self.mode {
             DeliveryMode::Frames => {
-                let frames = &mut self.open.frames;
+                let frames = &mut open.frames;
                 if frames.capacity() == 0 {
-                    *frames = std::mem::take(spare);
+                    *frames = std::mem::take(&mut spare.frames);
                 }
                 let start = frames.len();
                 let message = Outgoing::of(&delivery.target, &delivery.envelope);
                 self.encoder.encode(&message, frames)?;
                 let bytes = frames.len() - start;
-                self.open.mark(start, delivery.arrived);
+                open.mark(start, delivery.arrived);
                 bytes
             }
             DeliveryMode::Events => {
                 let event = SharedEvent::new(delivery);
                 let bytes = event.bytes();
-                self.open.push(Rc::new(event), delivery.arrived);
+                open.push(Rc::new(event), delivery.arrived);
                 bytes
             }
         };
         for member in excluded {
-            self.open.skip_last(*member);
+            open.skip_last(*member);
         }
-        if self.open.is_full() {
-            self.seal();
+        if open.is_full() {
+            traffic.seal(self.group, self.members.len());
         }
         Ok(bytes)
     }
@@ -104,29 +150,35 @@ impl Lane {
         excluded: &[SlotRef],
     ) {
         self.seal();
+        let Traffic { open, queue } = &mut **self.traffic.get_or_insert_default();
         let mail = SharedEvent::new(delivery);
-        self.open.push(Rc::new(mail), delivery.arrived);
+        open.push(Rc::new(mail), delivery.arrived);
         for member in excluded {
-            self.open.skip_last(*member);
+            open.skip_last(*member);
         }
         let members = self.members.len();
-        self.queue
-            .extend(self.open.seal_close(self.group, members, Rc::clone(close)));
+        queue.extend(open.seal_close(self.group, members, Rc::clone(close)));
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.members.len() - self.holes
+        self.members.len() - self.holes as usize
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.traffic.iter().flat_map(|traffic| &traffic.queue)
     }
 
     /// Events in the batches that are open or on their way.
     pub(crate) fn waiting(&self) -> usize {
-        let queued = self.queue.iter().map(|batch| batch.events() as usize);
-        self.open.events() + queued.sum::<usize>()
+        let open = self.traffic.as_ref().map(|traffic| traffic.open.events());
+        let queued = self.batches().map(|batch| batch.events() as usize);
+        open.unwrap_or_default() + queued.sum::<usize>()
     }
 
     /// Bytes of the batches that are open or on their way.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        self.open.bytes() + self.queue.iter().map(Batch::bytes).sum::<usize>()
+        let open = self.traffic.as_ref().map(|traffic| traffic.open.bytes());
+        open.unwrap_or_default() + self.batches().map(Batch::bytes).sum::<usize>()
     }
 
     /// Nobody is in the lane and nothing is on its way in it.
@@ -135,7 +187,9 @@ impl Lane {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.queue.is_empty()
+        self.traffic
+            .as_ref()
+            .is_none_or(|traffic| traffic.is_idle())
     }
 
     pub(crate) fn member_at(&self, index: u32) -> Option<SlotRef> {
@@ -177,41 +231,49 @@ impl Lane {
 
     /// Closes the open batch and puts it on its way.
     pub(crate) fn seal(&mut self) {
-        if !self.open.is_empty() {
-            self.queue
-                .push_back(self.open.seal(self.group, self.members.len()));
+        if let Some(traffic) = &mut self.traffic {
+            traffic.seal(self.group, self.members.len());
+        }
+    }
+
+    /// Drops what the encoder wrote of an event before it panicked.
+    pub(crate) fn cut(&mut self) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.open.cut();
         }
     }
 
     /// Drops the batch in front, for one that cannot be delivered; answers how many events it had.
     pub(crate) fn drop_front(&mut self) -> u32 {
-        self.queue.pop_front().map_or(0, |batch| batch.events())
+        let front = self
+            .traffic
+            .as_mut()
+            .and_then(|traffic| traffic.queue.pop_front());
+        front.map_or(0, |batch| batch.events())
     }
 
     /// Serves members until `budget` sends are spent; answers a batch that reached its end.
     pub(crate) fn run(&mut self, slots: &mut Slots, budget: &mut u32) -> Option<Batch> {
-        self.seal();
-        let batch = self.queue.front_mut()?;
+        let traffic = self.traffic.as_mut()?;
+        let members = self.members.as_slice();
+        traffic.seal(self.group, members.len());
+        let batch = traffic.queue.front_mut()?;
         while batch.cursor < batch.end {
             if *budget == 0 {
                 return None;
             }
-            let member = self
-                .members
-                .get(batch.cursor as usize)
-                .copied()
-                .unwrap_or(GONE);
+            let member = members.get(batch.cursor as usize).copied().unwrap_or(GONE);
             batch.cursor += 1;
             *budget -= 1;
             batch.serve(slots, member);
         }
-        self.queue.pop_front()
+        traffic.queue.pop_front()
     }
 
     /// Sends a member now what is on its way to it, so that something may follow in order.
     pub(crate) fn flush_in_flight(&mut self, slots: &mut Slots, member: SlotRef, index: u32) {
         self.seal();
-        for batch in &mut self.queue {
+        for batch in self.traffic.iter_mut().flat_map(|it| &mut it.queue) {
             if !batch.is_ahead(index) {
                 continue;
             }
@@ -223,7 +285,8 @@ impl Lane {
     /// Closes holes when they are many; answers whether members have moved. Batches on their way
     /// keep their place.
     pub(crate) fn compact(&mut self) -> bool {
-        if self.holes == 0 || (self.holes * 2 < self.members.len() && !self.is_idle()) {
+        let few = self.holes as usize * 2 < self.members.len();
+        if self.holes == 0 || (few && !self.is_idle()) {
             return false;
         }
         let before = |members: &[SlotRef], index: u32| {
@@ -234,13 +297,24 @@ impl Lane {
                 .count();
             u32::try_from(taken).unwrap_or(u32::MAX)
         };
-        for batch in &mut self.queue {
+        for batch in self.traffic.iter_mut().flat_map(|it| &mut it.queue) {
             batch.cursor = before(&self.members, batch.cursor);
             batch.end = before(&self.members, batch.end);
         }
         self.members.retain(|member| *member != GONE);
         self.holes = 0;
         true
+    }
+
+    /// Gives the memory for what is on its way to other lanes, when nothing is.
+    pub(crate) fn rest(&mut self, spare: &mut Spare) {
+        if self.is_idle()
+            && let Some(traffic) = self.traffic.take()
+            && spare.traffic.len() < SPARE_LANES
+            && traffic.queue.capacity() <= SPARE_BATCHES
+        {
+            spare.traffic.push(traffic);
+        }
     }
 
     /// All members with their indexes.

@@ -26,7 +26,7 @@ pub(crate) use event_sink::EventSink;
 pub(crate) use mailbox::{FLUSH_BYTES, MailboxState};
 pub(crate) use outbox::{MAX_SLICES, Outbox};
 pub(crate) use roster::{Dropped, Roster, Subscribed};
-pub(crate) use seat::{CloseRequest, Seat};
+pub(crate) use seat::{CloseRequest, Seat, SeatState};
 pub(crate) use slot_ref::{Bounds, SlotRef};
 pub(crate) use slots::{COPIED, Slots};
 pub(crate) use tally::Tally;

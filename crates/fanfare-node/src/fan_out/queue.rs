@@ -32,7 +32,7 @@ pub enum Input {
 }
 
 /// Messages of the client that may wait before its session stops reading.
-const MESSAGES: usize = 64;
+const MESSAGES: u32 = 64;
 /// Their bytes.
 const MESSAGE_BYTES: usize = 64 * 1024;
 /// The memory of an emptied queue is given back beyond this capacity.
@@ -42,10 +42,10 @@ const KEPT: usize = 8;
 #[derive(Default)]
 pub(crate) struct Queue {
     entries: VecDeque<Entry>,
-    messages: usize,
     message_bytes: usize,
-    events: usize,
     event_bytes: usize,
+    messages: u32,
+    events: u32,
 }
 
 enum Entry {
@@ -80,7 +80,7 @@ impl Queue {
 
     /// Appends the events of a batch, which is not empty.
     pub(crate) fn push_events(&mut self, batch: &SharedBatch, tag: Option<u32>) {
-        self.events += batch.events.len();
+        self.events += u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
         self.event_bytes += batch.bytes;
         self.entries.push_back(Entry::Events {
             batch: Rc::clone(&batch.events),
@@ -145,12 +145,12 @@ impl Queue {
 
     /// Events that wait.
     pub(crate) fn events(&self) -> usize {
-        self.events
+        self.events as usize
     }
 
     /// Whether more events wait than may; one alone always may.
     pub(crate) fn is_over(&self, bounds: Bounds) -> bool {
-        self.events > 1 && (self.events > bounds.frames || self.event_bytes > bounds.bytes)
+        self.events > 1 && (self.events() > bounds.frames || self.event_bytes > bounds.bytes)
     }
 
     /// Whether no more of the client's messages should be read.

@@ -5,6 +5,7 @@
 //! [`Roster::reconcile`] makes them agree again from the live sessions.
 
 mod group;
+mod groups;
 mod reconcile;
 mod staging;
 
@@ -17,13 +18,13 @@ use fanfare_protocol::{GroupName, Outgoing, Undeliverable};
 
 use crate::fan_out::batch::Batch;
 use crate::fan_out::event_sink::DeliveryMode;
-use crate::fan_out::lane::{Lane, Moved};
+use crate::fan_out::lane::{Lane, Moved, Spare};
 use crate::fan_out::shared_event::{SharedBatch, SharedEvent};
 use crate::fan_out::slot_ref::{Membership, STAGED, SlotRef};
 use crate::fan_out::slots::Slots;
 use crate::fan_out::subscribe_options::SubscribeOptions;
-use crate::names::NameMap;
-use group::{Group, relocate};
+use group::relocate;
+use groups::Groups;
 use staging::Staging;
 
 pub(crate) use staging::Subscribed;
@@ -34,13 +35,10 @@ const TURN: u32 = 32;
 /// The groups of a worker thread, their members, and the events that are being sent to them.
 #[derive(Default)]
 pub(crate) struct Roster {
-    by_name: NameMap<u32>,
-    groups: Vec<Option<Box<Group>>>,
-    free: Vec<u32>,
+    groups: Groups,
     /// Groups with something to send, taking turns.
     busy: VecDeque<u32>,
-    /// The memory of the last batch, for the next one.
-    spare: BytesMut,
+    spare: Spare,
     /// Events on their way, once per lane.
     waiting: usize,
     /// Their bytes.
@@ -77,8 +75,8 @@ impl Roster {
         options: &SubscribeOptions,
     ) -> Option<(GroupName, bool)> {
         slots.seat(member)?;
-        let index = self.group_index(name)?;
-        let group = self.groups.get_mut(index as usize)?.as_deref_mut()?;
+        let index = self.groups.find_or_add(name)?;
+        let group = self.groups.get_mut(index)?;
         let seat = slots.seat_mut(member)?;
         let shared = group.name.clone();
         if seat.membership(index).is_some() {
@@ -104,7 +102,7 @@ impl Roster {
         place: Membership,
         options: &SubscribeOptions,
     ) -> Option<()> {
-        let group = self.groups.get_mut(place.group as usize)?.as_deref_mut()?;
+        let group = self.groups.get_mut(place.group)?;
         let lane = group.lane_of(place.group, options);
         let mut index = place.index;
         if lane != place.lane {
@@ -131,10 +129,7 @@ impl Roster {
         slots: &mut Slots,
         membership: Membership,
     ) -> Option<(GroupName, bool)> {
-        let group = self
-            .groups
-            .get_mut(membership.group as usize)?
-            .as_deref_mut()?;
+        let group = self.groups.get_mut(membership.group)?;
         let name = group.name.clone();
         let lane = group.lanes.get_mut(membership.lane as usize);
         let moved = lane.and_then(|lane| lane.leave(membership.index));
@@ -147,7 +142,7 @@ impl Roster {
         }
         let last = group.members == 0;
         if last && !group.queued {
-            self.forget(membership.group);
+            self.groups.forget(membership.group);
         }
         Some((name, last))
     }
@@ -174,7 +169,7 @@ impl Roster {
         member: SlotRef,
         name: &GroupName,
     ) -> Option<(GroupName, bool)> {
-        let index = *self.by_name.get(name)?;
+        let index = self.groups.find(name)?;
         let memberships = &mut slots.seat_mut(member)?.memberships;
         let at = memberships.iter().position(|place| place.group == index)?;
         let membership = memberships.swap_remove(at);
@@ -183,17 +178,19 @@ impl Roster {
 
     /// Whether a member is in a group.
     pub(crate) fn is_member(&self, slots: &Slots, member: SlotRef, name: &GroupName) -> bool {
-        let index = self.by_name.get(name);
+        let index = self.groups.find(name);
         let memberships = slots.seat(member).map(|seat| &seat.memberships);
         index.zip(memberships).is_some_and(|(index, memberships)| {
-            memberships.iter().any(|place| place.group == *index)
+            memberships.iter().any(|place| place.group == index)
         })
     }
 
     /// The members of a group.
     pub(crate) fn members(&self, name: &GroupName) -> Vec<SlotRef> {
-        let index = self.by_name.get(name).copied().unwrap_or(u32::MAX);
-        let group = self.groups.get(index as usize).and_then(Option::as_deref);
+        let group = self
+            .groups
+            .find(name)
+            .and_then(|index| self.groups.get(index));
         let lanes = group.map(|group| &*group.lanes).unwrap_or_default();
         let members = lanes.iter().flat_map(Lane::members);
         members.map(|(_, member)| member).collect()
@@ -208,15 +205,8 @@ impl Roster {
         excluded: &[SlotRef],
     ) -> Dropped {
         let mut dropped = Dropped::default();
-        let Some(&index) = self.by_name.get(name) else {
-            dropped.no_members = 1;
-            return dropped;
-        };
-        let Some(group) = self
-            .groups
-            .get_mut(index as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let index = self.groups.find(name).unwrap_or(u32::MAX);
+        let Some(group) = self.groups.get_mut(index) else {
             dropped.no_members = 1;
             return dropped;
         };
@@ -264,11 +254,7 @@ impl Roster {
                 }
                 budget = TURN;
             }
-            let Some(group) = self
-                .groups
-                .get_mut(index as usize)
-                .and_then(Option::as_deref_mut)
-            else {
+            let Some(group) = self.groups.get_mut(index) else {
                 self.busy.pop_front();
                 continue;
             };
@@ -276,12 +262,10 @@ impl Roster {
                 done(&batch);
                 self.waiting = self.waiting.saturating_sub(batch.events() as usize);
                 self.waiting_bytes = self.waiting_bytes.saturating_sub(batch.bytes());
-                if let Some(buffer) = batch.into_buffer() {
-                    self.spare = buffer;
-                }
+                self.spare.keep(batch);
             });
             let (idle, empty) = (group.is_idle(), group.members == 0);
-            group.tidy(slots, index);
+            group.tidy(slots, index, &mut self.spare);
             self.busy.pop_front();
             if !idle {
                 self.busy.push_back(index);
@@ -289,7 +273,7 @@ impl Roster {
             }
             group.queued = false;
             if empty {
-                self.forget(index);
+                self.groups.forget(index);
             }
         }
     }
@@ -310,8 +294,7 @@ impl Roster {
 
     /// Sends a session what is on its way to it from one group.
     fn flush_lane(&mut self, slots: &mut Slots, member: SlotRef, place: Membership) {
-        let group = self.groups.get_mut(place.group as usize);
-        if let Some(group) = group.and_then(Option::as_deref_mut)
+        if let Some(group) = self.groups.get_mut(place.group)
             && let Some(lane) = group.lanes.get_mut(place.lane as usize)
         {
             lane.flush_in_flight(slots, member, place.index);
@@ -352,31 +335,8 @@ impl Roster {
 
     /// The name of a group as it is kept here.
     pub(crate) fn name_of(&self, name: &GroupName) -> Option<&GroupName> {
-        self.by_name.get_key_value(name).map(|(name, _)| name)
-    }
-
-    fn group_index(&mut self, name: &GroupName) -> Option<u32> {
-        if let Some(index) = self.by_name.get(name) {
-            return Some(*index);
-        }
-        let group = Group::new(name.clone());
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                self.groups.push(None);
-                u32::try_from(self.groups.len() - 1).ok()?
-            }
-        };
-        *self.groups.get_mut(index as usize)? = Some(Box::new(group));
-        self.by_name.insert(name.clone(), index);
-        Some(index)
-    }
-
-    fn forget(&mut self, index: u32) {
-        if let Some(group) = self.groups.get_mut(index as usize).and_then(Option::take) {
-            self.by_name.remove(&group.name);
-            self.free.push(index);
-        }
+        let group = self.groups.get(self.groups.find(name)?)?;
+        Some(&group.name)
     }
 }
 

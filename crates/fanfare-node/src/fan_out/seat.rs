@@ -26,6 +26,16 @@ pub(crate) enum CloseRequest {
     Kick(Rc<Close>),
 }
 
+/// How far the end of a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SeatState {
+    Open,
+    /// The session is to be closed and has got what came before that: its program gets no more.
+    Flushed,
+    /// The close frame is on its way: nothing may follow it.
+    Closed,
+}
+
 /// What a worker knows of one session; the session actor owns the rest.
 pub(crate) struct Seat {
     pub(crate) fd: RawFd,
@@ -34,15 +44,13 @@ pub(crate) struct Seat {
     /// How it takes what is for it alone.
     pub(crate) mode: DeliveryMode,
     pub(crate) outlet: EventSink,
-    pub(crate) memberships: SmallVec<[Membership; 2]>,
+    /// Room for everyone's group, one of the route and the user's.
+    pub(crate) memberships: SmallVec<[Membership; 3]>,
     pub(crate) outbox: Option<Box<Outbox>>,
     /// Wakes the session's actor.
     pub(crate) waker: Option<Waker>,
-    pub(crate) close_requested: Option<CloseRequest>,
-    /// The close frame is on its way: nothing may follow it.
-    pub(crate) closed: bool,
-    /// The session is to be closed and has got what came before that: its program gets no more.
-    pub(crate) flushed: bool,
+    pub(crate) close_requested: Option<Rc<CloseRequest>>,
+    pub(crate) state: SeatState,
     /// The session's timer has fired since the session last looked.
     pub(crate) timer_fired: bool,
     /// The same for a timer of its program.
@@ -66,8 +74,7 @@ impl Seat {
             outbox: None,
             waker: None,
             close_requested: None,
-            closed: false,
-            flushed: false,
+            state: SeatState::Open,
             timer_fired: false,
             program_timer_fired: false,
         }
@@ -80,16 +87,13 @@ impl Seat {
     }
 
     pub(super) fn refuses_frames(&self) -> bool {
-        self.closed
-            || matches!(
-                self.close_requested,
-                Some(CloseRequest::Slow | CloseRequest::Lost)
-            )
+        let cut = |why: &CloseRequest| matches!(why, CloseRequest::Slow | CloseRequest::Lost);
+        self.state == SeatState::Closed || self.close_requested.as_deref().is_some_and(cut)
     }
 
     /// A program that is given time before a close must not be given more meanwhile.
     pub(super) fn refuses_mail(&self) -> bool {
-        self.flushed || self.refuses_frames()
+        self.state == SeatState::Flushed || self.refuses_frames()
     }
 
     /// What the session's program has sent and nobody has written: only before the session opens.

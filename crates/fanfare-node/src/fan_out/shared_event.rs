@@ -78,6 +78,11 @@ impl SharedEvent {
         decoded.downcast_ref()
     }
 
+    /// The event in a type that it has been [decoded](Self::decoded) to.
+    pub fn as_decoded<T: 'static>(&self) -> Option<&T> {
+        self.decoded.get()?.downcast_ref()
+    }
+
     /// The event as frames: `encoder` runs for the first member only.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use fanfare_protocol::Close;
 
 use super::event_sink::{EventSink, post_to_actor};
 use super::fd;
-use super::seat::{CloseRequest, Seat};
+use super::seat::{CloseRequest, Seat, SeatState};
 use super::shared_event::{SharedBatch, SharedEvent};
 use super::slot_ref::{Bounds, SlotRef};
 use super::tally::Tally;
@@ -160,7 +160,7 @@ impl Slots {
     /// Whether the session is on its way to its end. An actor is no session: its owner ends it.
     pub(crate) fn is_closing(&self, member: SlotRef) -> bool {
         self.seat(member).is_none_or(|seat| {
-            seat.closed
+            seat.state == SeatState::Closed
                 || seat.close_requested.is_some()
                 || matches!(seat.outlet, EventSink::Actor(_))
         })
@@ -175,7 +175,7 @@ impl Slots {
         let at_once = matches!(why, CloseRequest::Slow | CloseRequest::Lost);
         if seat.close_requested.is_none() || (at_once && !seat.refuses_frames()) {
             let slow = why == CloseRequest::Slow;
-            seat.close_requested = Some(why);
+            seat.close_requested = Some(Rc::new(why));
             self.tally.slow += u64::from(slow);
         }
         self.block(member);

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
 use super::{Session, Step};
-use crate::fan_out::CloseRequest;
+use crate::fan_out::{CloseRequest, SeatState};
 use crate::worker::READ_BYTES;
 
 /// Polls the session inside its actor's task; takes no memory of its own.
@@ -40,7 +40,7 @@ impl ActorFuture<Session> for Drive {
 struct Glance {
     timer_fired: bool,
     program_timer_fired: bool,
-    close_requested: Option<CloseRequest>,
+    close_requested: Option<Rc<CloseRequest>>,
     has_output: bool,
 }
 
@@ -64,7 +64,7 @@ impl Session {
         if glance.program_timer_fired {
             self.fire_program_timers();
         }
-        match &glance.close_requested {
+        match glance.close_requested.as_deref() {
             Some(CloseRequest::Slow) => return Poll::Ready(Ending::Slow),
             Some(CloseRequest::Lost) => return Poll::Ready(Ending::Lost),
             Some(why) if self.phase == Phase::Open => self.obey(task, why),
@@ -96,7 +96,7 @@ impl Session {
             return Glance {
                 timer_fired: false,
                 program_timer_fired: false,
-                close_requested: Some(CloseRequest::Lost),
+                close_requested: Some(Rc::new(CloseRequest::Lost)),
                 has_output: false,
             };
         };
@@ -125,7 +125,7 @@ impl Session {
             };
             if let Some(mut outbox) = seat.outbox.take() {
                 match self.socket.poll_drain(task, &mut outbox) {
-                    Poll::Ready(Ok(_)) if seat.closed => {}
+                    Poll::Ready(Ok(_)) if seat.state == SeatState::Closed => {}
                     Poll::Ready(Ok(_)) => fan_out.slots.unblock(self.place.member),
                     unfinished => {
                         // Kept after an error too: what is in it is counted as lost.
@@ -170,7 +170,7 @@ impl Session {
             };
             worker.node().metrics.received_bytes.inc_by(read as u64);
             if let Phase::Discarding { budget, .. } = &mut self.phase {
-                *budget = budget.saturating_sub(read);
+                *budget = budget.saturating_sub(u32::try_from(read).unwrap_or(u32::MAX));
                 if *budget == 0 {
                     return Poll::Ready(self.ending_at_end_of_stream());
                 }

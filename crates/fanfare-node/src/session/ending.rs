@@ -1,5 +1,6 @@
 //! How sessions end: pings that nobody answers, the closing handshake, and the last words.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::metrics::Closed;
 use crate::worker::{SeatGuard, Timer};
 
 /// What is read and thrown away of a peer that is still sending, in bytes.
-const DISCARD: usize = 16 * 1024 * 1024;
+const DISCARD: u32 = 16 * 1024 * 1024;
 
 /// Where a session is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +25,7 @@ pub(super) enum Phase {
     Closing { until: u64 },
     /// Both have closed, or the peer broke the protocol. What still comes is thrown away, so that
     /// the system does not answer it with a reset that would overtake the close frame.
-    Discarding {
-        until: u64,
-        budget: usize,
-        shut: bool,
-    },
+    Discarding { until: u64, budget: u32, shut: bool },
 }
 
 /// Why a session has ended.
@@ -111,7 +108,7 @@ impl Session {
             }
             Phase::Open => {}
         }
-        if let Some(until) = self.patience
+        if let Some(until) = self.patience.map(NonZeroU64::get)
             && now < until
         {
             self.schedule(self.ticks_length(until - now));

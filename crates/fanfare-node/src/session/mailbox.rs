@@ -38,17 +38,23 @@ const MUCH_BYTES: usize = 16 * 1024;
 pub struct Mailbox {
     worker: Rc<WorkerThread>,
     member: SlotRef,
+    life: Cell<Life>,
+    /// What was taken last is still in work: nothing more has been asked for.
+    working: Cell<bool>,
     groups: Box<[GroupName]>,
     identity: Option<Arc<Identity>>,
     /// What waits in both directions; the session's seat has it too.
     state: Rc<MailboxState>,
-    /// What was taken last is still in work: nothing more has been asked for.
-    working: Cell<bool>,
-    closing: RefCell<Option<Closing>>,
-    life: Cell<Life>,
+    uncommon: RefCell<Option<Box<Uncommon>>>,
+}
+
+/// What most sessions need at no time, or once.
+#[derive(Default)]
+struct Uncommon {
+    closing: Option<Closing>,
     /// Of sends that wait for room in a set of futures, which polls only those that are woken.
-    waiters: RefCell<Vec<Waker>>,
-    timers: RefCell<Timers>,
+    waiters: Vec<Waker>,
+    timers: Timers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,14 +89,12 @@ impl Mailbox {
         Self {
             worker,
             member,
+            life: Cell::new(Life::Opening),
+            working: Cell::new(false),
             groups,
             identity,
             state: Rc::default(),
-            working: Cell::new(false),
-            closing: RefCell::default(),
-            life: Cell::new(Life::Opening),
-            waiters: RefCell::default(),
-            timers: RefCell::default(),
+            uncommon: RefCell::default(),
         }
     }
 
@@ -158,7 +162,13 @@ impl Mailbox {
 
     /// Whether what is sent can still reach the client.
     pub fn is_open(&self) -> bool {
-        matches!(self.life.get(), Life::Opening | Life::Open) && self.closing.borrow().is_none()
+        matches!(self.life.get(), Life::Opening | Life::Open) && !self.is_to_close()
+    }
+
+    /// Whether the program wants the end and has not been heard.
+    fn is_to_close(&self) -> bool {
+        let uncommon = self.uncommon.borrow();
+        uncommon.as_ref().is_some_and(|it| it.closing.is_some())
     }
 
     /// The next input. Pending keeps no waker: the session's task, which polls the program, is
@@ -186,7 +196,7 @@ impl Mailbox {
 
     /// The next input, if it is an event: the same as [`Self::try_next`] for those who expect many.
     pub fn try_event(&self) -> Option<(Option<u32>, Rc<SharedEvent>)> {
-        if self.life.get() != Life::Open || self.closing.borrow().is_some() {
+        if self.life.get() != Life::Open || self.is_to_close() {
             return None;
         }
         let event = self.state.queue.borrow_mut().take_event();
@@ -243,7 +253,8 @@ impl Mailbox {
         }
         // The session's task polls the program again when it has drained the outbox.
         if !self.worker.is_awaited_by(self.member, cx.waker()) {
-            let mut waiters = self.waiters.borrow_mut();
+            let mut uncommon = self.uncommon.borrow_mut();
+            let waiters = &mut uncommon.get_or_insert_default().waiters;
             if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
                 waiters.push(cx.waker().clone());
             }
@@ -262,11 +273,14 @@ impl Mailbox {
 
     /// Wakes the sends that wait, if there is room for them.
     pub(crate) fn offer_room(&self) {
-        if !self.waiters.borrow().is_empty() && self.has_room() {
-            for waiter in self.waiters.take() {
-                waiter.wake();
-            }
+        let waits = |it: &Uncommon| !it.waiters.is_empty();
+        if !self.uncommon.borrow().as_deref().is_some_and(waits) || !self.has_room() {
+            return;
         }
+        let mut uncommon = self.uncommon.borrow_mut();
+        let waiters = uncommon.as_mut().map(|it| std::mem::take(&mut it.waiters));
+        drop(uncommon);
+        waiters.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// Ends the session behind what has been sent, with a code and a reason of at most 123 bytes;
@@ -284,11 +298,12 @@ impl Mailbox {
         if !self.is_open() {
             return;
         }
-        self.closing.replace(Some(Closing {
+        let mut uncommon = self.uncommon.borrow_mut();
+        uncommon.get_or_insert_default().closing = Some(Closing {
             code,
             reason: ByteString::from(reason),
             failed,
-        }));
+        });
     }
 
     fn flush_if_large(&self) {
@@ -334,7 +349,7 @@ impl Mailbox {
 
     /// What the program has asked for; from now on it is closing.
     pub(crate) fn take_closing(&self) -> Option<Closing> {
-        let closing = self.closing.take()?;
+        let closing = self.uncommon.borrow_mut().as_mut()?.closing.take()?;
         self.life.set(Life::Closing);
         Some(closing)
     }

@@ -11,6 +11,7 @@ mod running;
 mod socket;
 mod ticket;
 
+use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use actix::{Actor, AsyncContext as _, Context};
@@ -52,7 +53,7 @@ pub(crate) struct Session {
     /// The code of the close frame that was sent, or that the peer sent first.
     code: Option<CloseCode>,
     /// Tick until which a program may take in what was posted before the session is closed.
-    patience: Option<u64>,
+    patience: Option<NonZeroU64>,
     /// Why the session has ended; a session that is dropped without has panicked.
     ending: Option<Ending>,
 }
@@ -134,5 +135,31 @@ impl actix::Handler<crate::supervise::Crash> for Session {
     #[expect(clippy::panic, reason = "the fault that tests inject")]
     fn handle(&mut self, _: crate::supervise::Crash, _: &mut Self::Context) {
         panic!("injected into a session");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::dev::ContextFut;
+
+    use super::*;
+    use crate::fan_out::{MailboxState, Seat};
+
+    /// What tokio keeps for a task besides its future, in bytes; together they take a multiple of
+    /// 128.
+    const TASK: usize = 104;
+    /// The counts of a shared allocation, in bytes.
+    const COUNTS: usize = 16;
+
+    #[test]
+    fn a_session_that_waits_keeps_little() {
+        let task = TASK + size_of::<ContextFut<Session, Context<Session>>>();
+        let mailbox = COUNTS + size_of::<Mailbox>();
+        let state = COUNTS + size_of::<MailboxState>();
+        let sizes = [task, size_of::<Seat>(), mailbox, state];
+        // Each is the largest of its size class.
+        let most = [640, 160, 96, 128];
+        let little = sizes.iter().zip(most).all(|(size, most)| *size <= most);
+        assert!(little, "{sizes:?} bytes, at most {most:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The session's own program, polled inside its actor.
 
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::task::Context as TaskContext;
 
@@ -86,10 +87,10 @@ impl Session {
         if self.is_program_occupied() {
             let now = self.place.worker.ticks.get();
             let until = match self.patience {
-                Some(until) => until,
+                Some(until) => until.get(),
                 None => self.closing_deadline(),
             };
-            self.patience = Some(until);
+            self.patience = NonZeroU64::new(until);
             if now < until {
                 return;
             }

@@ -61,10 +61,7 @@ impl WorkerThread {
 
     fn subscriptions(&self, member: SlotRef, groups: &[GroupName]) -> Vec<Subscription> {
         let channel = self.channel(member);
-        let of = |group: &GroupName| Subscription::SessionInGroup {
-            group: group.clone(),
-            channel: channel.clone(),
-        };
+        let of = |group: &GroupName| Subscription::session_in_group(group.clone(), channel.clone());
         groups.iter().map(of).collect()
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use crate::directory::{Inbox, InboxBounds, WorkerPlace};
 use crate::error::AdmitError;
 use crate::fan_out::{
-    Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SlotRef, Slots,
+    Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SeatState, SlotRef, Slots,
     SubscribeOptions,
 };
 use crate::node::Shared;
@@ -253,7 +253,7 @@ impl WorkerThread {
         fan_out.slots.send(member, frames, 0);
         fan_out.slots.block(member);
         if let Some(seat) = fan_out.slots.seat_mut(member) {
-            seat.closed = true;
+            seat.state = SeatState::Closed;
         }
         self.count(std::mem::take(&mut fan_out.slots.tally));
     }
@@ -264,7 +264,7 @@ impl WorkerThread {
         let fan_out = &mut *self.fan_out.borrow_mut();
         fan_out.roster.flush_in_flight(&mut fan_out.slots, member);
         if let Some(seat) = fan_out.slots.seat_mut(member) {
-            seat.flushed = true;
+            seat.state = SeatState::Flushed;
         }
         self.count(std::mem::take(&mut fan_out.slots.tally));
     }

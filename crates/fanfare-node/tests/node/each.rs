@@ -48,7 +48,7 @@ impl ChannelLayer for Notebook {
         &self,
         wanted: Vec<Subscription>,
     ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        let of_member = |one: &Subscription| matches!(one, Subscription::SessionInGroup { .. });
+        let of_member = |one: &Subscription| matches!(one, Subscription::SessionInGroup(_));
         let answered = wanted.iter().any(of_member);
         self.told
             .lock()
@@ -164,10 +164,7 @@ impl Each {
 }
 
 fn own(name: &str, channel: &ChannelName) -> Subscription {
-    Subscription::SessionInGroup {
-        group: group(name),
-        channel: channel.clone(),
-    }
+    Subscription::session_in_group(group(name), channel.clone())
 }
 
 pub(crate) fn joined_by(name: &str, channel: &ChannelName) -> Told {

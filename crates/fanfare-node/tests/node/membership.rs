@@ -160,12 +160,11 @@ async fn a_session_whose_membership_is_not_acknowledged_in_time_is_refused() {
         each.answer.send_replace(answer);
         let refused = each.rig.open(&["a"]).await.err();
         assert_eq!(refused, Some(AdmitError::LayerTimeout));
-        let Some(Told::Wanted(Subscription::SessionInGroup { channel, .. })) =
-            each.told().first().cloned()
+        let Some(Told::Wanted(Subscription::SessionInGroup(member))) = each.told().first().cloned()
         else {
             panic!("{:?}", each.told());
         };
-        each.expect_all_left(&[("a", &channel)]).await;
+        each.expect_all_left(&[("a", &member.1)]).await;
         let (member, _arrived) = each.enrol();
         assert_eq!(member.join(&group("a")).await, Err(JoinError::Layer));
         assert_eq!(each.rig.node.members(&group("a")), 0);

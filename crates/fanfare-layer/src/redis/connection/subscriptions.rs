@@ -3,7 +3,7 @@
 use std::mem;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{LayerMetrics, SubscribeError, Subscription};
@@ -24,9 +24,10 @@ pub(in crate::redis) struct Subscriptions {
 
 #[derive(Default)]
 struct State {
-    wanted: FxHashSet<Subscription>,
-    /// What this connection has acknowledged; empty without one.
-    acknowledged: FxHashSet<Subscription>,
+    /// Those that are wanted, acknowledged or both: one table, because users have a group each.
+    known: FxHashMap<Subscription, Standing>,
+    /// How many this connection has acknowledged.
+    acknowledged: i64,
     /// Those whose wanted state was changed since the last round.
     touched: FxHashSet<Subscription>,
     /// Whether there is a connection.
@@ -35,6 +36,13 @@ struct State {
     waiters: Vec<Waiter>,
     check_waiters_at: usize,
     next_call: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    wanted: bool,
+    /// By this connection.
+    acknowledged: bool,
 }
 
 struct Waiter {
@@ -74,7 +82,10 @@ impl Subscriptions {
             let _ = answer.send(Err(SubscribeError("it is closed".into())));
             return answered;
         }
-        state.wanted.extend(subscriptions.iter().cloned());
+        for subscription in &subscriptions {
+            let standing = state.known.entry(subscription.clone()).or_default();
+            standing.wanted = true;
+        }
         // The next connection begins with everything that is wanted.
         if state.connected {
             state.touched.extend(subscriptions.iter().cloned());
@@ -94,7 +105,7 @@ impl Subscriptions {
         let mut state = self.state.lock();
         let (answer, answered) = oneshot::channel();
         for subscription in &subscriptions {
-            state.wanted.remove(subscription);
+            state.update(subscription, |standing| standing.wanted = false);
         }
         if state.connected {
             state.touched.extend(subscriptions);
@@ -111,14 +122,14 @@ impl Subscriptions {
 
     /// Whether a subscription is wanted.
     pub(in crate::redis) fn wants(&self, subscription: &Subscription) -> bool {
-        self.state.lock().wanted.contains(subscription)
+        self.state.lock().standing(subscription).wanted
     }
 
     /// A new connection: everything that is wanted.
     pub(in crate::redis) fn connected(&self) -> Round {
         let mut state = self.state.lock();
         state.connected = true;
-        state.touched = state.wanted.clone();
+        state.touched = state.known.keys().cloned().collect();
         state.round()
     }
 
@@ -138,25 +149,19 @@ impl Subscriptions {
     /// Redis has acknowledged a round.
     pub(in crate::redis) fn acknowledged(&self, round: Round) {
         let mut state = self.state.lock();
-        let before = state.acknowledged.len();
+        let before = state.acknowledged;
         for subscription in &round.unsubscribe {
-            state.acknowledged.remove(subscription);
+            state.update(subscription, |standing| standing.acknowledged = false);
         }
-        state.acknowledged.extend(round.subscribe.iter().cloned());
-        let change = count(state.acknowledged.len()) - count(before);
-        self.metrics.subscriptions.add(change);
-        let State {
-            waiters, wanted, ..
-        } = &mut *state;
+        for subscription in &round.subscribe {
+            state.update(subscription, |standing| standing.acknowledged = true);
+        }
+        self.metrics.subscriptions.add(state.acknowledged - before);
         let mut answered = Vec::new();
-        for waiter in mem::take(waiters) {
+        for waiter in mem::take(&mut state.waiters) {
             if waiter.call >= round.calls {
-                waiters.push(waiter);
-            } else if waiter
-                .subscriptions
-                .iter()
-                .all(|subscription| wanted.contains(subscription))
-            {
+                state.waiters.push(waiter);
+            } else if state.wants_all(&waiter) {
                 answered.push((waiter.answer, Ok(())));
             } else {
                 answered.push((waiter.answer, Err(taken_back())));
@@ -173,10 +178,12 @@ impl Subscriptions {
     pub(in crate::redis) fn lost(&self) {
         let mut state = self.state.lock();
         state.connected = false;
-        self.metrics
-            .subscriptions
-            .sub(count(state.acknowledged.len()));
-        state.acknowledged.clear();
+        self.metrics.subscriptions.sub(state.acknowledged);
+        state.acknowledged = 0;
+        state.known.retain(|_, standing| {
+            standing.acknowledged = false;
+            standing.wanted
+        });
         state.touched.clear();
         state.answer_unwanted();
     }
@@ -185,7 +192,10 @@ impl Subscriptions {
     pub(in crate::redis) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.wanted.clear();
+        state.known.retain(|_, standing| {
+            standing.wanted = false;
+            standing.acknowledged
+        });
         state.touched.clear();
         let waiters = mem::take(&mut state.waiters);
         drop(state);
@@ -198,6 +208,28 @@ impl Subscriptions {
 }
 
 impl State {
+    fn standing(&self, subscription: &Subscription) -> Standing {
+        self.known.get(subscription).copied().unwrap_or_default()
+    }
+
+    /// Changes what is known of a subscription.
+    fn update(&mut self, subscription: &Subscription, change: impl FnOnce(&mut Standing)) {
+        let before = self.standing(subscription);
+        let mut standing = before;
+        change(&mut standing);
+        self.acknowledged += i64::from(standing.acknowledged) - i64::from(before.acknowledged);
+        if standing.wanted || standing.acknowledged {
+            self.known.insert(subscription.clone(), standing);
+        } else {
+            self.known.remove(subscription);
+        }
+    }
+
+    fn wants_all(&self, waiter: &Waiter) -> bool {
+        let mut subscriptions = waiter.subscriptions.iter();
+        subscriptions.all(|subscription| self.standing(subscription).wanted)
+    }
+
     fn wait(&mut self, subscriptions: Vec<Subscription>, answer: oneshot::Sender<Answer>) {
         if self.waiters.len() >= self.check_waiters_at.max(WAITERS_UNCHECKED) {
             self.waiters.retain(|waiter| !waiter.answer.is_closed());
@@ -214,12 +246,12 @@ impl State {
 
     /// Answers the callers whose subscriptions are not wanted any more.
     fn answer_unwanted(&mut self) {
-        let Self {
-            waiters, wanted, ..
-        } = self;
-        let is_wanted =
-            |waiter: &mut Waiter| waiter.subscriptions.iter().all(|it| wanted.contains(it));
-        for waiter in waiters.extract_if(.., |waiter| !is_wanted(waiter)) {
+        let waiters = mem::take(&mut self.waiters);
+        let (wanted, unwanted): (Vec<_>, Vec<_>) = waiters
+            .into_iter()
+            .partition(|waiter| self.wants_all(waiter));
+        self.waiters = wanted;
+        for waiter in unwanted {
             // A caller that gave up has dropped its end.
             let _ = waiter.answer.send(Err(taken_back()));
         }
@@ -231,10 +263,13 @@ impl State {
             ..Round::default()
         };
         for subscription in mem::take(&mut self.touched) {
-            let wanted = self.wanted.contains(&subscription);
+            let Standing {
+                wanted,
+                acknowledged,
+            } = self.standing(&subscription);
             // Others put members into groups and take them out: what was acknowledged says little.
-            let moot = !matches!(subscription, Subscription::SessionInGroup { .. })
-                && wanted == self.acknowledged.contains(&subscription);
+            let moot =
+                !matches!(subscription, Subscription::SessionInGroup(_)) && wanted == acknowledged;
             match wanted {
                 _ if moot => {}
                 true => round.subscribe.push(subscription),
@@ -247,10 +282,6 @@ impl State {
 
 fn taken_back() -> SubscribeError {
     SubscribeError("it was taken back meanwhile".into())
-}
-
-fn count(subscriptions: usize) -> i64 {
-    i64::try_from(subscriptions).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -326,12 +357,11 @@ mod tests {
     fn a_membership_is_written_again_because_others_may_have_taken_it_back() {
         let subscriptions = subscriptions();
         subscriptions.acknowledged(subscriptions.connected());
-        let member = Subscription::SessionInGroup {
-            group: GroupName::parse("a").unwrap(),
-            channel: fanfare_protocol::Naming::plain("asgi")
-                .channel("x!y")
-                .unwrap(),
-        };
+        let naming = fanfare_protocol::Naming::plain("asgi");
+        let member = Subscription::session_in_group(
+            GroupName::parse("a").unwrap(),
+            naming.channel("x!y").unwrap(),
+        );
         for _ in 0..2 {
             drop(subscriptions.add(vec![member.clone()]));
             let round = subscriptions.state.lock().round();
@@ -351,7 +381,7 @@ mod tests {
             assert_eq!(waiting.try_recv(), Ok(Err(taken_back())));
         }
         let state = subscriptions.state.lock();
-        let sizes = [state.waiters.len(), state.wanted.len(), state.touched.len()];
+        let sizes = [state.waiters.len(), state.known.len(), state.touched.len()];
         assert_eq!(sizes, [0, 0, 0]);
     }
 

@@ -48,9 +48,8 @@ impl Keys {
     /// The Redis channel of a subscription. Here a member's group is subscribed for all members.
     pub(super) fn subscribed(&self, subscription: &Subscription) -> String {
         match subscription {
-            Subscription::Group(group) | Subscription::SessionInGroup { group, .. } => {
-                self.group(group)
-            }
+            Subscription::Group(group) => self.group(group),
+            Subscription::SessionInGroup(member) => self.group(&member.0),
             Subscription::Channel(channel) => channel.as_str().to_owned(),
         }
     }

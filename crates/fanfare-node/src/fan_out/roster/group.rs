@@ -4,7 +4,7 @@ use fanfare_protocol::GroupName;
 use smallvec::SmallVec;
 
 use crate::fan_out::batch::Batch;
-use crate::fan_out::lane::Lane;
+use crate::fan_out::lane::{Lane, Spare};
 use crate::fan_out::slot_ref::SlotRef;
 use crate::fan_out::slots::Slots;
 use crate::fan_out::subscribe_options::SubscribeOptions;
@@ -13,7 +13,7 @@ use crate::fan_out::subscribe_options::SubscribeOptions;
 pub(super) struct Group {
     pub(super) name: GroupName,
     pub(super) lanes: SmallVec<[Lane; 1]>,
-    pub(super) members: usize,
+    pub(super) members: u32,
     /// In the queue of groups that have something to send.
     pub(super) queued: bool,
 }
@@ -56,9 +56,10 @@ impl Group {
         }
     }
 
-    /// Closes the holes that members left, once they are worth it.
-    pub(super) fn tidy(&mut self, slots: &mut Slots, group: u32) {
+    /// Closes the holes that members left, once they are worth it, and gives memory back.
+    pub(super) fn tidy(&mut self, slots: &mut Slots, group: u32, spare: &mut Spare) {
         for lane in &mut self.lanes {
+            lane.rest(spare);
             if lane.compact() {
                 for (index, member) in lane.members() {
                     relocate(slots, member, group, index);
@@ -78,9 +79,14 @@ impl Group {
                 kept
             });
         }
-        self.members = self.lanes.iter().map(Lane::len).sum();
+        self.members = count(self.lanes.iter().map(Lane::len).sum());
         dropped
     }
+}
+
+/// Members as a group counts them: a worker has 2^24 slots at most.
+pub(super) fn count(members: usize) -> u32 {
+    u32::try_from(members).unwrap_or(u32::MAX)
 }
 
 /// Tells a member that it stands at another index now.
@@ -92,5 +98,15 @@ pub(super) fn relocate(slots: &mut Slots, member: SlotRef, group: u32, index: u3
             .find(|place| place.group == group)
     {
         membership.index = index;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_one_member_keeps_little() {
+        assert!(size_of::<Group>() <= 112, "{} bytes", size_of::<Group>());
     }
 }

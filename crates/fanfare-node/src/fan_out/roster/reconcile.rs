@@ -1,6 +1,7 @@
 //! After a panic: groups and sessions made to agree again.
 
 use super::Roster;
+use super::group::count;
 use crate::fan_out::lane::Lane;
 use crate::fan_out::slot_ref::SlotRef;
 use crate::fan_out::slots::Slots;
@@ -13,10 +14,7 @@ impl Roster {
         let mut lost = 0;
         if poisoned
             && let Some(index) = self.busy.front()
-            && let Some(group) = self
-                .groups
-                .get_mut(*index as usize)
-                .and_then(Option::as_deref_mut)
+            && let Some(group) = self.groups.get_mut(*index)
         {
             lost = group
                 .lanes
@@ -25,18 +23,15 @@ impl Roster {
                 .sum();
         }
         let mut mended = 0;
-        for (index, group) in (0u32..).zip(&mut self.groups) {
-            let Some(group) = group.as_deref_mut() else {
-                continue;
-            };
+        for (index, group) in self.groups.iter_mut() {
             mended += group.drop_strangers(slots, index);
         }
         let staged = self.staging.reconcile(slots);
-        let lanes = self.groups.iter_mut().flatten();
-        let lanes = lanes.flat_map(|group| &mut group.lanes);
+        let lanes = self.groups.iter_mut();
+        let lanes = lanes.flat_map(|(_, group)| &mut group.lanes);
         (self.waiting, self.waiting_bytes) = (0, 0);
         for lane in lanes {
-            lane.open.cut();
+            lane.cut();
             self.waiting += lane.waiting();
             self.waiting_bytes += lane.waiting_bytes();
         }
@@ -45,11 +40,9 @@ impl Roster {
                 mended += self.restore(slots, member);
             }
         }
-        for (index, group) in (0u32..).zip(&mut self.groups) {
-            if let Some(group) = group.as_deref_mut() {
-                let live: usize = group.lanes.iter().map(Lane::len).sum();
-                group.members = live + staged.get(&index).copied().unwrap_or_default();
-            }
+        for (index, group) in self.groups.iter_mut() {
+            let live = group.lanes.iter().map(Lane::len).sum();
+            group.members = count(live) + staged.get(&index).copied().unwrap_or_default();
         }
         (mended, lost)
     }
@@ -61,11 +54,7 @@ impl Roster {
             return 0;
         };
         for membership in &mut seat.memberships {
-            let Some(group) = self
-                .groups
-                .get_mut(membership.group as usize)
-                .and_then(Option::as_deref_mut)
-            else {
+            let Some(group) = self.groups.get_mut(membership.group) else {
                 continue;
             };
             let Some(lane) = group.lanes.get_mut(membership.lane as usize) else {

@@ -7,6 +7,7 @@ use fanfare_layer::Delivery;
 use fanfare_protocol::{GroupName, Position};
 use rustc_hash::FxHashMap;
 
+use super::group::count;
 use super::{Dropped, Roster};
 use crate::fan_out::FanOut;
 use crate::fan_out::event_sink::DeliveryMode;
@@ -106,7 +107,7 @@ impl Staging {
     }
 
     /// Drops what belongs to nobody after a panic; answers how many subscriptions each group has.
-    pub(super) fn reconcile(&mut self, slots: &Slots) -> FxHashMap<u32, usize> {
+    pub(super) fn reconcile(&mut self, slots: &Slots) -> FxHashMap<u32, u32> {
         self.by_group.retain(|group, of_group| {
             of_group.retain(|staged| {
                 let seat = slots.seat(staged.member);
@@ -116,7 +117,8 @@ impl Staging {
             !of_group.is_empty()
         });
         let counts = self.by_group.iter();
-        counts.map(|(group, list)| (*group, list.len())).collect()
+        let counts = counts.map(|(group, list)| (*group, count(list.len())));
+        counts.collect()
     }
 }
 
@@ -129,8 +131,8 @@ impl Roster {
         name: &GroupName,
     ) -> Option<Subscribed> {
         slots.seat(member)?;
-        let index = self.group_index(name)?;
-        let group = self.groups.get_mut(index as usize)?.as_deref_mut()?;
+        let index = self.groups.find_or_add(name)?;
+        let group = self.groups.get_mut(index)?;
         let seat = slots.seat_mut(member)?;
         let (new, stage) = match seat.membership(index) {
             Some(place) if place.lane == STAGED => {
@@ -163,7 +165,7 @@ impl Roster {
         member: SlotRef,
         subscribed: &Subscribed,
     ) -> bool {
-        let (Some(&index), Some(stage)) = (self.by_name.get(&subscribed.group), subscribed.stage)
+        let (Some(index), Some(stage)) = (self.groups.find(&subscribed.group), subscribed.stage)
         else {
             return false;
         };
@@ -249,7 +251,7 @@ impl FanOut {
         (preface, after): (&Bytes, Option<Position>),
     ) -> Option<Dropped> {
         let Self { slots, roster } = self;
-        let group = *roster.by_name.get(&subscribed.group)?;
+        let group = roster.groups.find(&subscribed.group)?;
         let place = slots.seat(member)?.membership(group)?;
         if place.lane == STAGED && subscribed.stage != Some(place.index) {
             return None;

@@ -28,16 +28,18 @@ impl Mailbox {
     /// timeout, from 5 to 250 ms. A timer of this number that has not ended is set anew.
     pub fn timer(&self, after: Duration, id: u32) {
         let due = self.worker.tick_in(after);
-        let mut timers = self.timers.borrow_mut();
+        let mut uncommon = self.uncommon.borrow_mut();
+        let timers = &mut uncommon.get_or_insert_default().timers;
         timers.due.retain(|(_, other)| *other != id);
         timers.due.push((due, id));
-        self.arm(&mut timers, due);
+        self.arm(timers, due);
     }
 
     /// Timers have ended.
     pub(crate) fn fire_timers(&self) {
         let now = self.worker.ticks.get();
-        let mut timers = self.timers.borrow_mut();
+        let mut uncommon = self.uncommon.borrow_mut();
+        let timers = &mut uncommon.get_or_insert_default().timers;
         if now < timers.armed {
             // Set for a timer that was set anew since.
             return;
@@ -51,7 +53,7 @@ impl Mailbox {
             .drain(..ended)
             .for_each(|(_, id)| queue.push_timer(id));
         if let Some((due, _)) = timers.due.first().copied() {
-            self.arm(&mut timers, due);
+            self.arm(timers, due);
         }
     }
 

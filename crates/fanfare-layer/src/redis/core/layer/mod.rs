@@ -109,9 +109,8 @@ impl CoreLayer {
     /// The host that a subscription lives on; that of a membership is its group's.
     fn place(&self, subscription: &Subscription) -> usize {
         let name = match subscription {
-            Subscription::Group(group) | Subscription::SessionInGroup { group, .. } => {
-                group.as_str()
-            }
+            Subscription::Group(group) => group.as_str(),
+            Subscription::SessionInGroup(member) => member.0.as_str(),
             Subscription::Channel(channel) => channel.as_str(),
         };
         shard(name, self.shared.servers.len())

@@ -213,7 +213,8 @@ fn entry(shared: &Shared, subscription: &Subscription) -> Option<Entry> {
     let keys = &shared.keys;
     let (group, member, revocable) = match subscription {
         Subscription::Group(group) => (group, keys.member(group), false),
-        Subscription::SessionInGroup { group, channel } => {
+        Subscription::SessionInGroup(member) => {
+            let (group, channel) = &**member;
             (group, channel.as_str().to_owned(), true)
         }
         Subscription::Channel(_) => return None,
