@@ -15,6 +15,7 @@ mod flush;
 mod format;
 mod frames;
 mod handshake;
+mod health_checks;
 mod matrix;
 mod names;
 mod notation;

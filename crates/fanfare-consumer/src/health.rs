@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpResponse, guard, web};
 use fanfare_layer::{State, Status};
 use fanfare_web::{Code, Refusal};
 use prometheus::{Encoder as _, TextEncoder};
@@ -14,7 +14,8 @@ use crate::cluster::Cluster;
 /// out of a balancer at once.
 const LAYER_GRACE: Duration = Duration::from_secs(10);
 
-/// Adds [`live`] at `/health/live`, [`ready`] at `/health/ready` and [`metrics`] at `/metrics`.
+/// Adds [`live`] at `/health/live`, [`ready`] at `/health/ready` and [`metrics`] at `/metrics`. The
+/// first two answer GET, HEAD and OPTIONS.
 ///
 /// ```
 /// use actix_web::App;
@@ -24,8 +25,14 @@ const LAYER_GRACE: Duration = Duration::from_secs(10);
 /// # let _ = app();
 /// ```
 pub fn routes(app: &mut web::ServiceConfig) {
-    app.route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready))
+    // Balancers check with OPTIONS or HEAD too.
+    let asked = || {
+        guard::Any(guard::Get())
+            .or(guard::Head())
+            .or(guard::Options())
+    };
+    app.service(web::resource("/health/live").route(web::route().guard(asked()).to(live)))
+        .service(web::resource("/health/ready").route(web::route().guard(asked()).to(ready)))
         .route("/metrics", web::get().to(metrics));
 }
 

@@ -1,9 +1,11 @@
 //! The listening sockets of a server.
 
 use std::fmt;
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -72,20 +74,29 @@ pub(crate) enum Listener {
 
 impl Bind {
     /// Listens; answers the address with the port that was taken.
-    pub(crate) fn listen(self, backlog: i32) -> Result<(Self, Listener), BindError> {
+    pub(crate) fn listen(
+        self,
+        backlog: i32,
+        mode: Option<u32>,
+    ) -> Result<(Self, Listener), BindError> {
         let listening = match &self {
             Self::Tcp(address) => tcp(*address, backlog),
-            Self::Unix(path) => unix(path, backlog),
+            Self::Unix(path) => unix(path, backlog, mode),
         };
         match listening {
             Ok(Listener::Tcp(listener)) => match listener.local_addr() {
-                Ok(address) => Ok((Self::Tcp(address), Listener::Tcp(listener))),
+                Ok(address) => Ok((Self::Tcp(canonical(address)), Listener::Tcp(listener))),
                 Err(error) => Err(BindError::refused(self.to_string(), error)),
             },
             Ok(listener) => Ok((self, listener)),
             Err(error) => Err(BindError::refused(self.to_string(), error)),
         }
     }
+}
+
+/// A socket for both families shows IPv4 addresses as IPv6 addresses.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
@@ -100,9 +111,15 @@ fn tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
     Ok(Listener::Tcp(socket.into()))
 }
 
-fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
+fn unix(path: &Path, backlog: i32, mode: Option<u32>) -> io::Result<Listener> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let mode = mode.map(Permissions::from_mode);
+    if let Some(mode) = &mode {
+        // The file that bind makes has the mode of the socket, less the umask: so it is at no time
+        // open to more than it is in the end.
+        File::from(OwnedFd::from(socket.try_clone()?)).set_permissions(mode.clone())?;
+    }
     match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if !is_abandoned(path) {
@@ -112,6 +129,9 @@ fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
             socket.bind(&address)?;
         }
         bound => bound?,
+    }
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, mode)?;
     }
     socket.listen(backlog)?;
     Ok(Listener::Unix(socket.into()))

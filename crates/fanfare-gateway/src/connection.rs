@@ -10,6 +10,8 @@ use rustix::net::{Shutdown, shutdown};
 use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::bind::canonical;
+
 /// Unsent bytes in the kernel beyond which a socket is full, in bytes. Without it a client that
 /// does not read takes megabytes of the kernel's memory before its outbox begins to fill.
 const NOTSENT_LOWAT: u32 = 64 * 1024;
@@ -39,7 +41,7 @@ pub(crate) trait Connection:
 
 impl Connection for TcpStream {
     fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
+        self.peer_addr().ok().map(canonical)
     }
 
     fn into_socket(self) -> Socket {

@@ -15,6 +15,7 @@ mod bind;
 mod connection;
 mod drain;
 mod head;
+mod idle;
 mod listeners;
 mod serve;
 mod server;

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use actix_server::ServerBuilder;
 
 use crate::address::IntoBinds;
-use crate::bind::{Bind, BindError, Listener};
+use crate::bind::{Bind, BindError, Listener, canonical};
 
 /// Adds a listener of an App to a server.
 type Add = Box<dyn Fn(ServerBuilder, String, Listener) -> io::Result<ServerBuilder>>;
@@ -17,16 +17,24 @@ pub(crate) struct Listeners {
     pub(crate) builder: ServerBuilder,
     pub(crate) addresses: Vec<Bind>,
     backlog: i32,
+    /// The mode of Unix sockets; none leaves it to the umask.
+    socket_mode: Option<u32>,
     add: Add,
 }
 
 impl Listeners {
-    pub(crate) fn new(builder: ServerBuilder, backlog: u32, add: Add) -> Self {
+    pub(crate) fn new(
+        builder: ServerBuilder,
+        backlog: u32,
+        socket_mode: Option<u32>,
+        add: Add,
+    ) -> Self {
         Self {
             builder,
             addresses: Vec::new(),
             // The system lowers it to what it allows.
             backlog: i32::try_from(backlog).unwrap_or(i32::MAX),
+            socket_mode,
             add,
         }
     }
@@ -35,7 +43,7 @@ impl Listeners {
     pub(crate) fn bind(mut self, binds: impl IntoBinds) -> Result<Self, BindError> {
         let mut listeners = Vec::new();
         for bind in binds.into_binds()? {
-            listeners.push(bind.listen(self.backlog)?);
+            listeners.push(bind.listen(self.backlog, self.socket_mode)?);
         }
         for (bind, listener) in listeners {
             self = self.listen(bind, listener)?;
@@ -45,7 +53,7 @@ impl Listeners {
 
     pub(crate) fn listen_tcp(self, listener: TcpListener) -> Result<Self, BindError> {
         match listener.local_addr() {
-            Ok(address) => self.listen(Bind::Tcp(address), Listener::Tcp(listener)),
+            Ok(address) => self.listen(Bind::Tcp(canonical(address)), Listener::Tcp(listener)),
             Err(error) => Err(BindError::refused("a TCP listener", error)),
         }
     }

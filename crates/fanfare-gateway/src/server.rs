@@ -22,6 +22,7 @@ use crate::address::IntoBinds;
 use crate::app_once::AppOnce;
 use crate::bind::{BindError, Listener};
 use crate::connection::Connection;
+use crate::idle::{self, Idle};
 use crate::listeners::Listeners;
 use crate::serve::Bound;
 use crate::takeover::TakeoverService;
@@ -53,6 +54,7 @@ pub struct Server<F> {
     builder: ServerBuilder,
     workers: usize,
     backlog: u32,
+    socket_mode: Option<u32>,
     connections: ConnectionOptions,
 }
 
@@ -81,6 +83,7 @@ impl<F> Server<F> {
             builder: ServerBuilder::new().shutdown_timeout(2).disable_signals(),
             workers: cores.min(MOST_WORKERS),
             backlog: 4096,
+            socket_mode: None,
             connections: ConnectionOptions {
                 keep_alive: KeepAlive::Timeout(Duration::from_secs(75)),
                 client_request_timeout: Duration::from_secs(5),
@@ -99,8 +102,10 @@ impl<F> Server<F> {
         self
     }
 
-    /// How long an idle HTTP connection stays open: a `Duration`, or a [`KeepAlive`]. By default 75
-    /// seconds, longer than the 60 seconds after which most balancers drop an idle connection.
+    /// How long an HTTP connection that nobody uses stays open: a `Duration`, or a [`KeepAlive`]. By
+    /// default 75 seconds, longer than the 60 seconds after which most balancers drop an idle
+    /// connection. The server closes it up to a second later, with a 408 for a request that crosses
+    /// the close.
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: impl Into<KeepAlive>) -> Self {
         self.connections.keep_alive = keep_alive.into();
@@ -161,6 +166,14 @@ impl<F> Server<F> {
     #[must_use]
     pub fn worker_max_blocking_threads(mut self, threads: usize) -> Self {
         self.builder = self.builder.worker_max_blocking_threads(threads);
+        self
+    }
+
+    /// The mode of the Unix sockets that [`bind`](Self::bind) makes, such as `0o660`. By default the
+    /// umask of the process decides.
+    #[must_use]
+    pub fn socket_mode(mut self, mode: u32) -> Self {
+        self.socket_mode = Some(mode);
         self
     }
 
@@ -268,7 +281,7 @@ impl<F> Server<F> {
             }
         };
         let builder = self.builder.workers(self.workers);
-        let listeners = Listeners::new(builder, self.backlog, Box::new(add));
+        let listeners = Listeners::new(builder, self.backlog, self.socket_mode, Box::new(add));
         Ok(Bound::new(host, listeners))
     }
 }
@@ -317,21 +330,22 @@ where
         let app = Rc::clone(&app);
         async move { app.service::<I, S>().await }
     });
+    let keep_alive = connections.keep_alive;
     let http = HttpService::build()
-        .keep_alive(connections.keep_alive)
+        .keep_alive(idle::with_grace(keep_alive))
         .client_request_timeout(connections.client_request_timeout)
         .client_disconnect_timeout(connections.client_disconnect_timeout)
-        .on_connect_ext(move |io: &T, data| {
+        .on_connect_ext(move |io: &Idle<T>, data| {
             if let Some(hook) = &connections.on_connect {
-                hook(io, data);
+                hook(io.io(), data);
             }
             data.insert(served.clone());
         })
         .upgrade(upgrade)
         .finish(plain.map_err(|error: S::Error| error.into().error_response()));
-    fn_service(|io: T| async move {
+    fn_service(move |io: T| async move {
         let peer: Option<SocketAddr> = io.peer();
-        Ok((io, Protocol::Http1, peer))
+        Ok((Idle::new(io, keep_alive), Protocol::Http1, peer))
     })
     .and_then(http)
 }

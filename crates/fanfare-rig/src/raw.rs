@@ -180,6 +180,18 @@ impl RawConnection {
         self.write(&frame.masked()).await
     }
 
+    /// Waits until there is something to read, or the end of the connection, and reads nothing.
+    ///
+    /// # Errors
+    /// When neither comes.
+    pub async fn readable(&self) -> Result<()> {
+        let mut byte = [0];
+        within(LIMIT, "something to read", self.stream.peek(&mut byte))
+            .await?
+            .context("waiting")?;
+        Ok(())
+    }
+
     /// Reads a response and everything behind it, up to the end of the connection.
     ///
     /// # Errors

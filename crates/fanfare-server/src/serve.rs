@@ -42,6 +42,8 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
 
     let app_shared = shared.clone();
     let server = Server::new(node.clone(), move || app(&app_shared, &routes))
+        .keep_alive(settings.http.keep_alive)
+        .socket_mode(settings.http.socket_mode)
         .client_request_timeout(settings.limits.handshake)
         .client_disconnect_timeout(settings.limits.handshake)
         .handshake_timeout(settings.limits.handshake);

@@ -52,7 +52,7 @@ pub struct NetworkError {
 }
 
 /// The address of the client that sent a request. Behind a proxy this needs [`TrustedProxies`] as
-/// `web::Data` of the App. `None` on a Unix socket.
+/// `web::Data` of the App. `None` on a Unix socket without `X-Forwarded-For`.
 pub fn client(request: &HttpRequest) -> Option<IpAddr> {
     let proxies = request.app_data::<web::Data<TrustedProxies>>();
     let client = match proxies {
@@ -62,16 +62,18 @@ pub fn client(request: &HttpRequest) -> Option<IpAddr> {
     client.ip()
 }
 
-/// The address of the peer of a request's connection. `None` on a Unix socket.
+/// The address of the peer of a request's connection. An IPv4 address that is mapped into IPv6 is
+/// IPv4 here. `None` on a Unix socket.
 pub fn peer(request: &HttpRequest) -> Option<SocketAddr> {
-    request.peer_addr()
+    let peer = request.peer_addr()?;
+    Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
 }
 
 impl Client {
-    /// The address. An IPv4 address that is mapped into IPv6 is IPv4 here. `None` on a Unix socket.
+    /// The address. `None` for a process on this machine that names no client.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
-            Self::Peer(address) => Some(address.ip().to_canonical()),
+            Self::Peer(address) => Some(address.ip()),
             Self::Forwarded(address) => Some(*address),
             Self::Unix => None,
         }
@@ -95,22 +97,20 @@ impl TrustedProxies {
     /// [`NetworkError`] for the first text that is neither.
     pub fn new<S: AsRef<str>>(networks: impl IntoIterator<Item = S>) -> Result<Self, NetworkError> {
         let networks = networks.into_iter().map(|text| network(text.as_ref()));
-        networks.collect::<Result<_, _>>().map(Self)
+        networks.collect()
     }
 
     /// The client that sent a request. If the peer is a trusted proxy, the client is the rightmost
     /// address of `X-Forwarded-For` that is not a trusted proxy. Addresses further left are not
-    /// trusted, because the client may have written them.
+    /// trusted, because the client may have written them. A process that may connect to a Unix
+    /// socket is a trusted proxy.
     pub fn client(&self, request: &HttpRequest) -> Client {
         self.named(peer(request), request.headers())
     }
 
     fn named(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
-        let Some(peer) = peer else {
-            return Client::Unix;
-        };
-        let mut client = Client::Peer(peer);
-        if !self.trusts(peer.ip().to_canonical()) {
+        let mut client = peer.map_or(Client::Unix, Client::Peer);
+        if peer.is_some_and(|peer| !self.trusts(peer.ip())) {
             return client;
         }
         let values: Vec<_> = headers.get_all(FORWARDED_FOR).collect();
@@ -138,7 +138,17 @@ impl TrustedProxies {
 
 impl FromIterator<IpNet> for TrustedProxies {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
-        Self(networks.into_iter().collect())
+        Self(networks.into_iter().map(canonical).collect())
+    }
+}
+
+/// A network of IPv4 addresses that are mapped into IPv6, as IPv4.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = network.prefix_len().checked_sub(96);
+    let address = network.addr().to_canonical();
+    match mapped.map(|bits| IpNet::new(address, bits)) {
+        Some(Ok(network)) if address.is_ipv4() => network,
+        _ => network,
     }
 }
 
@@ -170,12 +180,17 @@ mod tests {
     use super::*;
 
     fn named(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
+        named_to(Some(peer.parse().unwrap()), forwarded, trusted)
+    }
+
+    fn named_to(peer: Option<SocketAddr>, forwarded: &[&'static str], trusted: &[&str]) -> String {
+        let peer = peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()));
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append(FORWARDED_FOR, HeaderValue::from_static(value));
         }
         let trusted = TrustedProxies::new(trusted).unwrap();
-        let client = trusted.named(Some(peer.parse().unwrap()), &headers);
+        let client = trusted.named(peer, &headers);
         client.to_string()
     }
 
@@ -214,6 +229,34 @@ mod tests {
         }
         assert_eq!(
             named("[::ffff:10.0.0.1]:7", &["203.0.113.9"], &trusted),
+            "203.0.113.9"
+        );
+    }
+
+    #[test]
+    fn a_process_on_a_unix_socket_may_name_the_client() {
+        let named = |forwarded: &[&'static str]| named_to(None, forwarded, &["10.0.0.0/8"]);
+        assert_eq!(named(&[]), "unix");
+        assert_eq!(named(&["198.51.100.1, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(named(&["203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+        assert_eq!(named(&["unknown"]), "unix");
+    }
+
+    #[test]
+    fn addresses_that_are_mapped_into_ipv6_are_compared_as_ipv4() {
+        let mapped = ["::ffff:10.0.0.0/104"];
+        assert_eq!(
+            named("10.0.0.1:7", &["203.0.113.9"], &mapped),
+            "203.0.113.9"
+        );
+        let mapped = ["::ffff:10.0.0.1"];
+        let peer = "[::ffff:10.0.0.1]:7";
+        assert_eq!(named(peer, &["::ffff:203.0.113.9"], &mapped), "203.0.113.9");
+        assert_eq!(named("[::ffff:10.0.0.1]:7", &[], &[]), "10.0.0.1:7");
+        // Everything that is IPv6 is still IPv6.
+        let all = ["::/0"];
+        assert_eq!(
+            named("[2001:db8::1]:7", &["203.0.113.9"], &all),
             "203.0.113.9"
         );
     }

@@ -144,8 +144,23 @@ async fn an_idle_connection_ends_after_the_keep_alive_time() {
         .workers(1)
         .keep_alive(Duration::from_millis(100));
     let server = Running::new(server.bind("127.0.0.1:0").unwrap());
-    // Reads up to the end of the connection.
-    let response = server.ask(REQUEST).await.response().await;
+    let mut client = server.ask(REQUEST).await;
+    assert_eq!(answer(&mut client).await, "0");
+    // Whoever sends now learns that it was in vain.
+    let goodbye = client.response().await;
+    goodbye.expect_whole(408);
+    assert!(goodbye.text().contains("connection_idle"));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn nothing_follows_an_answer_that_ends_its_connection() {
+    let server = Server::new(Cluster::memory().unwrap(), counting)
+        .workers(1)
+        .keep_alive(Duration::from_millis(100));
+    let server = Running::new(server.bind("127.0.0.1:0").unwrap());
+    let last = b"GET /count HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+    let response = server.ask(last).await.response().await;
     assert_eq!(response.text(), "0");
     server.stop().await;
 }

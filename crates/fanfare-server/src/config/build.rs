@@ -60,6 +60,8 @@ fn http(reader: &mut Reader<'_>) -> Http {
         workers,
         origins: listen::origins(reader),
         trusted_proxies: listen::trusted_proxies(reader),
+        keep_alive: reader.milliseconds("http.keep_alive_ms"),
+        socket_mode: listen::socket_mode(reader),
     }
 }
 

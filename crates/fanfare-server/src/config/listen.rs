@@ -19,12 +19,49 @@ pub(super) fn addresses(reader: &mut Reader<'_>) -> Vec<Bind> {
     }
     let mut addresses = Vec::new();
     for (key, node) in entries {
-        match node.text().unwrap_or_default().parse::<Bind>() {
+        let text = node.text().unwrap_or_default();
+        match text.parse::<Bind>() {
+            Ok(address) if addresses.contains(&address) && !takes_any_port(&address) => {
+                let reason = "stands there twice, and only one socket can listen on it";
+                reader.problems.push(&key, node, reason);
+            }
             Ok(address) => addresses.push(address),
+            Err(reason) if text.contains(',') => {
+                let reason = format!("{reason}; several are a list: [\"..\", \"..\"]");
+                reader.problems.push(&key, node, reason);
+            }
             Err(reason) => reader.problems.push(&key, node, reason.to_string()),
         }
     }
     addresses
+}
+
+fn takes_any_port(bind: &Bind) -> bool {
+    matches!(bind, Bind::Tcp(address) if address.port() == 0)
+}
+
+/// `http.socket_mode`.
+pub(super) fn socket_mode(reader: &mut Reader<'_>) -> u32 {
+    const KEY: &str = "http.socket_mode";
+    const WRITE: u32 = 0o222;
+    let text = reader.text(KEY);
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let is_octal = digits.bytes().all(|digit| digit.is_ascii_digit());
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if is_octal && mode <= 0o777 => {
+            if mode & WRITE == 0 {
+                reader.refuse(KEY, "lets nobody connect: that needs the right to write");
+            }
+            mode
+        }
+        _ => {
+            reader.refuse(
+                KEY,
+                "must be an octal mode from 0 to 0777, such as \"0660\"",
+            );
+            0
+        }
+    }
 }
 
 /// Whether only programs of this machine reach an address.
@@ -74,6 +111,12 @@ pub(super) fn origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
     {
         return None;
     }
+    if entries.is_empty() {
+        reader.refuse(
+            "http.origins",
+            "is empty, so nobody could connect: write \"same-host\" or a list of origins",
+        );
+    }
     let mut origins = Vec::new();
     for (key, node) in entries {
         let text = node.text().unwrap_or_default();
@@ -87,30 +130,79 @@ pub(super) fn origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
 
 /// Refuses patterns that could never match, rather than refusing every visitor without a word.
 fn check_origin(text: &str) -> Result<(), String> {
-    if text == "*" {
+    const FORM: &str =
+        "must be a host such as example.com, .example.com or https://example.com:8443";
+    match text {
+        "*" => return Ok(()),
+        SAME_HOST => return Err("\"same-host\" stands alone, not in a list".to_owned()),
+        "null" => {
+            return Err(
+                "matches no page: \"null\" is the origin of pages without a host, such as files \
+                 and sandboxed frames, and only \"*\" lets them in"
+                    .to_owned(),
+            );
+        }
+        _ => {}
+    }
+    let (scheme, authority) = match text.split_once("://") {
+        Some((scheme, authority)) => (Some(scheme), authority),
+        None => (None, text),
+    };
+    let after_bracket = authority
+        .rsplit_once(']')
+        .map_or(authority, |(_, rest)| rest);
+    let port = after_bracket.split_once(':').map(|(_, port)| port);
+    let host = port.and_then(|port| authority.strip_suffix(&format!(":{port}")));
+    let host = host.unwrap_or(authority);
+    let is_scheme = |scheme: &str| {
+        let letter = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
+        letter
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    if host.contains('*') {
+        return Err("\"*\" stands alone; for every subdomain write .example.com".to_owned());
+    }
+    if host.contains('/') {
+        return Err("an origin must not have a path".to_owned());
+    }
+    if scheme.is_some_and(|scheme| !is_scheme(scheme)) {
+        return Err(FORM.to_owned());
+    }
+    if let Some(port) = port.filter(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
+        return Err(format!("\"{port}\" is not a port"));
+    }
+    check_host(host).map_err(|reason| reason.unwrap_or_else(|| FORM.to_owned()))
+}
+
+/// Whether a browser can send a host like this; `None` is the general reason.
+fn check_host(host: &str) -> Result<(), Option<String>> {
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        return address.parse::<Ipv6Addr>().map(drop).map_err(|_| None);
+    }
+    let name = host.strip_prefix('.').unwrap_or(host);
+    if !name.is_ascii()
+        && let Ok(sent) = url::Host::parse(name)
+    {
+        let dot = if name.len() < host.len() { "." } else { "" };
+        return Err(Some(format!(
+            "browsers send this host as {dot}{sent}: write that"
+        )));
+    }
+    let label = |label: &str| {
+        let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !label.is_empty() && label.bytes().all(of_name)
+    };
+    // A name may end with a dot.
+    let labels = name.strip_suffix('.').unwrap_or(name).split('.');
+    if labels.into_iter().all(label) {
         return Ok(());
     }
-    let host = text.split_once("://").map_or(text, |(_, host)| host);
-    let after_bracket = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
-    let (name, port) = match after_bracket.split_once(':') {
-        Some((_, port)) => (
-            host.strip_suffix(&format!(":{port}")).unwrap_or(host),
-            Some(port),
-        ),
-        None => (host, None),
-    };
-    match port {
-        _ if name.is_empty() || text.contains(char::is_whitespace) => Err(
-            "must be a host such as example.com, .example.com or https://example.com".to_owned(),
-        ),
-        _ if name.contains('*') => {
-            Err("\"*\" stands alone; for every subdomain write .example.com".to_owned())
-        }
-        _ if name.contains('/') => Err("an origin must not have a path".to_owned()),
-        Some(port) if port.parse::<u16>().is_err() => Err(format!("\"{port}\" is not a port")),
-        _ if text == SAME_HOST => Err("\"same-host\" stands alone, not in a list".to_owned()),
-        _ => Ok(()),
-    }
+    Err(None)
 }
 
 #[cfg(test)]
@@ -136,6 +228,11 @@ mod tests {
             "https://a.com:8443",
             "http://.a.com",
             "[::1]",
+            "xn--bcher-kva.example",
+            "chrome-extension://abcdefgh",
+            "localhost",
+            "127.0.0.1:3000",
+            "A.com.",
         ] {
             assert_eq!(check_origin(good), Ok(()), "{good}");
         }
@@ -148,8 +245,21 @@ mod tests {
             "https://a.com/",
             "http://a.com:x",
             "https://",
+            "null",
+            "a.com,b.com",
+            "a.com b.com",
+            "ann@a.com",
+            "a.com?x",
+            "a.com:0",
+            "a..com",
+            ".",
+            "https:a.com",
+            "//a.com",
+            "[::x]",
         ] {
             assert!(check_origin(bad).is_err(), "{bad}");
         }
+        let reason = check_origin(".bücher.example").expect_err("not as it is sent");
+        assert!(reason.contains(".xn--bcher-kva.example"), "{reason}");
     }
 }

@@ -1,5 +1,6 @@
 //! What the environment and `--set` say, each assignment a table that covers the ones before.
 
+use super::keys::{self, Kind};
 use super::problem::Problems;
 use super::tree::{self, Node, Origin, Table, Value};
 
@@ -63,8 +64,16 @@ fn assignment(schema: &Table, key: &str, text: &str, origin: Origin) -> Result<T
         });
     }
     if !text.trim_start().starts_with(['[', '{', '"', '\'']) {
-        let default = tree::find(schema, key).map(|node| &node.value);
-        let value = read_text(default, text, &origin);
+        let value = match keys::find(key).map(|key| key.kind) {
+            Some(Kind::WordOrWords | Kind::Words) if text.contains(',') => {
+                read_words(text, &origin)
+            }
+            _ => read_text(
+                tree::find(schema, key).map(|node| &node.value),
+                text,
+                &origin,
+            ),
+        };
         return Ok(nest(key, Node { value, origin }));
     }
     match tree::parse_value(text.trim(), &origin) {
@@ -100,6 +109,15 @@ fn read_text(default: Option<&Value>, text: &str, origin: &Origin) -> Value {
         }]),
         _ => as_text(),
     }
+}
+
+/// Reads `a, b` as a list of two: no entry can have a comma.
+fn read_words(text: &str, origin: &Origin) -> Value {
+    let word = |text: &str| Node {
+        value: Value::Text(text.trim().to_owned()),
+        origin: origin.clone(),
+    };
+    Value::List(text.split(',').map(word).collect())
 }
 
 /// `a.b.c` and a node as the table `{ a = { b = { c = node } } }`.

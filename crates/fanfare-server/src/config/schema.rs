@@ -84,6 +84,12 @@ fn value(key: &str, declared: &Key, node: &Node, problems: &mut Problems) -> Opt
         (Kind::Text | Kind::TextOrTexts, Value::Text(_)) | (Kind::Flag, Value::Bool(_)) => {
             return Some(node.clone());
         }
+        (Kind::WordOrWords, Value::Text(text)) => {
+            if !text.contains(',') {
+                return Some(node.clone());
+            }
+            with_comma(text)
+        }
         (Kind::Number(least, most), Value::Integer(number)) => {
             if (least..=most).contains(number) {
                 return Some(node.clone());
@@ -96,7 +102,22 @@ fn value(key: &str, declared: &Key, node: &Node, problems: &mut Problems) -> Opt
             }
             one_of(words)
         }
-        (Kind::TextOrTexts | Kind::Texts | Kind::Hosts | Kind::Pairs, Value::List(items)) => {
+        (Kind::Words | Kind::WordOrWords, Value::List(items)) if items.iter().any(has_comma) => {
+            for (index, item) in items.iter().enumerate().filter(|(_, item)| has_comma(item)) {
+                let reason = with_comma(item.text().unwrap_or_default());
+                problems.push(&format!("{key}[{index}]"), item, reason);
+            }
+            return None;
+        }
+        (
+            Kind::TextOrTexts
+            | Kind::Texts
+            | Kind::WordOrWords
+            | Kind::Words
+            | Kind::Hosts
+            | Kind::Pairs,
+            Value::List(items),
+        ) => {
             return Some(with(node, list(key, declared.kind, items, problems)));
         }
         (kind, found) => wrong_type(expected(kind), found),
@@ -115,8 +136,8 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Text | Kind::Choice(_) => "text",
         Kind::Flag => "true or false",
         Kind::Number(..) => "an integer",
-        Kind::TextOrTexts => "text or a list of texts",
-        Kind::Texts => "a list of texts",
+        Kind::TextOrTexts | Kind::WordOrWords => "text or a list of texts",
+        Kind::Texts | Kind::Words => "a list of texts",
         Kind::Hosts => "a list of URLs",
         Kind::Pairs => "a list of pairs",
     }
@@ -125,6 +146,7 @@ fn expected(kind: Kind) -> &'static str {
 fn list(key: &str, kind: Kind, items: &[Node], problems: &mut Problems) -> Value {
     let mut kept = Vec::new();
     for (index, item) in items.iter().enumerate() {
+        let key = format!("{key}[{index}]");
         let (expected, fits) = match (kind, &item.value) {
             (Kind::Hosts, found) => (
                 "a URL or a table",
@@ -139,11 +161,20 @@ fn list(key: &str, kind: Kind, items: &[Node], problems: &mut Problems) -> Value
         if fits {
             kept.push(item.clone());
         } else {
-            let key = format!("{key}[{index}]");
             problems.push(&key, item, wrong_type(expected, &item.value));
         }
     }
     Value::List(kept)
+}
+
+fn has_comma(node: &Node) -> bool {
+    node.text().is_some_and(|text| text.contains(','))
+}
+
+/// Why a text with a comma is refused. The text itself may be a secret.
+fn with_comma(text: &str) -> String {
+    let count = text.split(',').count();
+    format!("must not have a comma; {count} entries are a list of {count} texts: [\"..\", \"..\"]")
 }
 
 fn refuse(

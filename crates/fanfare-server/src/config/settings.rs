@@ -57,6 +57,10 @@ pub(crate) struct Http {
     pub(crate) origins: Option<Vec<String>>,
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: TrustedProxies,
+    /// How long an unused HTTP connection stays open; zero closes it behind each answer.
+    pub(crate) keep_alive: Duration,
+    /// The mode of Unix sockets.
+    pub(crate) socket_mode: u32,
 }
 
 /// The HTTP API.

@@ -5,12 +5,12 @@ use fanfare_consumer::health;
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::json;
 
-use super::{Shared, readable};
+use super::{Shared, checked, readable};
 use fanfare_web::Refusal;
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
-    app.service(readable("/health/live", web::to(live)))
-        .service(readable("/health/ready", web::to(ready)))
+    app.service(checked("/health/live", web::to(live)))
+        .service(checked("/health/ready", web::to(ready)))
         .service(readable("/metrics", web::to(metrics)));
 }
 

@@ -11,7 +11,10 @@ mod publish;
 mod shared;
 mod websocket;
 
+use actix_web::dev::HttpServiceFactory;
 use actix_web::guard as on;
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
 use actix_web::{HttpResponse, Resource, web};
 
 pub(crate) use guard::catch_panic;
@@ -48,6 +51,17 @@ fn readable(path: &str, route: actix_web::Route) -> Resource {
     web::resource(path)
         .route(route.guard(reads))
         .default_service(web::to(|| refuse_method("GET, HEAD")))
+}
+
+/// A resource that balancers ask: `option httpchk` of HAProxy sends OPTIONS, which is answered like
+/// GET.
+fn checked(path: &str, route: actix_web::Route) -> impl HttpServiceFactory + use<> {
+    const ALLOW: &str = "GET, HEAD, OPTIONS";
+    let reads = on::Any(on::Get()).or(on::Head()).or(on::Options());
+    web::resource(path)
+        .route(route.guard(reads))
+        .default_service(web::to(|| refuse_method(ALLOW)))
+        .wrap(DefaultHeaders::new().add((header::ALLOW, ALLOW)))
 }
 
 /// A resource that is only posted to; another method is told so.

@@ -284,7 +284,7 @@ async fn unknown_paths_are_404_and_wrong_methods_405_with_allow() -> Result<()> 
         (Method::PUT, "/api/v1/groups/g/events", "POST"),
         (Method::DELETE, "/api/v1/batch", "POST"),
         (Method::POST, "/api/v1/nodes", "GET, HEAD"),
-        (Method::POST, "/health/live", "GET, HEAD"),
+        (Method::POST, "/health/live", "GET, HEAD, OPTIONS"),
         (Method::POST, "/", "GET, HEAD"),
         (Method::POST, "/ws/echo", "GET"),
     ] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use reqwest::Method;
 use serde_json::json;
 
 use crate::{error, node};
@@ -14,6 +15,26 @@ async fn a_node_on_the_memory_layer_is_live_and_ready_at_once() -> Result<()> {
         let answer = node.api().get(path).await?;
         ensure!(answer.status == 200, "{answer:?}");
         ensure!(answer.json()? == json!({ "status": status }), "{answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn balancers_may_ask_with_head_and_options() -> Result<()> {
+    let node = node(&[]).await?;
+    let asks = async |method: Method, path: &str| {
+        let request = node.api().anonymous(method, path);
+        node.api().send(request).await
+    };
+    for path in ["/health/live", "/health/ready"] {
+        for method in [Method::OPTIONS, Method::HEAD, Method::GET] {
+            let answer = asks(method.clone(), path).await?;
+            ensure!(answer.status == 200, "{method} {path}: {answer:?}");
+            ensure!(answer.header("allow") == Some("GET, HEAD, OPTIONS"));
+        }
+        let answer = asks(Method::POST, path).await?;
+        error(&answer, 405, "method_not_allowed")?;
+        ensure!(answer.header("allow") == Some("GET, HEAD, OPTIONS"));
     }
     Ok(())
 }

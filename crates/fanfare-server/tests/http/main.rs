@@ -1,6 +1,7 @@
 //! The HTTP side of the binary: every status of the API, health, pages, handshakes, the drain.
 
 mod access;
+mod addresses;
 mod api;
 mod application;
 mod auth;
@@ -12,6 +13,7 @@ mod broken_outputs;
 mod drain;
 mod handshake;
 mod health;
+mod keep_alive;
 mod pages;
 mod system_authorities;
 mod with_redis;

@@ -24,6 +24,8 @@ pub enum Code {
     BodyTooLarge,
     /// A channel's queue is full.
     ChannelFull,
+    /// The HTTP connection was not used for too long.
+    ConnectionIdle,
     /// The node shuts down.
     Draining,
     /// The handshake was not answered in time.
@@ -98,6 +100,7 @@ impl Code {
             Self::OriginDenied => (StatusCode::FORBIDDEN, "origin_denied"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::ConnectionIdle => (StatusCode::REQUEST_TIMEOUT, "connection_idle"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnsupportedVersion => (StatusCode::UPGRADE_REQUIRED, "unsupported_version"),

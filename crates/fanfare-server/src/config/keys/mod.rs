@@ -52,6 +52,11 @@ pub(super) enum Kind {
     /// One text, or several.
     TextOrTexts,
     Texts,
+    /// One text, or several, none with a comma. Plain text of the environment may separate them by
+    /// commas.
+    WordOrWords,
+    /// Several texts of that kind.
+    Words,
     /// Redis hosts: texts, tables or `[host, port]`.
     Hosts,
     /// Pairs of a text and a number.
@@ -99,6 +104,13 @@ const fn milliseconds(
     doc: &'static str,
 ) -> Key {
     key(name, Kind::Number(least, DAY_MS), default, "ms", doc)
+}
+
+/// The key of a dotted path without lists.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let keys = self::section(section)?.keys;
+    keys.iter().find(|key| key.name == name)
 }
 
 /// All sections, in order.

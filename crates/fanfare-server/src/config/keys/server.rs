@@ -28,7 +28,7 @@ pub(super) const SECTIONS: &[Section] = &[
         doc: "",
         keys: &[key(
             "keys",
-            Kind::Texts,
+            Kind::Words,
             "[]",
             "",
             "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. If the list is empty and \
@@ -74,9 +74,26 @@ const HTTP: &[Key] = &[
         "threads",
         "Worker threads. 0 starts one thread for each core, at most 64.",
     ),
+    milliseconds(
+        "keep_alive_ms",
+        0,
+        "75_000",
+        "How long an HTTP connection stays open that nobody uses. The server closes it up to a \
+         second later. A request that crosses the close gets 408 `connection_idle`, and nothing \
+         was done. Set it longer than your balancer keeps its connections. 0: one request for each \
+         connection.",
+    ),
+    key(
+        "socket_mode",
+        Kind::Text,
+        "\"0660\"",
+        "",
+        "The mode of the Unix sockets in `http.bind`, as `chmod` takes it. Who may write to the \
+         socket may connect.",
+    ),
     key(
         "origins",
-        Kind::TextOrTexts,
+        Kind::WordOrWords,
         "\"same-host\"",
         "",
         "Which web pages may open a WebSocket. `\"same-host\"`: pages of this host, and programs \
@@ -86,12 +103,13 @@ const HTTP: &[Key] = &[
     ),
     key(
         "trusted_proxies",
-        Kind::Texts,
+        Kind::Words,
         "[]",
         "",
         "Reverse proxies that the server trusts: addresses or networks, such as `\"10.0.0.0/8\"`. \
          The server believes their `X-Forwarded-For` about the client, and passes their \
-         `X-Forwarded-Host` and `X-Forwarded-Proto` to `auth.url`.",
+         `X-Forwarded-Host` and `X-Forwarded-Proto` to `auth.url`. It believes the processes \
+         that connect to a Unix socket in the same way.",
     ),
 ];
 

@@ -116,6 +116,39 @@ fn bad_addresses_networks_and_origins_are_refused() {
 }
 
 #[test]
+fn settings_that_can_never_work_are_refused_with_what_would() {
+    let list = "entries are a list of 2 texts: [\"..\", \"..\"]";
+    for (set, reason) in [
+        ("http.origins=['null']", "only \"*\" lets them in"),
+        ("http.origins=null", "only \"*\" lets them in"),
+        ("http.origins=['a.example,b.example']", list),
+        ("http.origins='a.example,b.example'", list),
+        (
+            "http.origins=bücher.example",
+            "xn--bcher-kva.example: write that",
+        ),
+        ("http.origins=[]", "write \"same-host\""),
+        ("http.trusted_proxies=['10.0.0.1,10.0.0.2']", list),
+        ("api.keys=['s3cret,other']", list),
+        ("http.bind=127.0.0.1:1,127.0.0.1:2", "several are a list"),
+        (
+            "http.bind=['127.0.0.1:1', '127.0.0.1:1']",
+            "stands there twice",
+        ),
+        ("http.socket_mode=rw", "such as \"0660\""),
+        ("http.socket_mode=01777", "such as \"0660\""),
+        ("http.socket_mode=+660", "such as \"0660\""),
+        ("http.socket_mode=0440", "lets nobody connect"),
+        ("http.keep_alive_ms=-1", "from 0 to"),
+    ] {
+        let line = refusal(&[set]);
+        assert!(line.contains(reason) && !line.contains("s3cret"), "{line}");
+    }
+    let any_port = settings("", &[], &["http.bind=['127.0.0.1:0', '127.0.0.1:0']"]);
+    assert_eq!(any_port.http.bind.len(), 2);
+}
+
+#[test]
 fn the_layer_must_fit_its_hosts() {
     assert!(refusal(&["layer.backend=redis"]).contains("layer.redis.hosts"));
     let both = ["layer.backend=memory", "layer.redis.hosts=redis://h"];

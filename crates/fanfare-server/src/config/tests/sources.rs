@@ -68,6 +68,27 @@ fn text_becomes_the_type_of_the_default() {
 }
 
 #[test]
+fn lists_in_the_environment_may_have_commas_where_no_entry_can() {
+    let environment = [
+        ("FANFARE__API__KEYS", "one, two"),
+        ("FANFARE__HTTP__ORIGINS", "https://a.com,.b.com"),
+        ("FANFARE__HTTP__TRUSTED_PROXIES", "10.0.0.1, 10.0.0.2"),
+        ("FANFARE__HTTP__KEEP_ALIVE_MS", "5_000"),
+        ("FANFARE__HTTP__SOCKET_MODE", "0600"),
+    ];
+    let settings = settings("", &environment, &[]);
+    assert_eq!(settings.api.keys, ["one", "two"]);
+    let origins = ["https://a.com", ".b.com"].map(str::to_owned);
+    assert_eq!(settings.http.origins, Some(origins.into()));
+    let proxies = TrustedProxies::new(["10.0.0.1", "10.0.0.2"]).unwrap();
+    assert_eq!(settings.http.trusted_proxies, proxies);
+    assert_eq!(settings.http.keep_alive, Duration::from_secs(5));
+    assert_eq!(settings.http.socket_mode, 0o600);
+    let same_host = [("FANFARE__HTTP__ORIGINS", "same-host")];
+    assert_eq!(super::settings("", &same_host, &[]).http.origins, None);
+}
+
+#[test]
 fn text_that_starts_like_toml_is_toml() {
     let sets = [
         "api.keys=['a', \"b\"]",

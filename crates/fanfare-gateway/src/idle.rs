@@ -1,0 +1,169 @@
+//! The end of an HTTP connection that nobody used for too long.
+//!
+//! A request that crosses the close of its connection would get no answer, and its client could not
+//! know whether it was carried out. So the close begins with a 408, which says that it was not (RFC
+//! 9110 §15.5.9), and ends when the client has closed too: a socket that is dropped with unread
+//! bytes is reset, and the reset overtakes the answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
+use actix_http::KeepAlive;
+use actix_http::body::MessageBody as _;
+use actix_web::ResponseError as _;
+use fanfare_node::Socket;
+use fanfare_web::{Code, Refusal};
+
+use crate::connection::Connection;
+
+/// How long a connection stays open beyond the time that is configured. A request that was on its
+/// way at that time is served. actix-http measures with a clock that is up to half a second late.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A connection until it is taken over.
+pub(crate) struct Idle<T> {
+    io: T,
+    keep_alive: Option<Duration>,
+    /// When bytes were last read or written.
+    used: Instant,
+    /// The client has ended its side.
+    ended: bool,
+    close: Close,
+}
+
+#[derive(PartialEq, Eq)]
+enum Close {
+    No,
+    /// The 408 is written, or its rest is given up.
+    Told,
+    /// Our side is shut. What the client still sends is read and dropped.
+    Shut,
+}
+
+/// What actix-http is to keep: the grace is part of it.
+pub(crate) fn with_grace(keep_alive: KeepAlive) -> KeepAlive {
+    match keep_alive {
+        KeepAlive::Timeout(limit) if !limit.is_zero() => KeepAlive::Timeout(limit + GRACE),
+        other => other,
+    }
+}
+
+impl<T> Idle<T> {
+    /// `keep_alive` is without the grace.
+    pub(crate) fn new(io: T, keep_alive: KeepAlive) -> Self {
+        let keep_alive = match keep_alive {
+            KeepAlive::Timeout(limit) => Some(limit).filter(|limit| !limit.is_zero()),
+            _ => None,
+        };
+        Self {
+            io,
+            keep_alive,
+            used: Instant::now(),
+            ended: false,
+            close: Close::No,
+        }
+    }
+
+    pub(crate) fn io(&self) -> &T {
+        &self.io
+    }
+
+    /// Whether the connection is closed because it was not used. A close for any other reason
+    /// follows at once on something that was read or written.
+    fn is_over(&self) -> bool {
+        let limit = self.keep_alive;
+        !self.ended && limit.is_some_and(|limit| self.used.elapsed() >= limit)
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Idle<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        self.ended |= buffer.filled().len() == before && buffer.remaining() > 0;
+        self.used = Instant::now();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Connection> AsyncWrite for Idle<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+        self.used = Instant::now();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Ends our side. After a connection that was not used, waits for the client's end too;
+    /// actix-http has a limit for that.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.close == Close::No && self.is_over() {
+            self.close = Close::Told;
+            // The socket is empty, so it takes all of it at once or never.
+            let _ = Pin::new(&mut self.io).poll_write(cx, &goodbye());
+        }
+        if self.close != Close::Shut {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            if self.close == Close::No {
+                return Poll::Ready(Ok(()));
+            }
+            self.close = Close::Shut;
+        }
+        let mut dropped = [0; 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut dropped);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<T: AsFd> AsFd for Idle<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl<T: Connection> Connection for Idle<T> {
+    fn peer(&self) -> Option<SocketAddr> {
+        self.io.peer()
+    }
+
+    fn into_socket(self) -> Socket {
+        self.io.into_socket()
+    }
+}
+
+fn goodbye() -> Vec<u8> {
+    let refusal = Refusal::new(
+        Code::ConnectionIdle,
+        "the connection was not used for too long and is closed; nothing was done: send the \
+         request again on another connection",
+    );
+    let response = refusal.error_response();
+    let body = response.into_body().try_into_bytes().unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Cache-Control: no-store\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
