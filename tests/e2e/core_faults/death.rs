@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use fanfare_rig::{PythonTarget, Recorder, RedisServer, eventually};
 use serde_json::Value;
 
-use super::{keys, lane_of, node_of, nodes, number_of, python, traces_of};
+use super::{keys, lane_of, node_of, nodes, number_of, python, traces_of, waiting};
 use crate::support::{SOON, say};
 
 /// After the death.
@@ -73,6 +73,48 @@ async fn the_others_clear_away_what_a_killed_node_left_while_python_goes_on_send
     let cleaned = "fanfare_layer_nodes_cleaned_total";
     let one = cluster[0].metric(cleaned, &[]).await?;
     assert_eq!(one + cluster[1].metric(cleaned, &[]).await?, 1.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_channel_of_a_node_that_is_gone_takes_what_python_sends_and_never_becomes_full()
+-> Result<()> {
+    let redis = RedisServer::start()?;
+    let options = nodes(3, &redis).set("drain.grace_ms", 0);
+    let mut cluster = options.set("drain.window_ms", 0).start().await?;
+    let mut python = python(&redis).await?;
+    let mut channels = vec![];
+    for node in &cluster.nodes()[1..] {
+        let socket = node.connect("/two/red").await?;
+        channels.push(socket.channel().to_owned());
+        socket.close(1000).await?;
+    }
+    let stopped = cluster.nodes_mut().get_mut(1).context("a node")?;
+    stopped.terminate()?;
+    assert!(stopped.exit_status(SOON).await?.success());
+    let killed = cluster.nodes_mut().get_mut(2).context("a node")?;
+    killed.process().kill();
+    cleared(&redis, &node_of(&channels[1])?, "").await?;
+
+    // Python's capacity is 100 messages in 60 seconds.
+    let rounds: usize = 5;
+    for _ in 0..rounds {
+        for channel in &channels {
+            for _ in 0..50 {
+                python.send(channel, &say("to nobody")).await?;
+            }
+            let lane = format!("asgi{}!", channel.split('!').next().unwrap_or_default());
+            eventually(SOON, "an empty lane", async || {
+                Ok((waiting(&redis, &lane)? == 0).then_some(()))
+            })
+            .await?;
+        }
+    }
+    let labels = [("cause", "closed")];
+    let dropped = cluster[0]
+        .metric("fanfare_layer_dropped_total", &labels)
+        .await?;
+    assert!(dropped >= 100.0 * rounds as f64 - 1.0, "{dropped}");
     Ok(())
 }
 

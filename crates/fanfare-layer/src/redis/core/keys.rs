@@ -104,6 +104,16 @@ impl Keys {
         format!("fanfare:{}:node:{node}:cleaning", self.prefix)
     }
 
+    /// The nodes that are gone, by when that was.
+    pub(super) fn departed(&self) -> String {
+        format!("fanfare:{}:departed", self.prefix)
+    }
+
+    /// Held by the node that empties the lanes of those.
+    pub(super) fn emptying(&self) -> String {
+        format!("fanfare:{}:emptying", self.prefix)
+    }
+
     /// Wakes this node from waiting for the messages of normal channels.
     pub(super) fn wakeup(&self) -> String {
         format!("fanfare:{}:node:{}:bell", self.prefix, self.node)

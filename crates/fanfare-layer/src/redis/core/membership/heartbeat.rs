@@ -7,8 +7,8 @@ use redis::{FromRedisValue as _, Pipeline, Value};
 use rustc_hash::FxHashMap;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::reaper;
 use super::store::{MembershipStore, Write, ask, seconds};
+use super::{departed, reaper};
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::shared::Shared;
 use crate::redis::hosts::role::{RoleCheck, question};
@@ -142,6 +142,7 @@ async fn clear_away(
     let listed = ask(server, &commands).await?.pop().unwrap_or(Value::Nil);
     let listed = Vec::<(String, f64)>::from_redis_value(listed);
     let mut listed = listed.map_err(|error| error.to_string())?;
+    departed::empty_lanes(shared, server, &listed).await?;
     let own = shared.keys.node().to_string();
     listed.retain(|(node, _)| *node != own);
     for (node, sign) in others.silent(listed) {
@@ -207,6 +208,7 @@ pub(in crate::redis::core) async fn announce(
         .arg(server.now())
         .arg(member);
     commands.cmd("EXPIRE").arg(&canary).arg(lifetime);
+    departed::forget_own(&mut commands, shared);
     ask(server, &commands).await.map(drop)
 }
 

@@ -2,6 +2,7 @@
 
 use redis::{FromRedisValue as _, Pipeline, Value};
 
+use super::departed;
 use super::store::ask;
 use crate::redis::core::host::commands::CommandConnection;
 use crate::redis::core::keys::non_local;
@@ -46,6 +47,7 @@ pub(in crate::redis::core) async fn after(
     }
     commands.cmd("DEL").arg(&lanes);
     commands.cmd("ZREM").arg(keys.nodes()).arg(node);
+    departed::note(&mut commands, shared, server.now(), node);
     // Last: where this is missing, a node that was only asleep adds all of itself again.
     let (canary, _) = keys.canary();
     commands.cmd("ZREM").arg(canary).arg(keys.canary_of(node));
@@ -90,7 +92,19 @@ pub(in crate::redis::core) async fn leave(
     commands.cmd("ZREM").arg(keys.nodes()).arg(&own);
     let (canary, member) = keys.canary();
     commands.cmd("ZREM").arg(canary).arg(member);
-    Ok(sum(ask(server, &commands).await?, keys.lanes().len()))
+    commands.cmd("ZCARD").arg(keys.nodes());
+    let mut answers = ask(server, &commands).await?;
+    let others = answers.pop().map(u64::from_redis_value);
+    let mut commands = Pipeline::new();
+    if matches!(others, Some(Ok(0))) {
+        // Nobody is there to empty lanes, and the last node leaves nothing in Redis.
+        let nobodys = [keys.departed(), keys.emptying()];
+        commands.cmd("DEL").arg(&nobodys);
+    } else {
+        departed::note(&mut commands, shared, server.now(), &own);
+    }
+    ask(server, &commands).await?;
+    Ok(sum(answers, keys.lanes().len()))
 }
 
 /// The sum of the first answers, which are numbers.
