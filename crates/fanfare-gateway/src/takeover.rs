@@ -17,7 +17,7 @@ use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
 use actix_service::Service;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, ResponseError as _};
-use fanfare_web::{Code, Host, Offer, Refusal, Takeover};
+use fanfare_web::{Code, Host, Offer, Refusal, Takeover, spelling};
 use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
@@ -85,7 +85,9 @@ where
         let io = framed.io_ref();
         let offer = Offer::new(io.link(), self.host.clone());
         request.extensions_mut().insert(offer);
-        request.head_mut().peer_addr = io.peer();
+        let head = request.head_mut();
+        head.peer_addr = io.peer();
+        spelling::respell(&mut head.uri);
         Box::pin(async move {
             let response = answer::<S, B>(&*app, request, timeout).await;
             conclude(response, framed, timeout).await;

@@ -8,6 +8,7 @@
 //! - [`PythonLayer`], [`PythonWorker`]: unmodified `channels_redis` and Channels, in Python processes.
 //! - [`ReservedPort`]: a port for a server that cannot be told to take any free one.
 //! - [`within`], [`eventually`]: waiting with a deadline, for an event or a condition.
+//! - [`spellings`]: how the path of a WebSocket can be written.
 //! - [`documented_rules`]: what the documentation lets Redis users do.
 //! - [`Logs`]: what a test's own thread logs.
 //! - [`Turn`]: tests that measure have the machine to themselves.
@@ -35,6 +36,7 @@ mod redis_process;
 mod redis_server;
 mod sentinels;
 mod socket;
+mod spellings;
 mod turn;
 mod visitor;
 
@@ -61,5 +63,6 @@ pub use redis_process::Program;
 pub use redis_server::{RedisOptions, RedisServer};
 pub use sentinels::{Sentinels, SentinelsOptions};
 pub use socket::{Socket, SocketOptions};
+pub use spellings::spellings;
 pub use turn::Turn;
 pub use visitor::Visitor;

@@ -217,7 +217,11 @@ impl RawConnection {
         Ok(response)
     }
 
-    async fn head(&mut self) -> Result<RawResponse> {
+    /// Reads the head of a response and leaves the connection as it is.
+    ///
+    /// # Errors
+    /// When the connection ends before.
+    pub async fn head(&mut self) -> Result<RawResponse> {
         let head = self.read_head().await?;
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1));

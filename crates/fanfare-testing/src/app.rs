@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use fanfare_consumer::Cluster;
 use fanfare_node::{Link, Socket};
-use fanfare_web::{Host, Offer, Takeover};
+use fanfare_web::{Host, Offer, Takeover, spelling};
 use futures_util::future::LocalBoxFuture;
 use tokio::net::UnixStream;
 
@@ -36,13 +36,14 @@ impl App {
     }
 
     /// As the gateway does it: the App answers 101 with a ticket, which is opened on the socket.
-    pub(crate) async fn shake_hands(&self, request: Request) -> Answer {
+    pub(crate) async fn shake_hands(&self, mut request: Request) -> Answer {
         let (server, mut client) = match UnixStream::pair() {
             Ok(pair) => pair,
             Err(error) => panic!("no socket pair can be made: {error}"),
         };
         let offer = Offer::new(Link::of(&server), (&self.cluster).into());
         request.extensions_mut().insert(offer);
+        spelling::respell(&mut request.head_mut().uri);
         let mut response = (self.serve)(request).await;
         let ticket = Takeover::remove(&mut response.extensions_mut());
         match ticket {

@@ -18,6 +18,7 @@ pub mod middleware;
 mod opening;
 mod refusal;
 mod request;
+pub mod spelling;
 pub mod template;
 mod tokens;
 mod user;

@@ -13,6 +13,7 @@ use crate::host::node_of;
 use crate::middleware::OriginRule;
 use crate::refusal::{Code, Refusal};
 use crate::request::{Request, has_utf8_path};
+use crate::spelling;
 use crate::template::GroupTemplate;
 
 /// A handshake that has been checked. Who opens it does so in this order: [`check`](Self::check);
@@ -40,7 +41,7 @@ pub struct SessionSpec {
 
 impl Opening {
     /// Checks method, handshake, origin (unless a middleware does), the names of the route's groups,
-    /// and that the node has room.
+    /// the spelling of the path, and that the node has room.
     ///
     /// # Errors
     /// The refusal that is the answer.
@@ -57,6 +58,11 @@ impl Opening {
             rule.check(request)?;
         }
         let groups = names(request, groups)?;
+        if !spelling::is_canonical(request.uri().path()) {
+            let message =
+                "there is nothing at this path: it is not spelled in the one way that it has";
+            return Err(Refusal::new(Code::NotFound, message));
+        }
         let node = node_of(request).ok_or_else(Refusal::internal)?;
         node.check_room()?;
         Ok(Self {
@@ -64,6 +70,11 @@ impl Opening {
             node,
             groups,
         })
+    }
+
+    /// The groups of the route that the session is going to join, before [`seat`](Self::seat).
+    pub fn groups(&self) -> &[GroupName] {
+        &self.groups
     }
 
     /// Gives the session a seat. It is in no group yet.

@@ -27,7 +27,7 @@ use call::Asker;
 use question::Secret;
 
 pub(crate) use answer::Denial;
-pub(crate) use question::Question;
+pub(crate) use question::{Decided, Question};
 
 /// Asks the application; one for the whole process.
 pub(crate) struct Authenticator {

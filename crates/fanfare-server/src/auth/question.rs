@@ -1,14 +1,24 @@
 //! What the application gets to see of a handshake.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::http::header as web;
-use fanfare_web::Client;
+use fanfare_protocol::GroupName;
+use fanfare_web::spelling::UNRESERVED;
+use fanfare_web::template::PathTemplate;
+use fanfare_web::{Client, Request};
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
     USER_AGENT,
 };
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ring::hmac;
 
+const PATH: HeaderName = HeaderName::from_static("x-fanfare-path");
+const ROUTE: HeaderName = HeaderName::from_static("x-fanfare-route");
+const PARAMS: HeaderName = HeaderName::from_static("x-fanfare-params");
+const GROUPS: HeaderName = HeaderName::from_static("x-fanfare-groups");
 const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -17,6 +27,9 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 /// The client's own headers that the application gets, besides its cookies.
 const PASSED: [HeaderName; 4] = [AUTHORIZATION, ORIGIN, USER_AGENT, ACCEPT_LANGUAGE];
+
+/// What the template of a route cannot have in a header; `%` marks what is encoded.
+const TEMPLATE: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Stands for a question; cookies and tokens cannot be read from it.
 pub(super) type Key = [u8; 32];
@@ -29,9 +42,18 @@ pub(super) struct Secret(hmac::Key);
 #[derive(Debug, Clone)]
 pub(crate) struct Question(HeaderMap);
 
-/// A path that has bytes which no header can carry.
+/// What the server has decided about a handshake before it asks. The application authorises this,
+/// because it is what the session gets.
+pub(crate) struct Decided<'a> {
+    /// The path of the route.
+    pub(crate) route: &'a PathTemplate,
+    /// The groups of the route that the session is going to join.
+    pub(crate) groups: &'a [GroupName],
+}
+
+/// A query that has bytes which no header can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the path has a control character")]
+#[error("the query has a control character")]
 pub(crate) struct Unspeakable;
 
 impl Secret {
@@ -47,13 +69,28 @@ impl Question {
     ///
     /// # Errors
     /// [`Unspeakable`].
-    pub(crate) fn new(request: &HttpRequest, client: &Client) -> Result<Self, Unspeakable> {
-        let uri = request.uri().path_and_query();
-        let uri = uri.map_or(request.path(), |uri| uri.as_str());
-        let uri = HeaderValue::from_bytes(uri.as_bytes()).map_err(|_| Unspeakable)?;
+    pub(crate) fn new(
+        request: &Request,
+        client: &Client,
+        decided: &Decided<'_>,
+    ) -> Result<Self, Unspeakable> {
+        let path = decided.route.canonical(request.uri().path());
+        let uri = match request.uri().query() {
+            Some(query) => format!("{path}?{query}").into(),
+            None => Cow::Borrowed(&*path),
+        };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(ORIGINAL_URI, uri);
+        headers.insert(ORIGINAL_URI, value(&uri)?);
+        headers.insert(PATH, value(&path)?);
+        let route = utf8_percent_encode(decided.route.as_str(), TEMPLATE).to_string();
+        headers.insert(ROUTE, value(&route)?);
+        let params = request.params();
+        let params = params.map(|(name, value)| format!("{name}={}", encoded(&value)));
+        headers.insert(PARAMS, value(&params.collect::<Vec<_>>().join("&"))?);
+        let groups = decided.groups.iter();
+        let groups = groups.map(|group| encoded(group.as_str()));
+        headers.insert(GROUPS, value(&groups.collect::<Vec<_>>().join(","))?);
         headers.insert(ORIGINAL_METHOD, HeaderValue::from_static("GET"));
         if let Some(cookies) = cookies(request) {
             headers.insert(COOKIE, cookies);
@@ -71,11 +108,10 @@ impl Question {
         &self.0
     }
 
-    /// The path that the client asked for, for the log: without its query.
+    /// The canonical path, for the log.
     pub(super) fn path(&self) -> &str {
-        let uri = self.0.get(ORIGINAL_URI).and_then(|uri| uri.to_str().ok());
-        uri.and_then(|uri| uri.split('?').next())
-            .unwrap_or_default()
+        let path = self.0.get(PATH).and_then(|path| path.to_str().ok());
+        path.unwrap_or_default()
     }
 
     /// Equal for two handshakes that look the same to the application.
@@ -94,6 +130,15 @@ impl Question {
         }
         key
     }
+}
+
+/// A text in a list: whatever separates the parts of a list is encoded in the parts.
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+fn value(text: &str) -> Result<HeaderValue, Unspeakable> {
+    HeaderValue::from_str(text).map_err(|_| Unspeakable)
 }
 
 /// Where the client is, and what it believes that it talks to. Only a proxy that is trusted, or is
@@ -145,12 +190,21 @@ mod tests {
 
     const PEER: &str = "192.0.2.1:5";
 
-    fn request(headers: &[(&'static str, &'static str)]) -> HttpRequest {
-        let mut request = TestRequest::with_uri("/ws/chat/a/?x=1");
+    fn request(headers: &[(&'static str, &'static str)]) -> Request {
+        let mut request = TestRequest::with_uri("/ws/chat/a?x=1").param("room", "a");
         for header in headers {
             request = request.append_header(*header);
         }
-        request.to_http_request()
+        Request::new(request.to_http_request())
+    }
+
+    fn asking(request: &Request, client: &Client) -> Question {
+        let groups = ["chat_a", "more"].map(|name| GroupName::parse(name).unwrap());
+        let decided = Decided {
+            route: &PathTemplate::parse("/ws/chat/{room}/").unwrap(),
+            groups: &groups,
+        };
+        Question::new(request, client, &decided).unwrap()
     }
 
     fn text<'q>(question: &'q Question, name: &str) -> Option<&'q str> {
@@ -166,19 +220,27 @@ mod tests {
             ("origin", "https://a.com"),
             ("host", "a.com"),
             ("x-original-uri", "/forged"),
+            ("x-fanfare-path", "/forged"),
+            ("x-fanfare-route", "/forged"),
+            ("x-fanfare-params", "room=forged"),
+            ("x-fanfare-groups", "forged"),
             ("x-forwarded-for", "10.0.0.1"),
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "forged"),
             ("sec-websocket-key", "k"),
         ]);
         let client = Client::Peer(PEER.parse().unwrap());
-        let question = Question::new(&request, &client).unwrap();
+        let question = asking(&request, &client);
         let names: Vec<_> = question.0.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names.len(), 9, "{names:?}");
+        assert_eq!(names.len(), 13, "{names:?}");
         for (name, value) in [
             ("accept", "application/json"),
             ("x-original-uri", "/ws/chat/a/?x=1"),
             ("x-original-method", "GET"),
+            ("x-fanfare-path", "/ws/chat/a/"),
+            ("x-fanfare-route", "/ws/chat/{room}/"),
+            ("x-fanfare-params", "room=a"),
+            ("x-fanfare-groups", "chat_a,more"),
             ("cookie", "a=1; b=2"),
             ("authorization", "Bearer t"),
             ("origin", "https://a.com"),
@@ -192,6 +254,27 @@ mod tests {
     }
 
     #[test]
+    fn what_separates_the_parts_of_a_list_is_encoded_in_the_parts() {
+        let uri = "/caf%C3%A9/a%2Fb,c&d=e%25/";
+        let test = TestRequest::with_uri(uri).param("x", "a%2Fb,c&d=e%25");
+        let request = Request::new(test.param("y", "é").to_http_request());
+        let decided = Decided {
+            route: &PathTemplate::parse("/{y:str}/{x:str}%").unwrap(),
+            groups: &[],
+        };
+        let client = Client::Peer(PEER.parse().unwrap());
+        let question = Question::new(&request, &client, &decided).unwrap();
+        for (name, value) in [
+            ("x-fanfare-path", "/caf%C3%A9/a%2Fb,c&d=e%25"),
+            ("x-fanfare-route", "/{y:str}/{x:str}%25"),
+            ("x-fanfare-params", "x=a%2Fb%2Cc%26d%3De%25&y=%C3%A9"),
+            ("x-fanfare-groups", ""),
+        ] {
+            assert_eq!(text(&question, name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
     fn a_trusted_proxy_says_what_its_client_talks_to() {
         let request = request(&[
             ("host", "inner"),
@@ -199,7 +282,7 @@ mod tests {
             ("x-forwarded-host", "a.com"),
         ]);
         let client = Client::Forwarded(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let question = Question::new(&request, &client).unwrap();
+        let question = asking(&request, &client);
         assert_eq!(text(&question, "x-forwarded-proto"), Some("https"));
         assert_eq!(text(&question, "x-forwarded-host"), Some("a.com"));
         assert_eq!(text(&question, "x-forwarded-for"), Some("127.0.0.1"));
@@ -210,9 +293,7 @@ mod tests {
         let secret = Secret::random().unwrap();
         let client = Client::Peer(PEER.parse().unwrap());
         let key = |headers: &[(&'static str, &'static str)]| {
-            Question::new(&request(headers), &client)
-                .unwrap()
-                .key(&secret)
+            asking(&request(headers), &client).key(&secret)
         };
         let plain = key(&[("cookie", "a=1")]);
         assert_eq!(plain, key(&[("cookie", "a=1"), ("sec-websocket-key", "k")]));
@@ -220,10 +301,10 @@ mod tests {
         assert_ne!(plain, key(&[("cookie", "a=1"), ("authorization", "b")]));
         assert_ne!(plain, key(&[("cookie", "a=1"), ("user-agent", "b")]));
         let elsewhere = Client::Peer("192.0.2.2:5".parse().unwrap());
-        let other = Question::new(&request(&[("cookie", "a=1")]), &elsewhere).unwrap();
+        let other = asking(&request(&[("cookie", "a=1")]), &elsewhere);
         assert_ne!(plain, other.key(&secret));
         let port = Client::Peer("192.0.2.1:6".parse().unwrap());
-        let same = Question::new(&request(&[("cookie", "a=1")]), &port).unwrap();
+        let same = asking(&request(&[("cookie", "a=1")]), &port);
         assert_eq!(plain, same.key(&secret));
         assert_ne!(plain, same.key(&Secret::random().unwrap()));
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use fanfare_node::{Handling, Identity};
+use fanfare_protocol::GroupName;
 use fanfare_web::{Accept, Code, Opening, Refusal, Request, SessionSpec};
 
 use super::Shared;
 use super::access;
-use crate::auth::{Denial, Denied, Question};
+use crate::auth::{Decided, Denial, Denied, Question};
 use crate::config::settings::UserSource;
 use crate::routes::Route;
 
@@ -34,10 +35,11 @@ async fn open(request: Request, shared: &Shared, route: &Route) -> Result<HttpRe
     let access = shared
         .access
         .then(|| access::session_line(&request, proxies));
+    let identity = identity(&request, shared, route, opening.groups()).await?;
     let ticket = opening.seat(SessionSpec {
         encoder: Arc::clone(&route.encoder),
         handling: Handling::Inbound(Rc::clone(&route.inbound)),
-        identity: identity(&request, shared, route).await?,
+        identity,
         welcome: route.settings.welcome,
         access: access.map(Into::into),
     })?;
@@ -47,13 +49,18 @@ async fn open(request: Request, shared: &Shared, route: &Route) -> Result<HttpRe
 
 /// Who the client is: by the word of the application, or by its own where the route believes that.
 async fn identity(
-    request: &HttpRequest,
+    request: &Request,
     shared: &Shared,
     route: &Route,
+    groups: &[GroupName],
 ) -> Result<Option<Arc<Identity>>, Refusal> {
     if let (Some(auth), true) = (&shared.auth, route.settings.auth) {
         let client = shared.settings.http.trusted_proxies.client(request);
-        let question = Question::new(request, &client)
+        let decided = Decided {
+            route: &route.settings.path,
+            groups,
+        };
+        let question = Question::new(request, &client, &decided)
             .map_err(|error| Refusal::new(Code::BadHandshake, error.to_string()))?;
         return Ok(Some(auth.identify(question).await?));
     }

@@ -59,6 +59,8 @@ async fn the_application_gets_the_cookies_and_the_path() -> Result<()> {
         ("User-Agent", "browser"),
         ("Accept-Language", "ca"),
         ("X-Original-URI", "/forged"),
+        ("X-Fanfare-Path", "/forged"),
+        ("X-Fanfare-Groups", "forged"),
         ("X-Forwarded-For", "10.0.0.1"),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -84,6 +86,10 @@ async fn the_application_gets_the_cookies_and_the_path() -> Result<()> {
         ("x-forwarded-proto", "http"),
         ("x-original-method", "GET"),
         ("x-original-uri", path),
+        ("x-fanfare-path", "/ws/chat/lobby/"),
+        ("x-fanfare-route", "/ws/chat/{room}/"),
+        ("x-fanfare-params", "room=lobby"),
+        ("x-fanfare-groups", "chat_lobby"),
     ] {
         let got: Vec<_> = asked[0].iter().filter(|(key, _)| key == name).collect();
         ensure!(

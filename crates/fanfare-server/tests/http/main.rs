@@ -15,6 +15,7 @@ mod handshake;
 mod health;
 mod keep_alive;
 mod pages;
+mod spellings;
 mod system_authorities;
 mod with_redis;
 

@@ -1,5 +1,7 @@
 //! Paths with typed parameters.
 
+use std::borrow::Cow;
+
 use regex_lite::Regex;
 
 use super::error::{MOST, TemplateError};
@@ -60,6 +62,17 @@ impl PathTemplate {
     /// The patterns for a resource of actix-web: the path with its final slash, and without.
     pub fn patterns(&self) -> Vec<String> {
         self.patterns.to_vec()
+    }
+
+    /// The canonical path of a request that matches: with a final slash exactly if the template has
+    /// one. `path` is [spelled](crate::spelling) canonically.
+    pub fn canonical<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        let bare = path.strip_suffix('/').unwrap_or(path);
+        if self.text.ends_with('/') {
+            format!("{bare}/").into()
+        } else {
+            bare.into()
+        }
     }
 
     /// The names of the parameters.
@@ -159,6 +172,20 @@ mod tests {
                 None,
                 "{template}"
             );
+        }
+    }
+
+    #[test]
+    fn the_template_says_whether_the_canonical_path_ends_with_a_slash() {
+        for (template, path, due) in [
+            ("/", "/", "/"),
+            ("/a/{x}/", "/a/b", "/a/b/"),
+            ("/a/{x}/", "/a/b/", "/a/b/"),
+            ("/a", "/a/", "/a"),
+            ("/a", "/a", "/a"),
+        ] {
+            let template = PathTemplate::parse(template).unwrap();
+            assert_eq!(template.canonical(path), due);
         }
     }
 
