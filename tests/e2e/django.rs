@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, subscribed};
 
+mod channels;
+mod guide;
 mod pages;
+mod spellings;
 
 const ROOM: &str = "/ws/chat/lobby/";
 
@@ -66,11 +69,12 @@ impl Site {
         let turn = Turn::shared().await;
         let redis = RedisServer::start()?;
         let layer = format.layer(&redis);
-        let django = DjangoSite::start(layer, &["ann", "bob", "staff"]).await?;
+        let mut django = DjangoSite::start(layer, &["ann", "bob", "staff"]).await?;
         let mut nodes = Vec::new();
         for name in ["one", "two"] {
             nodes.push(node(name, format, &redis, &django, &[]).await?);
         }
+        ask(&mut django, nodes.first().context("a node")?, &[]).await?;
         let addresses = [("8001", nodes.first()), ("8002", nodes.get(1))];
         let addresses = addresses.map(|(port, node)| {
             let new = node.map(|node| node.address().to_string());
@@ -125,6 +129,13 @@ async fn node(
     let node = Node::start(name, &config, &sets).await?;
     node.ready_is(200, SOON).await.with_context(|| node.log())?;
     Ok(node)
+}
+
+/// Has Django ask a node whose session a channel is, which also came up after Django did.
+async fn ask(django: &mut DjangoSite, node: &Node, more: &[(&str, &str)]) -> Result<()> {
+    let api = format!("{}/api/v1", node.url());
+    let own = [("FANFARE_API", &*api), ("FANFARE_API_KEY", API_KEY)];
+    django.restart_with(&[&own, more].concat()).await
 }
 
 async fn welcomed(visitor: &Visitor, address: SocketAddr, path: &str) -> Result<Socket> {

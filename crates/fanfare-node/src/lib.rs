@@ -32,7 +32,7 @@ mod start;
 mod supervise;
 mod worker;
 
-pub use control::ClusterCount;
+pub use control::{ClusterCount, ClusterSession, FindError};
 pub use enrolled::Enrolled;
 pub use error::{AdmitError, JoinError};
 pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent, SubscribeOptions};

@@ -11,7 +11,7 @@ use fanfare_protocol::{
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::control::{ClusterCount, Command, Commands};
+use crate::control::{ClusterCount, ClusterSession, Command, Commands, FindError};
 use crate::directory::{Changes, Directory, Question, Watchdog};
 use crate::error::AdmitError;
 use crate::metrics::NodeMetrics;
@@ -194,6 +194,31 @@ impl Node {
         let control = self.shared.layer.control();
         let replies = control.ask(ControlTarget::All, command, deadline).await?;
         Ok(ClusterCount::of(replies))
+    }
+
+    /// The session with this channel, on whichever node it is. `None` if there is none, also if the
+    /// channel is not one of a session.
+    ///
+    /// # Errors
+    /// [`FindError`].
+    pub async fn find_session(
+        &self,
+        channel: &ChannelName,
+        deadline: Duration,
+    ) -> Result<Option<ClusterSession>, FindError> {
+        let Some((node, _)) = self.naming().locate(channel.as_str()) else {
+            return Ok(None);
+        };
+        let control = self.shared.layer.control();
+        // A node that is gone is not waited for.
+        if !control.nodes().contains(&node) {
+            return Ok(None);
+        }
+        let text = channel.as_str().to_owned();
+        let command = Command::User { channel: text }.encode();
+        let target = ControlTarget::Node(node);
+        let replies = control.ask(target, command, deadline).await?;
+        ClusterSession::of(channel, node, replies)
     }
 
     /// The channels of a group's members on this node, in no order.

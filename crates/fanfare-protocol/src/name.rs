@@ -14,6 +14,9 @@ const MAX_GROUP_NAME: usize = 255;
 /// The longest name taken from the wire, in bytes: a layer prefix may stand in front.
 const MAX_WIRE_NAME: usize = 512;
 
+/// What the groups of users start with.
+const USER: &str = "fanfare.user.";
+
 /// Why a name is refused; the text names the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -116,7 +119,7 @@ impl GroupName {
     /// [`NameError::User`] when the id is empty or the name passes 99 characters.
     pub fn user(id: &str) -> Result<Self, NameError> {
         use std::fmt::Write as _;
-        let mut name = String::from("fanfare.user.");
+        let mut name = String::from(USER);
         for byte in id.bytes() {
             if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
                 name.push(char::from(byte));
@@ -129,6 +132,26 @@ impl GroupName {
             return Err(NameError::User { id: id.into() });
         }
         Ok(Self(name.into()))
+    }
+
+    /// The id of the user whose group this is; the reverse of [`Self::user`]. `None` for a group that
+    /// is no user's.
+    pub fn user_id(&self) -> Option<String> {
+        let mut rest = self.0.strip_prefix(USER)?.as_bytes();
+        let mut id = Vec::with_capacity(rest.len());
+        while let [byte, after @ ..] = rest {
+            rest = after;
+            if *byte != b'.' {
+                id.push(*byte);
+                continue;
+            }
+            let (digits, after) = rest.split_at_checked(2)?;
+            rest = after;
+            id.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        }
+        // A name that is written otherwise is no user's, also if it means the same.
+        let id = String::from_utf8(id).ok()?;
+        (Self::user(&id).as_ref() == Ok(self)).then_some(id)
     }
 
     /// The text.

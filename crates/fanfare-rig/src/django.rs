@@ -60,14 +60,15 @@ impl DjangoSite {
         })
     }
 
-    /// Ends the server and starts it again, on the same port, with one more variable in its
+    /// Ends the server and starts it again, on the same port, with more variables in its
     /// environment.
     ///
     /// # Errors
     /// As [`DjangoSite::start`].
-    pub async fn restart_with(&mut self, name: &str, value: &str) -> Result<()> {
-        let more = (name.to_owned(), value.to_owned());
-        self.project.environment.push(more);
+    pub async fn restart_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        let more = variables.iter();
+        let more = more.map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        self.project.environment.extend(more);
         self.process.kill();
         let (process, _) = self.project.serve(&self.address.to_string()).await?;
         self.process = process;

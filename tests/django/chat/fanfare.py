@@ -1,9 +1,15 @@
-"""Publishing: the names of groups, and the events that reach the pages."""
+"""Fanfare's side of the project: what it asks, whose session a channel is, and publishing."""
 
+import json
 import re
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, quote, unquote
+from urllib.request import Request, urlopen
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
 
 EVERYONE = "fanfare.all"
 LEGAL = re.compile(rb"[A-Za-z0-9_-]")
@@ -21,6 +27,36 @@ def excluding(event, channels):
     """The same event, which the Fanfare sessions with these channels do not get. The key is of type
     bytes, so that no JSON from a browser can contain it."""
     return {**event, b"__fanfare__": {"exclude": list(channels)}}
+
+
+def asked_groups(request):
+    """The groups that the session would join by its path. The view at `auth.url` authorises these."""
+    return [unquote(name) for name in request.headers["X-Fanfare-Groups"].split(",") if name]
+
+
+def asked_params(request):
+    """The parameters of the path, as the route of fanfare.toml names them."""
+    return dict(parse_qsl(request.headers["X-Fanfare-Params"], keep_blank_values=True))
+
+
+def session_channel(user, channel):
+    """The channel, if a session of this user has it; otherwise `PermissionDenied`.
+
+    A page names the channel, and a page can name anything: a group of the layer, a worker, somebody
+    else's session. So Fanfare is asked whose it is. An `OSError` means that it did not answer.
+    """
+    url = f"{settings.FANFARE_API}/channels/{quote(channel, safe='')}"
+    key = {"Authorization": f"Bearer {settings.FANFARE_API_KEY}"}
+    try:
+        with urlopen(Request(url, headers=key), timeout=3) as answer:
+            session = json.load(answer)
+    except HTTPError as error:
+        if error.code in (400, 404):
+            raise PermissionDenied("no session has this channel") from error
+        raise
+    if session["user"] != str(user.pk):
+        raise PermissionDenied("the session of this channel is somebody else's")
+    return session["channel"]
 
 
 def frame(**fields):

@@ -66,6 +66,10 @@ CHANNEL_LAYERS = {
     }
 }
 
+# Where Django asks Fanfare whose session a channel is. The key is in `api.keys` of fanfare.toml.
+FANFARE_API = os.environ.get("FANFARE_API", "http://127.0.0.1:8001/api/v1")
+FANFARE_API_KEY = os.environ.get("FANFARE_API_KEY", "the key of a sample on one machine")
+
 # Where the pages find Fanfare: empty behind nginx, where it is the page's own host;
 # "ws://127.0.0.1:8001" beside `manage.py runserver`.
 FANFARE_WS = os.environ.get("FANFARE_WS", "")

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use fanfare_rig::{DjangoSite, RedisServer, Turn, Visitor, within};
 use serde_json::json;
 
-use super::{Format, ROOM, Site, node, post, welcomed};
+use super::{Format, ROOM, Site, ask, node, post, welcomed};
 use crate::browser::{Chromium, Tab};
 
 /// For a whole test: the browser's protocol has no deadlines of its own.
@@ -55,7 +55,7 @@ async fn beside_runserver_a_page_opens_its_socket_on_fanfares_own_port() -> Resu
     let origins = [format!("http.origins=[\"{}\"]", django.url())];
     let fanfare = node("development", format, &redis, &django, &origins).await?;
     let sockets = format!("ws://{}", fanfare.address());
-    django.restart_with("FANFARE_WS", &sockets).await?;
+    ask(&mut django, &fanfare, &[("FANFARE_WS", &sockets)]).await?;
 
     let mut bob = Visitor::new(django.address())?;
     bob.login("bob").await?;

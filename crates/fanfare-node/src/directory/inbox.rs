@@ -24,6 +24,11 @@ pub(crate) enum Question {
         group: GroupName,
         answer: oneshot::Sender<Vec<ChannelName>>,
     },
+    /// Whose session has this channel: outside `None` if no session has it, inside if it is nobody's.
+    User {
+        channel: ChannelName,
+        answer: oneshot::Sender<Option<Option<String>>>,
+    },
 }
 
 /// How much may wait.

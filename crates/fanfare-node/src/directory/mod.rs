@@ -213,6 +213,23 @@ impl Directory {
         self.workers.inbox(worker)
     }
 
+    /// How the layer spells channels.
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
+    /// Whose session on this node has a channel: outside `None` if no session here has it, inside if
+    /// it is nobody's.
+    pub(crate) async fn user_of(&self, channel: ChannelName) -> Option<Option<String>> {
+        let ChannelOwner::Worker(worker) = self.place(&channel) else {
+            return None;
+        };
+        let (answer, user) = oneshot::channel();
+        self.inbox(worker.into())?
+            .ask(Question::User { channel, answer });
+        user.await.ok().flatten()
+    }
+
     pub(crate) fn place(&self, channel: &ChannelName) -> ChannelOwner {
         match self.naming.locate(channel.as_str()) {
             Some((node, session)) if node == self.node => match session.worker {

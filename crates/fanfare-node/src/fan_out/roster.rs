@@ -185,6 +185,18 @@ impl Roster {
         })
     }
 
+    /// The groups of a member, in no order.
+    pub(crate) fn groups_of<'a>(
+        &'a self,
+        slots: &'a Slots,
+        member: SlotRef,
+    ) -> impl Iterator<Item = &'a GroupName> {
+        let memberships = slots.seat(member).map(|seat| &seat.memberships);
+        let indexes = memberships.into_iter().flatten().map(|place| place.group);
+        let groups = indexes.filter_map(|index| self.groups.get(index));
+        groups.map(|group| &group.name)
+    }
+
     /// The members of a group.
     pub(crate) fn members(&self, name: &GroupName) -> Vec<SlotRef> {
         let group = self

@@ -130,7 +130,16 @@ impl WorkerThread {
         // An answer that nobody waits for any more is dropped: the caller was.
         match question {
             Question::Channels { group, answer } => drop(answer.send(self.channels(&group))),
+            Question::User { channel, answer } => drop(answer.send(self.user(&channel))),
         }
+    }
+
+    /// The user of the session with this channel. The group of the user is where that is kept.
+    fn user(&self, channel: &ChannelName) -> Option<Option<String>> {
+        let fan_out = self.fan_out.borrow();
+        let member = self.member(&fan_out.slots, channel)?;
+        let mut groups = fan_out.roster.groups_of(&fan_out.slots, member);
+        Some(groups.find_map(GroupName::user_id))
     }
 
     /// The channels of a group's members on this worker.

@@ -192,6 +192,23 @@ fn a_users_group_escapes_what_names_cannot_have() {
 }
 
 #[test]
+fn only_a_name_that_is_a_users_group_has_a_user() {
+    for name in [
+        "fanfare.all",
+        "fanfare.user.",
+        "fanfare.user.a.b",
+        "fanfare.user.a.4",
+        "fanfare.user.a.C3",
+        "fanfare.user.a.61",
+        "fanfare.user..ff",
+        "fanfare.users.a",
+        "chat",
+    ] {
+        assert_eq!(GroupName::parse(name).unwrap().user_id(), None, "{name}");
+    }
+}
+
+#[test]
 fn different_users_never_share_a_group() {
     bolero::check!()
         .with_iterations(5_000)
@@ -200,6 +217,7 @@ fn different_users_never_share_a_group() {
             if let (Ok(first), Ok(second)) = (GroupName::user(a), GroupName::user(b)) {
                 assert_eq!(first == second, a == b);
                 assert!(GroupName::parse(first.as_str()).is_ok());
+                assert_eq!(first.user_id().as_ref(), Some(a));
             }
         });
 }

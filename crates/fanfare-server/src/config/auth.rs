@@ -99,7 +99,7 @@ fn means_a_socket(text: &str) -> bool {
 }
 
 fn network(text: &str) -> Result<Uri, String> {
-    const EXAMPLE: &str = "must be a URL such as http://127.0.0.1:8001/fanfare/auth/";
+    const EXAMPLE: &str = "must be a URL such as http://127.0.0.1:8000/fanfare/auth/";
     let url = Url::parse(text).map_err(|error| format!("{EXAMPLE}: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(EXAMPLE.to_owned());

@@ -1,5 +1,7 @@
 //! `/api/v1`: publishing, and what this node knows about itself.
 
+use std::time::Duration;
+
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -13,10 +15,14 @@ use super::publish::{self, Publication};
 use super::{Shared, auth, batch, postable, readable};
 use fanfare_web::{Address, Code, Refusal, has_utf8_path};
 
+/// How long the node of a session may take to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let api = web::scope("/api/v1")
         .service(postable("/groups/{group}/events", web::to(to_group)))
         .service(postable("/channels/{channel}/events", web::to(to_channel)))
+        .service(readable("/channels/{channel}", web::to(session)))
         .service(postable("/users/{user}/events", web::to(to_user)))
         .service(postable("/broadcast", web::to(to_everyone)))
         .service(postable("/batch", web::to(batch)))
@@ -139,6 +145,25 @@ async fn group(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpRe
     let members = shared.node.members(&group);
     let body = json!({ "scope": "node", "group": group.as_str(), "members": members });
     Ok(HttpResponse::Ok().json(body))
+}
+
+/// The session that has a channel: how an application checks a channel that a client names.
+async fn session(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
+    publish::no_parameters(request.query_string())?;
+    let name = parameter(&request, "channel", Code::InvalidChannel)?;
+    let address = Address::Channel(&name);
+    let channel = shared.node.naming().channel(&name);
+    let channel = channel.map_err(|error| address.refuse(&error))?;
+    let found = shared.node.find_session(&channel, ANSWER_TIME).await?;
+    let Some(session) = found else {
+        let message = "no session has this channel";
+        return Err(Refusal::new(Code::UnknownChannel, message).at("channel"));
+    };
+    Ok(HttpResponse::Ok().json(json!({
+        "channel": session.channel.as_str(),
+        "node": session.node.to_string(),
+        "user": session.user,
+    })))
 }
 
 async fn not_found() -> Result<HttpResponse, Refusal> {

@@ -1,7 +1,7 @@
 //! How errors of the node, the layer and the protocol refuse a request.
 
-use fanfare_layer::PublishError;
-use fanfare_node::AdmitError;
+use fanfare_layer::{ControlError, PublishError};
+use fanfare_node::{AdmitError, FindError};
 use fanfare_protocol::SerializeError;
 use fanfare_protocol::event_rules::EventRefused;
 use fanfare_protocol::json::ParseError;
@@ -16,6 +16,17 @@ impl From<AdmitError> for Refusal {
             AdmitError::TooManyGroups { .. } => Code::TooManyGroups,
             AdmitError::LayerDown => Code::LayerDown,
             AdmitError::LayerTimeout => Code::LayerTimeout,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<FindError> for Refusal {
+    fn from(error: FindError) -> Self {
+        let code = match &error {
+            FindError::Control(ControlError::Down(_)) => Code::LayerDown,
+            FindError::Control(ControlError::Busy) | FindError::Silent(_) => Code::Unavailable,
+            FindError::Control(ControlError::TooLong { .. }) => Code::InvalidChannel,
         };
         Self::new(code, error.to_string())
     }

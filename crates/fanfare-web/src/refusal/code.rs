@@ -74,6 +74,8 @@ pub enum Code {
     Unauthorized,
     /// Something that the application needs does not work for now.
     Unavailable,
+    /// No session has the channel.
+    UnknownChannel,
     /// A version of the WebSocket protocol other than 13.
     UnsupportedVersion,
     /// The path speaks WebSocket.
@@ -99,6 +101,7 @@ impl Code {
             Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
             Self::OriginDenied => (StatusCode::FORBIDDEN, "origin_denied"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::UnknownChannel => (StatusCode::NOT_FOUND, "unknown_channel"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ConnectionIdle => (StatusCode::REQUEST_TIMEOUT, "connection_idle"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),

@@ -120,7 +120,7 @@ const AUTH: &[Key] = &[
         "\"\"",
         "",
         "The URL that the server calls, `http` or `https`, such as \
-         `\"http://127.0.0.1:8001/fanfare/auth/\"`, or a path on a Unix socket, such as \
+         `\"http://127.0.0.1:8000/fanfare/auth/\"`, or a path on a Unix socket, such as \
          `\"unix:/run/gunicorn.sock:/fanfare/auth/\"`. [docs/AUTHENTICATION.md](AUTHENTICATION.md) \
          describes the request and the answers. Empty: authentication is off.",
     ),

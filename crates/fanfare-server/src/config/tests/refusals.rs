@@ -209,8 +209,8 @@ fn an_authentication_url_is_one_that_can_be_asked() {
     const SOCKET: &str = "must have the form unix:/run/gunicorn.sock:/fanfare/auth/";
     let long = format!("auth.url=unix:/{}:/auth/", "x".repeat(200));
     for (set, reason) in [
-        ("auth.url=/auth/", "http://127.0.0.1:8001"),
-        ("auth.url=ftp://h/", "http://127.0.0.1:8001"),
+        ("auth.url=/auth/", "http://127.0.0.1:8000"),
+        ("auth.url=ftp://h/", "http://127.0.0.1:8000"),
         ("auth.url=unix:/run/app.sock", SOCKET),
         ("auth.url=unix:/run/app.sock:", SOCKET),
         ("auth.url=unix:/run/app.sock:auth/", SOCKET),
