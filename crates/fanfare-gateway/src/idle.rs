@@ -162,7 +162,7 @@ fn goodbye() -> Vec<u8> {
     let body = response.into_body().try_into_bytes().unwrap_or_default();
     let head = format!(
         "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Cache-Control: no-store\r\nContent-Length: {}\r\n\r\n",
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), &body].concat()

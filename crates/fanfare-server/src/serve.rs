@@ -3,7 +3,8 @@
 use actix_web::App;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
+use actix_web::http::header;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web;
 use anyhow::Context as _;
 use fanfare_consumer::{ClusterOptions, Layer};
@@ -114,6 +115,8 @@ fn app(
     let routes = routes.on_worker(&shared.node);
     App::new()
         .configure(http::configure(shared.clone(), routes))
+        // Refusals that no handler answered have it already.
+        .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
         .wrap(from_fn(http::catch_panic))
         .wrap(from_fn(http::access::log))
 }

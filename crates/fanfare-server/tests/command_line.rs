@@ -214,7 +214,7 @@ fn a_wrong_command_line_is_usage() {
         &["publish", "{}"],
         &["publish", "--all", "--group", "g", "{}"],
         &["nodes", "--url", "https://h"],
-        &["tail", "--group", "no spaces"],
+        &["tail", "--group", "no\tcontrols"],
     ] {
         let ran = run(arguments);
         assert_eq!(ran.status, 64, "{arguments:?}: {}", ran.err);
@@ -344,7 +344,7 @@ fn names_are_checked_before_anything_is_published() {
     let port = closed_port();
     let hosts = format!("layer.redis.hosts=redis://127.0.0.1:{}", port.number());
     for target in [
-        ["--group", "no spaces"],
+        ["--group", "no\tcontrols"],
         ["--channel", "fanfare:x"],
         ["--user", ""],
     ] {

@@ -56,3 +56,27 @@ async fn the_page_and_its_parts_come_with_their_types_a_policy_and_a_tag() -> Re
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn browsers_are_told_for_every_answer_not_to_guess_its_type() -> Result<()> {
+    let node = node(&[]).await?;
+    for (method, path, status) in [
+        (Method::GET, "/", 200),
+        (Method::GET, "/health/live", 200),
+        (Method::GET, "/metrics", 200),
+        (Method::GET, "/api/v1/nodes", 200),
+        (Method::GET, "/nothing", 404),
+        (Method::POST, "/", 405),
+        (Method::GET, "/ws/echo", 426),
+        (Method::GET, "/api/v1/nodes?x", 400),
+    ] {
+        let answer = node.api().send(node.api().request(method, path)).await?;
+        ensure!(answer.status == status, "{path}: {answer:?}");
+        let option = answer.header("x-content-type-options");
+        ensure!(option == Some("nosniff"), "{path}: {answer:?}");
+    }
+    let request = node.api().anonymous(Method::GET, "/api/v1/nodes");
+    let answer = node.api().send(request).await?;
+    ensure!(answer.header("x-content-type-options") == Some("nosniff"));
+    Ok(())
+}

@@ -166,7 +166,9 @@ impl ResponseError for Refusal {
         if let Some(seconds) = self.0.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        response
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         response.json(Error { error: self.body() })
     }
 }
