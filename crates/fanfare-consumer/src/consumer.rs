@@ -84,6 +84,8 @@ use crate::session::Session;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no consumer with messages `{M}` whose clients send `{I}`",
     label = "no `Consumer<{M}, {I}>`",
+    note = "a consumer implements `Consumer` for itself, and its factory is a closure that returns one, \
+            without `async`",
     note = "the session of a `Consumer<M>` is a `Session<M>`, and its `I` is what `receive` takes: \
             `Consumer<Tick>` has a `Session<Tick>`, `Consumer<(), JsonFrame<T>>` receives JSON"
 )]

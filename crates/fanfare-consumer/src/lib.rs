@@ -21,8 +21,8 @@ mod worker;
 
 pub use actor_member::{ActorMember, MemberError};
 pub use cluster::{
-    AskError, Cluster, ClusterCount, ClusterError, ClusterOptions, GroupError, Layer, Local,
-    SendError, blocking, cluster_of,
+    AskError, Claim, Cluster, ClusterCount, ClusterError, ClusterOptions, GroupError, InvalidLease,
+    Layer, Lease, Local, SendError, blocking, cluster_of,
 };
 #[cfg(feature = "redis")]
 pub use cluster::{CoreFormat, RedisFormat, RedisLayer};
@@ -36,12 +36,12 @@ pub use fanfare_protocol::CloseCode;
 #[cfg(feature = "redis")]
 pub use fanfare_protocol::serializer::Notation;
 pub use fanfare_web::{
-    Accept, Client, Host, NetworkError, Reject, Request, TrustedProxies, User, UserResolver,
-    client, handshake, middleware, peer,
+    Accept, Client, Host, NetworkError, Reject, Request, TrustedProxies, User, client, handshake,
+    middleware, peer,
 };
 pub use frame::{Frame, FromFrame};
 pub use json::{JsonError, JsonFrame};
 pub use metrics::ConsumerMetrics;
 pub use route::{consumer, consumer_with};
-pub use session::{Gone, Session, SessionHandle, Timer, Unsent};
+pub use session::{Gone, MessageOf, Session, SessionHandle, Timer, Unsent};
 pub use worker::{Worker, WorkerError, Workers, WorkersError, WorkersReport};

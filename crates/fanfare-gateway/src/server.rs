@@ -16,7 +16,7 @@ use actix_service::{
 };
 use actix_web::Error;
 use actix_web::dev::AppConfig;
-use fanfare_web::Host;
+use fanfare_web::{Host, setup};
 
 use crate::address::IntoBinds;
 use crate::app_once::AppOnce;
@@ -342,7 +342,11 @@ where
             data.insert(served.clone());
         })
         .upgrade(upgrade)
-        .finish(plain.map_err(|error: S::Error| error.into().error_response()));
+        .finish(
+            plain
+                .map(|response: S::Response| setup::explain(response.into()))
+                .map_err(|error: S::Error| error.into().error_response()),
+        );
     fn_service(move |io: T| async move {
         let peer: Option<SocketAddr> = io.peer();
         Ok((Idle::new(io, keep_alive), Protocol::Http1, peer))

@@ -17,7 +17,7 @@ use actix_http::{ConnectionType, HttpMessage as _, Request, Response};
 use actix_service::Service;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, ResponseError as _};
-use fanfare_web::{Code, Host, Offer, Refusal, Takeover, spelling};
+use fanfare_web::{Code, Host, Offer, Refusal, Takeover, setup, spelling};
 use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
@@ -110,7 +110,7 @@ where
     }
     let answer = AssertUnwindSafe(async { app.call(request).await }).catch_unwind();
     match tokio::time::timeout(timeout, answer).await {
-        Ok(Ok(Ok(response))) => response.into().map_into_boxed_body(),
+        Ok(Ok(Ok(response))) => setup::explain_handshake(response.into()),
         Ok(Ok(Err(error))) => {
             let error: Error = error.into();
             Response::from(error.error_response()).map_into_boxed_body()

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_protocol::NodeId;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use tokio::time::timeout;
 
 /// The most bytes of a command, and of an answer.
@@ -74,58 +72,6 @@ pub trait ControlChannel: Send + Sync + 'static {
     fn nodes(&self) -> Vec<NodeId>;
 }
 
-/// The control channel of a layer of one process.
-pub(crate) struct LocalControl {
-    node: NodeId,
-    handler: Mutex<Option<Arc<dyn ControlHandler>>>,
-}
-
-impl LocalControl {
-    pub(crate) fn new(node: NodeId) -> Self {
-        Self {
-            node,
-            handler: Mutex::default(),
-        }
-    }
-
-    /// Ends the service: the layer is closed.
-    pub(crate) fn close(&self) {
-        self.handler.lock().take();
-    }
-}
-
-impl ControlChannel for LocalControl {
-    fn ask(
-        self: Arc<Self>,
-        to: ControlTarget,
-        command: Bytes,
-        deadline: Duration,
-    ) -> BoxFuture<'static, Result<ControlReplies, ControlError>> {
-        async move {
-            check_size(&command)?;
-            let handler = self.handler.lock().clone();
-            Ok(match (to, handler) {
-                (ControlTarget::Node(node), _) if node != self.node => {
-                    ControlReplies::none_of(node)
-                }
-                (ControlTarget::Node(node), None) => ControlReplies::none_of(node),
-                (ControlTarget::All, None) => ControlReplies::default(),
-                (_, Some(handler)) => ask_self(handler, self.node, command, deadline).await,
-            })
-        }
-        .boxed()
-    }
-
-    fn serve(&self, handler: Arc<dyn ControlHandler>) {
-        *self.handler.lock() = Some(handler);
-    }
-
-    fn nodes(&self) -> Vec<NodeId> {
-        let serves = self.handler.lock().is_some();
-        serves.then_some(self.node).into_iter().collect()
-    }
-}
-
 impl ControlReplies {
     /// One node that was asked alone, and did not answer.
     pub(crate) fn none_of(node: NodeId) -> Self {
@@ -134,16 +80,22 @@ impl ControlReplies {
             missing: vec![node],
         }
     }
+
+    /// Adds what other nodes answered.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.answers.extend(others.answers);
+        self.missing.extend(others.missing);
+    }
 }
 
-/// What this node answers to its own command, under the rules for others.
-pub(crate) async fn ask_self(
+/// What a node of this process answers to a command, under the rules for others.
+pub(crate) async fn ask_here(
     handler: Arc<dyn ControlHandler>,
-    node: NodeId,
+    (from, node): (NodeId, NodeId),
     command: Bytes,
     deadline: Duration,
 ) -> ControlReplies {
-    let answer = timeout(deadline, handler.handle(node, command)).await;
+    let answer = timeout(deadline, handler.handle(from, command)).await;
     match answer.ok().flatten() {
         Some(answer) => ControlReplies {
             answers: vec![(node, answer)],

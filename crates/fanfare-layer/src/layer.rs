@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
 use crate::control::ControlChannel;
+use crate::lease::LeaseStore;
 use crate::publish::Publish;
 use crate::sink::Delivery;
 
@@ -104,6 +105,9 @@ pub trait ChannelLayer: Send + Sync + 'static {
 
     /// Where this node and the others send each other commands.
     fn control(&self) -> Arc<dyn ControlChannel>;
+
+    /// The leases that the nodes of the layer share.
+    fn leases(&self) -> Arc<dyn LeaseStore>;
 
     /// Takes back every subscription and ends the connections.
     fn close(&self) -> BoxFuture<'static, ()>;

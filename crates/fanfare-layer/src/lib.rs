@@ -4,11 +4,13 @@
 //! [`Target`](fanfare_protocol::Target) and brings it to every node that has members: the memory
 //! layer at once, on the publisher's thread, into a [`Sink`]; the Redis layer through Redis and
 //! back out of [`ChannelLayer::stream`]. What is for a normal channel, the address of workers,
-//! waits for them in a [`ChannelQueue`]. Nodes send each other commands over a [`ControlChannel`]. This crate knows no actix, no sockets and no sessions;
+//! waits for them in a [`ChannelQueue`]. Nodes send each other commands over a
+//! [`ControlChannel`], and one node at a time holds a lease of the [`LeaseStore`]. This crate knows no actix, no sockets and no sessions;
 //! what a delivery means is the sink's business.
 
 mod control;
 mod layer;
+mod lease;
 mod memory;
 mod metrics;
 mod pattern;
@@ -24,11 +26,12 @@ pub use control::{
     ControlChannel, ControlError, ControlHandler, ControlReplies, ControlTarget, MAX_CONTROL_BYTES,
 };
 pub use layer::{ChannelLayer, State, Status, SubscribeError, Subscription};
-pub use memory::MemoryLayer;
+pub use lease::{Claimed, LeaseError, LeaseStore, LeaseToken};
+pub use memory::{MemoryBus, MemoryLayer};
 pub use metrics::{LayerMetrics, Metrics};
 pub use pattern::PatternError;
 pub use publish::{Publish, PublishError};
 pub use queue::{ChannelQueue, QueueOptions, Receiver};
-pub use rules::{GroupRule, GroupRuleError, GroupRules};
+pub use rules::{GroupRule, GroupRules};
 pub use sink::{ChannelFull, Delivery, Full, Sink, Undelivered};
 pub use throttle::Throttle;

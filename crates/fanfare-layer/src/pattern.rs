@@ -24,6 +24,15 @@ pub struct PatternError {
     pub reason: String,
 }
 
+impl PatternError {
+    pub(crate) fn new(pattern: &str, reason: impl Into<String>) -> Self {
+        Self {
+            pattern: pattern.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
 impl Pattern {
     /// A pattern of channels, where `*` and `?` mean what they mean to Python's `fnmatch`.
     ///
@@ -35,13 +44,11 @@ impl Pattern {
     )]
     pub(crate) fn of_channels(text: &str) -> Result<Self, PatternError> {
         if text.contains('[') {
-            return Err(PatternError {
-                pattern: text.to_owned(),
-                reason:
-                    "it has a \"[\"; only \"*\" (any characters) and \"?\" (one character) are \
-                         known here, so write one pattern for each character of the set"
-                        .into(),
-            });
+            return Err(PatternError::new(
+                text,
+                "it has a \"[\"; only \"*\" (any characters) and \"?\" (one character) are known \
+                 here, so write one pattern for each character of the set",
+            ));
         }
         Ok(Self::new(text, true))
     }
@@ -51,17 +58,17 @@ impl Pattern {
     /// # Errors
     /// [`PatternError`] for one that no group's name can match.
     pub(crate) fn of_groups(text: &str) -> Result<Self, PatternError> {
+        const LONGEST: usize = 255;
+        let literal = text.bytes().filter(|byte| *byte != b'*').count();
         let reason = match text {
-            "" => "it is empty",
+            "" => "it is empty, so it matches no group",
+            _ if literal > LONGEST => "the name of a group has at most 255 bytes",
             _ if text.chars().any(char::is_control) => {
-                "it has a control character, which no group's name has"
+                "the name of a group has no control characters"
             }
             _ => return Ok(Self::new(text, false)),
         };
-        Err(PatternError {
-            pattern: text.to_owned(),
-            reason: reason.into(),
-        })
+        Err(PatternError::new(text, reason))
     }
 
     fn new(text: &str, question_marks: bool) -> Self {

@@ -23,6 +23,16 @@ struct State {
 }
 
 impl Throttle {
+    /// Has let no line through yet.
+    pub const fn new() -> Self {
+        Self {
+            state: parking_lot::const_mutex(State {
+                last: None,
+                unsaid: 0,
+            }),
+        }
+    }
+
     /// Counts `count` occurrences. Where a line may be written now, answers how many there were
     /// since the last line, these included.
     pub fn admit(&self, count: u64) -> Option<u64> {

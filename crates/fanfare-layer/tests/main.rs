@@ -18,6 +18,7 @@ mod core_recovery;
 mod core_send;
 mod failover;
 mod formats;
+mod leases;
 mod liveness;
 mod outage;
 mod queues;

@@ -14,6 +14,7 @@
 //! the only one with `unsafe`, in `fd.rs`.
 
 mod bridge;
+mod closing;
 mod control;
 mod directory;
 mod enrolled;
@@ -32,6 +33,7 @@ mod start;
 mod supervise;
 mod worker;
 
+pub use closing::LayerGuard;
 pub use control::{ClusterCount, ClusterSession, FindError};
 pub use enrolled::Enrolled;
 pub use error::{AdmitError, JoinError};

@@ -11,6 +11,7 @@ use fanfare_protocol::{
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::closing::{Closing, LayerGuard};
 use crate::control::{ClusterCount, ClusterSession, Command, Commands, FindError};
 use crate::directory::{Changes, Directory, Question, Watchdog};
 use crate::error::AdmitError;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     refusing: AtomicBool,
     /// Worker threads end when they have no sessions any more.
     closed: AtomicBool,
+    closing: Closing,
     /// The drain's window in milliseconds plus one; 0 while there is no drain.
     pub(crate) drain: AtomicU64,
     #[cfg(feature = "fault")]
@@ -95,6 +97,7 @@ impl Node {
             bridge_claimed: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            closing: Closing::new(),
             drain: AtomicU64::new(0),
             #[cfg(feature = "fault")]
             bridge: parking_lot::Mutex::new(None),
@@ -267,9 +270,22 @@ impl Node {
         }
     }
 
-    /// Takes the subscriptions back and ends the layer's connections, and then the receivers of
-    /// channels. The part of a thread ends when its last session has gone.
+    /// Is ready when the node begins to [close](Self::close).
+    pub fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.closing.begins()
+    }
+
+    /// Keeps the layer open while the node closes, until the guard is dropped. Who holds one drops it
+    /// soon after [`closing`](Self::closing).
+    pub fn hold_layer(&self) -> LayerGuard {
+        self.shared.closing.guard()
+    }
+
+    /// Waits for those who [hold the layer](Self::hold_layer), takes the subscriptions back and ends
+    /// the layer's connections, and then the receivers of channels.
+    /// The part of a thread ends when its last session has gone.
     pub async fn close(&self) {
+        self.shared.closing.begin().await;
         self.shared.layer.close().await;
         self.shared.directory.queues.close();
         self.shared.closed.store(true, Ordering::Release);

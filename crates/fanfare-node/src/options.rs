@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_layer::QueueOptions;
+use fanfare_layer::{GroupRules, QueueOptions};
 use fanfare_protocol::frame::FrameLimits;
 use fanfare_protocol::{GroupName, Naming, NodeId};
 
@@ -103,6 +103,8 @@ pub struct NodeOptions {
     pub linger: Duration,
     /// What may wait for those who receive from channels.
     pub queue: QueueOptions,
+    /// Rules of groups by patterns of their names; the first that matches counts.
+    pub groups: GroupRules,
     /// Whether the layer must be told which groups have members: false for the memory layer.
     pub subscribes: bool,
     /// What the layer is told of a group's members, if it is told at all.
@@ -156,6 +158,7 @@ impl NodeOptions {
             close_timeout: Duration::from_secs(2),
             linger: Duration::from_secs(3),
             queue: QueueOptions::default(),
+            groups: GroupRules::default(),
             subscribes: false,
             members: MembershipMode::default(),
         }

@@ -10,6 +10,7 @@
 //! - [`within`], [`eventually`]: waiting with a deadline, for an event or a condition.
 //! - [`spellings`]: how the path of a WebSocket can be written.
 //! - [`documented_rules`]: what the documentation lets Redis users do.
+//! - [`LayerDouble`]: a layer that misbehaves.
 //! - [`Logs`]: what a test's own thread logs.
 //! - [`Turn`]: tests that measure have the machine to themselves.
 //!
@@ -21,6 +22,7 @@ mod cluster;
 mod deadline;
 mod django;
 mod http;
+mod layer_double;
 mod logs;
 mod metrics;
 mod nginx;
@@ -45,6 +47,7 @@ pub use cluster::{Cluster, ClusterOptions};
 pub use deadline::{eventually, within};
 pub use django::{DjangoLayer, DjangoSite, sample};
 pub use http::{Answer, Api, path_segment};
+pub use layer_double::{LayerDouble, Subscribed};
 pub use logs::Logs;
 pub use metrics::Metrics;
 pub use nginx::Nginx;

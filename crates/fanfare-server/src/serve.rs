@@ -149,6 +149,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
         join_timeout: settings.layer.join,
         publish_timeout: limits.publish,
         close_timeout: settings.drain.close,
+        groups: settings.groups.clone(),
         registry: registry.clone(),
         ..ClusterOptions::default()
     }
@@ -158,6 +159,21 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
 mod tests {
     use super::*;
     use crate::config::{self, Sources};
+
+    #[test]
+    fn the_rules_of_groups_reach_the_node() {
+        let rules = "[[groups]]\npattern = 'chat_vip_*'\n[[groups]]\npattern = 'chat_*'";
+        let sources = Sources {
+            file: Some(("my.toml".into(), rules.into())),
+            ..Sources::default()
+        };
+        let settings = config::load(&sources).expect("valid").settings;
+        let cluster = fanfare_consumer::Cluster::new(cluster_options(&settings, &Registry::new()))
+            .expect("memory");
+        let group = fanfare_protocol::GroupName::parse("chat_vip_1").expect("legal");
+        let rule = cluster.node().options().groups.of(&group).expect("a rule");
+        assert_eq!(rule.pattern, "chat_vip_*");
+    }
 
     #[test]
     fn an_untouched_configuration_is_what_a_library_cluster_is_made_of() {

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use fanfare_consumer::Cluster;
 use fanfare_node::{Link, Socket};
-use fanfare_web::{Host, Offer, Takeover, spelling};
+use fanfare_web::{Host, Offer, Takeover, setup, spelling};
 use futures_util::future::LocalBoxFuture;
 use tokio::net::UnixStream;
 
@@ -32,7 +32,7 @@ impl App {
     pub(crate) async fn plain(&self, request: Request) -> Response {
         let host = Host::from(&self.cluster);
         request.extensions_mut().insert(host);
-        whole((self.serve)(request).await).await
+        whole(setup::explain((self.serve)(request).await).map_into_boxed_body()).await
     }
 
     /// As the gateway does it: the App answers 101 with a ticket, which is opened on the socket.
@@ -57,7 +57,7 @@ impl App {
                 let sides = pump::start(Box::new(client), read);
                 Answer::Accepted(WebSocket::new(sides, channel, headers))
             }
-            _ => Answer::Rejected(whole(response).await),
+            _ => Answer::Rejected(whole(setup::explain_handshake(response)).await),
         }
     }
 }

@@ -15,6 +15,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::answer::{Answer, Response};
 use crate::app::App;
+use crate::browser::Browser;
 use crate::connecting::Connecting;
 use crate::listener::Listener;
 use crate::settled::settled;
@@ -114,6 +115,11 @@ impl Application {
     /// When the handler panics.
     pub async fn request(&self, request: TestRequest) -> Response {
         self.0.plain(request.to_request()).await
+    }
+
+    /// A client that keeps cookies from one request to the next.
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(&self.0)
     }
 
     /// Receives the events that are published to a group from now on.

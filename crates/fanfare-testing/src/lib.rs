@@ -51,22 +51,26 @@
 mod answer;
 mod app;
 mod application;
+mod browser;
 mod codec;
 mod connecting;
 mod head;
 mod listener;
 mod live;
 mod message;
+mod nodes;
 mod pump;
 mod settled;
 mod websocket;
 
 pub use answer::{Answer, Response};
 pub use application::Application;
+pub use browser::Browser;
 pub use connecting::Connecting;
 pub use listener::Listener;
 pub use live::{LiveOptions, LiveServer};
 pub use message::{Closed, Message};
+pub use nodes::nodes;
 pub use settled::settled;
 pub use tokio::time::{advance, pause, resume};
 pub use websocket::WebSocket;

@@ -28,7 +28,7 @@ use crate::connecting::Connecting;
 /// use actix_web::{App, web};
 /// use fanfare_testing::LiveServer;
 ///
-/// let server = LiveServer::start(|| App::new().route("/", web::get().to(async || "hello")));
+/// let server = LiveServer::new(|| App::new().route("/", web::get().to(async || "hello")));
 /// assert!(server.url("/").starts_with("http://127.0.0.1:"));
 /// ```
 pub struct LiveServer {
@@ -109,7 +109,7 @@ impl LiveServer {
     ///
     /// # Panics
     /// When it cannot listen.
-    pub fn start<F, I, S, B>(factory: F) -> Self
+    pub fn new<F, I, S, B>(factory: F) -> Self
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: IntoServiceFactory<S, Request>,

@@ -171,6 +171,7 @@ fn link(request: &HttpRequest) -> Result<Link, HandshakeError> {
             "the Upgrade header must be \"websocket\" alone, without a request body",
         )
     } else {
+        tracing::error!("{}", HandshakeError::WrongServer);
         HandshakeError::WrongServer
     })
 }

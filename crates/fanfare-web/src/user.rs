@@ -8,7 +8,7 @@ use fanfare_protocol::{GroupName, NameError};
 
 use crate::refusal::{Code, Refusal};
 
-/// A user that a [`UserResolver`](crate::UserResolver) has found. Its sessions are in the group
+/// A user that [`Authenticate`](crate::middleware::Authenticate) has found. Its sessions are in the group
 /// `fanfare.user.<id>`, so an event to that group reaches the user.
 ///
 /// In a handler it is an extractor: `User` answers 401 if there is no user, and `Option<User>` is

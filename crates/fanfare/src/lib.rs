@@ -59,12 +59,12 @@
 
 #[doc(inline)]
 pub use fanfare_consumer::{
-    Accept, ActorMember, AskError, Client, Cluster, ClusterCount, ClusterError, ClusterOptions,
-    Consumer, Failure, Frame, Frames, FromFrame, Gone, GroupError, Host, JsonError, JsonFrame,
-    Layer, Local, MemberError, NetworkError, Outcome, Reject, Request, SendError, Session,
-    SessionHandle, Timer, TrustedProxies, Unknown, Unsent, User, UserResolver, Worker, WorkerError,
-    Workers, WorkersError, WorkersReport, blocking, client, consumer, consumer_with, handshake,
-    health, middleware, peer,
+    Accept, ActorMember, AskError, Claim, Client, Cluster, ClusterCount, ClusterError,
+    ClusterOptions, Consumer, Failure, Frame, Frames, FromFrame, Gone, GroupError, Host,
+    InvalidLease, JsonError, JsonFrame, Layer, Lease, Local, MemberError, MessageOf, NetworkError,
+    Outcome, Reject, Request, SendError, Session, SessionHandle, Timer, TrustedProxies, Unknown,
+    Unsent, User, Worker, WorkerError, Workers, WorkersError, WorkersReport, blocking, client,
+    consumer, consumer_with, handshake, health, middleware, peer,
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]
@@ -75,7 +75,7 @@ pub use fanfare_gateway::{
     ServerHandle, Signals,
 };
 #[doc(inline)]
-pub use fanfare_layer::PublishError;
+pub use fanfare_layer::{GroupRule, GroupRules, LeaseError, MemoryBus, PatternError, PublishError};
 #[doc(inline)]
 pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, MembershipMode, PingOptions};
 #[doc(inline)]

@@ -16,12 +16,14 @@ use serde_json::{Value, json};
 mod actors;
 #[path = "../examples/chat.rs"]
 mod chat;
+#[path = "../examples/clock.rs"]
+pub(crate) mod clock;
 #[path = "../examples/direct.rs"]
 mod direct;
 #[path = "../examples/game.rs"]
 mod game;
 #[path = "../examples/guide_rooms.rs"]
-mod guide_rooms;
+pub(crate) mod guide_rooms;
 #[path = "../examples/notifications.rs"]
 mod notifications;
 #[path = "../examples/worker.rs"]

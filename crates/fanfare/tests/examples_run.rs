@@ -191,6 +191,15 @@ async fn the_worker_runs_and_stops_with_its_server() {
 }
 
 #[actix_web::test]
+async fn the_clock_runs() {
+    let example = Running::start("clock").await;
+    let mut client = example.connect("/ws/clock/").await;
+    client.receive_text().await;
+    leave([client]).await;
+    example.end().await;
+}
+
+#[actix_web::test]
 async fn the_actors_run() {
     let example = Running::start("actors").await;
     let mut client = example.connect("/ws/talk").await;

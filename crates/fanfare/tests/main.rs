@@ -8,6 +8,7 @@
 
 mod admission;
 mod blocked_worker;
+mod diagnostics;
 mod disconnects;
 mod event_groups;
 mod examples;
@@ -15,9 +16,11 @@ mod examples_guide;
 mod examples_run;
 mod failures;
 mod kit;
+mod kit_nodes;
 mod kit_plain;
 mod panics;
 mod sessions;
+mod setups;
 mod support;
 mod upstream_consumers;
 mod upstream_daphne;

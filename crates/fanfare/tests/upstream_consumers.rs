@@ -337,7 +337,7 @@ async fn headers_of_the_acceptance_reach_the_client() {
 
 #[actix_web::test]
 async fn a_handshake_can_set_a_cookie() {
-    let server = LiveServer::start(|| App::new().service(consumer("/testws/", || Headers)));
+    let server = LiveServer::new(|| App::new().service(consumer("/testws/", || Headers)));
     let client = server.connect("/testws/").await.accepted();
     let cookie = "Testing-Key=testing-value; Path=/; SameSite=lax";
     assert_eq!(client.header("set-cookie"), Some(cookie));

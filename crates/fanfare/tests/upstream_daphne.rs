@@ -210,7 +210,7 @@ async fn smuggled(request: &str, byte: u8) -> Vec<u8> {
             .insert_header(("x-smuggled", smuggled.to_string()))
             .finish()
     };
-    let server = LiveServer::start(move || App::new().default_service(web::to(handler)));
+    let server = LiveServer::new(move || App::new().default_service(web::to(handler)));
     let mut socket = tokio::net::TcpStream::connect(server.address())
         .await
         .unwrap();

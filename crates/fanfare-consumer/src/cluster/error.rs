@@ -35,7 +35,7 @@ pub enum ClusterError {
     )]
     NoRuntime,
     /// The registry has metrics of these names already. Each cluster needs its own registry.
-    #[error("the metrics of a cluster: {0}")]
+    #[error("the metrics of a cluster: {0}: each cluster needs a prometheus::Registry of its own")]
     Metrics(#[from] prometheus::Error),
     /// The system has no random source for the node's id.
     #[error("no random source for the node's id")]
@@ -61,7 +61,9 @@ pub enum SendError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The value is not an event: serde does not write it as a map with a string `type`.
-    #[error(transparent)]
+    #[error(
+        "{0}; an event is a map with a string `type`, such as an enum with #[serde(tag = \"type\")]"
+    )]
     Event(#[from] EventError),
     /// The event's type or one of its keys is reserved.
     #[error(transparent)]

@@ -3,6 +3,7 @@
 pub mod blocking;
 mod error;
 mod extract;
+mod lease;
 mod local;
 mod options;
 mod posting;
@@ -25,6 +26,7 @@ use crate::metrics::ConsumerMetrics;
 
 pub use error::{AskError, ClusterError, GroupError, SendError};
 pub use extract::cluster_of;
+pub use lease::{Claim, InvalidLease, Lease};
 pub use local::Local;
 pub use options::{ClusterOptions, Layer};
 use posting::Posting;
@@ -292,6 +294,24 @@ impl Cluster {
     }
 }
 
+/// What one of the nodes does.
+impl Cluster {
+    /// A claim that one node at a time holds: for a clock, or a job that one of the nodes does. The
+    /// name is as that of a group. A holder that dies is followed by another node within `ttl`; some
+    /// seconds are usual. The holder renews its claim three times in that time, and loses it if it
+    /// does not reach the layer.
+    ///
+    /// Over Redis it is a key with an end. So two nodes may hold the lease for a moment if Redis
+    /// loses its data or fails over to a replica: what must never happen twice needs a check of its
+    /// own, in a database for example.
+    ///
+    /// # Errors
+    /// [`InvalidLease`].
+    pub fn lease(&self, name: &str, ttl: Duration) -> Result<Lease, InvalidLease> {
+        Lease::new(name, ttl, self.clone())
+    }
+}
+
 /// Asking all nodes.
 impl Cluster {
     /// How many members a group has on all nodes. Nodes that are alive and do not answer within a
@@ -338,7 +358,7 @@ impl Cluster {
         &self.shared.metrics
     }
 
-    /// Removes every subscription and closes the layer's connections. Publishing fails from then
+    /// Gives back the leases of this node, removes every subscription and closes the layer's connections. Publishing fails from then
     /// on. A server calls this at the end of its drain.
     pub async fn close(&self) {
         self.shared.node.close().await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryLayer, QueueOptions, Sink};
+use fanfare_layer::{
+    ChannelLayer, GroupRules, LayerMetrics, MemoryBus, MemoryLayer, QueueOptions, Sink,
+};
 use fanfare_node::{Limits, MembershipMode, Node, NodeOptions, PingOptions};
 use fanfare_protocol::{Naming, NodeId};
 use prometheus::Registry;
@@ -22,6 +24,8 @@ const STREAM: usize = 16;
 pub enum Layer {
     /// This process alone; nothing to install.
     Memory,
+    /// Several nodes of this process, without Redis: for tests.
+    Bus(MemoryBus),
     /// Redis, in one of the wire formats of channels_redis.
     #[cfg(feature = "redis")]
     Redis(RedisLayer),
@@ -30,6 +34,7 @@ pub enum Layer {
 /// A layer that nothing is wrong with.
 enum Carrier {
     Memory,
+    Bus(MemoryBus),
     #[cfg(feature = "redis")]
     Redis(super::redis::Checked),
 }
@@ -62,6 +67,8 @@ pub struct ClusterOptions {
     pub linger: Duration,
     /// The bounds of the queues for the channels of workers.
     pub queue: QueueOptions,
+    /// Rules of groups by patterns of their names; the first that matches counts.
+    pub groups: GroupRules,
     /// The registry for the metrics of the node. Each cluster needs its own registry.
     pub registry: Registry,
 }
@@ -78,6 +85,7 @@ impl Default for ClusterOptions {
             close_timeout: Duration::from_secs(2),
             linger: Duration::from_secs(3),
             queue: QueueOptions::default(),
+            groups: GroupRules::default(),
             registry: Registry::new(),
         }
     }
@@ -100,6 +108,7 @@ impl Layer {
     fn carrier(self) -> Result<Carrier, ClusterError> {
         match self {
             Self::Memory => Ok(Carrier::Memory),
+            Self::Bus(bus) => Ok(Carrier::Bus(bus)),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.checked().map(Carrier::Redis),
         }
@@ -131,7 +140,8 @@ impl ClusterOptions {
             close_timeout: self.close_timeout,
             linger: self.linger,
             queue: self.queue,
-            subscribes: !matches!(carrier, Carrier::Memory),
+            groups: self.groups,
+            subscribes: carrier.subscribes(),
             members: carrier.members(),
         };
         Ok(Node::new(options, &self.registry, |sink| {
@@ -157,15 +167,24 @@ struct Place {
 impl Carrier {
     fn naming(&self, prefix: &str) -> Naming {
         match self {
-            Self::Memory => Naming::plain(prefix),
+            Self::Memory | Self::Bus(_) => Naming::plain(prefix),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.format.naming(prefix),
         }
     }
 
+    /// Whether the layer brings what it is asked for, and not everything.
+    fn subscribes(&self) -> bool {
+        match self {
+            Self::Memory | Self::Bus(_) => false,
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => true,
+        }
+    }
+
     fn members(&self) -> MembershipMode {
         match self {
-            Self::Memory => MembershipMode::PerNode,
+            Self::Memory | Self::Bus(_) => MembershipMode::PerNode,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.members,
         }
@@ -179,6 +198,7 @@ impl Carrier {
     ) -> Arc<dyn ChannelLayer> {
         match self {
             Self::Memory => Arc::new(MemoryLayer::new(at.node, sink, metrics)),
+            Self::Bus(bus) => Arc::new(MemoryLayer::on(&bus, at.node, sink, metrics)),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {
                 let options = fanfare_layer::redis::RedisOptions {

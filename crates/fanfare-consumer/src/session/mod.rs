@@ -3,6 +3,7 @@
 mod extras;
 mod groups;
 mod handle;
+mod message;
 mod send;
 
 use std::any::TypeId;
@@ -22,6 +23,7 @@ use extras::Extras;
 pub(crate) use extras::Order;
 pub use extras::Timer;
 pub use handle::{Gone, SessionHandle};
+pub use message::MessageOf;
 pub use send::Unsent;
 
 /// The session of one client, as its [`Consumer`](crate::Consumer) sees it.
@@ -174,17 +176,17 @@ impl<M: 'static> Session<M> {
     }
 
     /// Sends a message to the consumer after some time, unless the session ends before.
-    pub fn after(&mut self, delay: Duration, message: M) -> Timer {
-        self.extras().after(delay, message)
+    pub fn after(&mut self, delay: Duration, message: impl MessageOf<M>) -> Timer {
+        self.extras().after(delay, message.into_message())
     }
 
     /// Sends a message to the consumer at the end of every period. If several periods pass while a
     /// handler is busy, only one message arrives. A period of zero counts as one millisecond.
-    pub fn every(&mut self, period: Duration, message: M) -> Timer
+    pub fn every(&mut self, period: Duration, message: impl MessageOf<M>) -> Timer
     where
         M: Clone,
     {
-        self.extras().every(period, message)
+        self.extras().every(period, message.into_message())
     }
 
     /// Stops a timer: its message does not come any more.

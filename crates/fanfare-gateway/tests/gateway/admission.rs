@@ -1,75 +1,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_layer::{
-    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
-    Subscription,
-};
-use fanfare_protocol::{Envelope, Target};
+use fanfare_layer::ChannelLayer as _;
+use fanfare_rig::LayerDouble;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use super::client::handshake;
 use super::rig::{Options, Rig, group, shared_over, until};
 
-/// A layer that acknowledges a subscription when it is let.
-struct Reluctant {
-    memory: MemoryLayer,
-    let_go: Arc<Semaphore>,
-}
-
-impl ChannelLayer for Reluctant {
-    fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
-        self.memory.publish(target, envelope)
-    }
-
-    fn subscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        let let_go = Arc::clone(&self.let_go);
-        let subscribed = self.memory.subscribe(subscriptions);
-        async move {
-            let _held = let_go.acquire().await.unwrap();
-            subscribed.await
-        }
-        .boxed()
-    }
-
-    fn unsubscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(subscriptions)
-    }
-
-    fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.memory.stream()
-    }
-
-    fn status(&self) -> watch::Receiver<Status> {
-        self.memory.status()
-    }
-
-    fn control(&self) -> Arc<dyn ControlChannel> {
-        self.memory.control()
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.memory.close()
-    }
-}
-
+/// A node whose layer acknowledges a subscription when it is let.
 fn reluctant(handshake_timeout: Duration) -> (Rig, Arc<Semaphore>) {
     let let_go = Arc::new(Semaphore::new(0));
     let own = Arc::clone(&let_go);
     let shared = shared_over(true, |memory| {
-        Arc::new(Reluctant {
-            memory,
-            let_go: own,
-        })
+        Arc::new(
+            LayerDouble::new(memory).on_subscribe(move |memory, wanted| {
+                let (let_go, subscribed) = (Arc::clone(&own), memory.subscribe(wanted));
+                async move {
+                    let _held = let_go.acquire().await.unwrap();
+                    subscribed.await
+                }
+                .boxed()
+            }),
+        )
     });
     let options = Options {
         handshake_timeout,

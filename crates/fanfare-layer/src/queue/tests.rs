@@ -4,8 +4,8 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::ControlChannel;
 use crate::PublishError;
+use crate::{ControlChannel, LeaseStore};
 use crate::{Delivery, Publish, State, Status, Subscription};
 
 const CAPACITY: usize = 3;
@@ -117,6 +117,10 @@ impl ChannelLayer for Pulled {
 
     fn control(&self) -> Arc<dyn ControlChannel> {
         unreachable!("queues send no commands")
+    }
+
+    fn leases(&self) -> Arc<dyn LeaseStore> {
+        unreachable!("queues hold no leases")
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -4,6 +4,7 @@
 //! - `connection`: one task keeps one server connected, and the subscriptions there, which survive
 //!   a connection;
 //! - `control`: commands between nodes, the same in both formats;
+//! - `leases`: claims that one node at a time holds, the same in both formats;
 //! - `queue`: bounded queues of publishes on their way to Redis and of messages that arrived;
 //! - `pubsub`, `core`: what each format does with a server.
 
@@ -11,6 +12,7 @@ mod connection;
 mod control;
 mod core;
 mod hosts;
+mod leases;
 mod options;
 mod pubsub;
 mod queue;

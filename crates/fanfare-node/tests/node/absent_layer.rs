@@ -3,62 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_layer::{
-    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, State, Status, SubscribeError,
-    Subscription,
-};
+use fanfare_layer::{ChannelLayer as _, State, Status, Subscription};
 use fanfare_node::AdmitError;
-use fanfare_protocol::{Envelope, Target};
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use fanfare_rig::LayerDouble;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::client::{Rig, group, options};
-
-/// A layer that is not connected until the test says so, and writes down what it is asked for.
-struct Absent {
-    memory: MemoryLayer,
-    asked: Arc<Mutex<Vec<Subscription>>>,
-    status: watch::Receiver<Status>,
-}
-
-impl ChannelLayer for Absent {
-    fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
-        self.memory.publish(target, envelope)
-    }
-
-    fn subscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.asked.lock().extend(subscriptions.iter().cloned());
-        self.memory.subscribe(subscriptions)
-    }
-
-    fn unsubscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(subscriptions)
-    }
-
-    fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.memory.stream()
-    }
-
-    fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
-    }
-
-    fn control(&self) -> Arc<dyn ControlChannel> {
-        self.memory.control()
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.memory.close()
-    }
-}
 
 #[actix::test]
 async fn a_layer_that_has_never_answered_is_asked_for_no_group_and_for_all_once_it_does() {
@@ -69,11 +20,11 @@ async fn a_layer_that_has_never_answered_is_asked_for_no_group_and_for_all_once_
     let asked = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&asked);
     let rig = Rig::over(options, |memory| {
-        Arc::new(Absent {
-            memory,
-            asked: record,
-            status: receiver,
-        })
+        let layer = LayerDouble::new(memory).with_status(receiver);
+        Arc::new(layer.on_subscribe(move |memory, wanted| {
+            record.lock().extend(wanted.iter().cloned());
+            memory.subscribe(wanted)
+        }))
     });
     for name in ["a", "b", "c"] {
         assert_eq!(rig.open(&[name]).await.err(), Some(AdmitError::LayerDown));

@@ -4,18 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_layer::{
-    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
-    Subscription,
-};
+use fanfare_layer::{ChannelLayer as _, Publish};
 use fanfare_node::Socket;
-use fanfare_protocol::{Envelope, Target};
+use fanfare_protocol::Target;
+use fanfare_rig::LayerDouble;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use super::client::{Client, Frame, PATIENCE, Rig, group, options};
 
@@ -109,55 +105,6 @@ async fn a_ticket_is_not_opened_on_another_connection_than_it_was_admitted_with(
     assert_eq!(rig.node.groups(), []);
 }
 
-/// A layer that takes nothing until it is let.
-struct Stuck {
-    memory: Arc<MemoryLayer>,
-    let_go: Arc<Semaphore>,
-}
-
-impl ChannelLayer for Stuck {
-    fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
-        let (memory, let_go) = (Arc::clone(&self.memory), Arc::clone(&self.let_go));
-        Publish::Full(
-            async move {
-                let _held = let_go.acquire().await.unwrap();
-                memory.publish(target, envelope)
-            }
-            .boxed(),
-        )
-    }
-
-    fn subscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.subscribe(subscriptions)
-    }
-
-    fn unsubscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.memory.unsubscribe(subscriptions)
-    }
-
-    fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.memory.stream()
-    }
-
-    fn status(&self) -> watch::Receiver<Status> {
-        self.memory.status()
-    }
-
-    fn control(&self) -> Arc<dyn ControlChannel> {
-        self.memory.control()
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.memory.close()
-    }
-}
-
 #[actix::test]
 async fn a_client_is_not_given_up_while_its_session_waits_for_the_layer() {
     let mut options = options();
@@ -166,10 +113,19 @@ async fn a_client_is_not_given_up_while_its_session_waits_for_the_layer() {
     let let_go = Arc::new(Semaphore::new(0));
     let own = Arc::clone(&let_go);
     let rig = Rig::over(options, |memory| {
-        Arc::new(Stuck {
-            memory: Arc::new(memory),
-            let_go: own,
-        })
+        // It takes nothing until it is let.
+        Arc::new(
+            LayerDouble::new(memory).on_publish(move |memory, target, envelope| {
+                let (memory, let_go) = (Arc::clone(memory), Arc::clone(&own));
+                Publish::Full(
+                    async move {
+                        let _held = let_go.acquire().await.unwrap();
+                        memory.publish(target, envelope)
+                    }
+                    .boxed(),
+                )
+            }),
+        )
     });
     let mut client = rig.open(&["a"]).await.unwrap();
     client.text("patience").await;

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use fanfare_layer::{
-    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
-    Subscription,
-};
+use fanfare_layer::{SubscribeError, Subscription};
 use fanfare_node::{Arrived, Enrolled, MembershipMode, NodeOptions};
-use fanfare_protocol::{ChannelName, Envelope, GroupName, Target};
+use fanfare_protocol::{ChannelName, GroupName};
+use fanfare_rig::{LayerDouble, Subscribed};
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
@@ -32,65 +28,25 @@ pub(crate) enum Answer {
     Later,
 }
 
-/// A layer that notes what it is told, and answers as the test wants.
-struct Notebook {
-    memory: MemoryLayer,
-    told: Arc<Mutex<Vec<Told>>>,
-    answer: watch::Receiver<Answer>,
-}
-
-impl ChannelLayer for Notebook {
-    fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
-        self.memory.publish(target, envelope)
-    }
-
-    fn subscribe(
-        &self,
-        wanted: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        let of_member = |one: &Subscription| matches!(one, Subscription::SessionInGroup(_));
-        let answered = wanted.iter().any(of_member);
-        self.told
-            .lock()
-            .extend(wanted.into_iter().map(Told::Wanted));
-        let mut answer = self.answer.clone();
-        async move {
-            if !answered {
-                return Ok(());
-            }
-            match *answer.wait_for(|now| *now != Answer::Later).await.unwrap() {
-                Answer::No => Err(SubscribeError("the test wants it so".into())),
-                _ => Ok(()),
-            }
+/// Notes what is wanted, and answers as the test wants.
+fn note(
+    told: &Mutex<Vec<Told>>,
+    mut answer: watch::Receiver<Answer>,
+    wanted: Vec<Subscription>,
+) -> Subscribed {
+    let of_member = |one: &Subscription| matches!(one, Subscription::SessionInGroup(_));
+    let answered = wanted.iter().any(of_member);
+    told.lock().extend(wanted.into_iter().map(Told::Wanted));
+    async move {
+        if !answered {
+            return Ok(());
         }
-        .boxed()
+        match *answer.wait_for(|now| *now != Answer::Later).await.unwrap() {
+            Answer::No => Err(SubscribeError("the test wants it so".into())),
+            _ => Ok(()),
+        }
     }
-
-    fn unsubscribe(
-        &self,
-        left: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.told
-            .lock()
-            .extend(left.into_iter().map(Told::TakenBack));
-        async { Ok(()) }.boxed()
-    }
-
-    fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.memory.stream()
-    }
-
-    fn status(&self) -> watch::Receiver<Status> {
-        self.memory.status()
-    }
-
-    fn control(&self) -> Arc<dyn ControlChannel> {
-        self.memory.control()
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.memory.close()
-    }
+    .boxed()
 }
 
 /// A node whose layer is told of every member.
@@ -115,11 +71,15 @@ impl Each {
         let (sender, answer) = watch::channel(Answer::Yes);
         let notes = Arc::clone(&told);
         let rig = Rig::over(options, |memory| {
-            Arc::new(Notebook {
-                memory,
-                told: notes,
-                answer,
-            })
+            let left = Arc::clone(&notes);
+            let layer = LayerDouble::new(memory)
+                .on_subscribe(move |_, wanted| note(&notes, answer.clone(), wanted))
+                .on_unsubscribe(move |_, taken_back| {
+                    left.lock()
+                        .extend(taken_back.into_iter().map(Told::TakenBack));
+                    async { Ok(()) }.boxed()
+                });
+            Arc::new(layer)
         });
         let answer = sender;
         Self { rig, told, answer }

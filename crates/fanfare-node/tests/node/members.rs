@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler};
-use fanfare_layer::{
-    ChannelLayer, ControlChannel, Delivery, MemoryLayer, Publish, Status, SubscribeError,
-    Subscription,
-};
 use fanfare_node::{Arrived, Enrolled};
 use fanfare_protocol::{CloseCode, Envelope, GroupName, Target};
+use fanfare_rig::LayerDouble;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, pending};
-use futures_util::stream::BoxStream;
-use tokio::sync::{mpsc, watch};
+use futures_util::future::pending;
+use tokio::sync::mpsc;
 
 use super::client::{PATIENCE, Rig, group, options};
 
@@ -108,47 +104,14 @@ async fn a_node_names_the_members_of_a_group() {
     assert_eq!(rig.node.channels(&group("b")).await.len(), 1);
 }
 
-/// A layer that never acknowledges a subscription.
-struct Silent(MemoryLayer);
-
-impl ChannelLayer for Silent {
-    fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
-        self.0.publish(target, envelope)
-    }
-
-    fn subscribe(&self, _: Vec<Subscription>) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        pending().boxed()
-    }
-
-    fn unsubscribe(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> BoxFuture<'static, Result<(), SubscribeError>> {
-        self.0.unsubscribe(subscriptions)
-    }
-
-    fn stream(&self) -> BoxStream<'static, Vec<Delivery>> {
-        self.0.stream()
-    }
-
-    fn status(&self) -> watch::Receiver<Status> {
-        self.0.status()
-    }
-
-    fn control(&self) -> Arc<dyn ControlChannel> {
-        self.0.control()
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.0.close()
-    }
-}
-
 #[actix::test]
 async fn who_stops_waiting_for_a_group_is_not_in_it() {
     let mut options = options();
     options.subscribes = true;
-    let rig = Rig::over(options, |memory| Arc::new(Silent(memory)));
+    let rig = Rig::over(options, |memory| {
+        // It never acknowledges a subscription.
+        Arc::new(LayerDouble::new(memory).on_subscribe(|_, _| pending().boxed()))
+    });
     let (address, _arrived) = listener();
     let member = Enrolled::new(&rig.node.worker(), address.recipient()).unwrap();
     let group = group("a");

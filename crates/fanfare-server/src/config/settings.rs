@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fanfare_consumer::{Notation, RedisFormat, RedisLayer};
 use fanfare_gateway::Bind;
+use fanfare_layer::GroupRules;
 use fanfare_web::TrustedProxies;
 use fanfare_web::template::{GroupTemplate, PathTemplate};
 use http::Uri;
@@ -39,11 +40,7 @@ pub(crate) struct Settings {
     /// WebSocket routes, in order.
     pub(crate) routes: Vec<RouteSettings>,
     /// Rules of groups, in order. The first whose pattern matches counts.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the first rule that does something reads it")
-    )]
-    pub(crate) groups: Vec<GroupSettings>,
+    pub(crate) groups: GroupRules,
 }
 
 /// The listener.
@@ -273,13 +270,6 @@ pub(crate) struct UserSource {
 pub(crate) struct DeliverSettings {
     /// The field of the event that is sent.
     pub(crate) send: String,
-}
-
-/// One `[[groups]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GroupSettings {
-    /// The names of the groups; `*` matches any characters.
-    pub(crate) pattern: String,
 }
 
 /// One `[[routes]]`.

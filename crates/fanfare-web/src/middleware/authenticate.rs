@@ -10,21 +10,11 @@ use actix_web::{Error, HttpMessage as _, HttpRequest};
 use super::gate::{Gate, Gated};
 use crate::user::User;
 
-/// Finds the user of a request, by a cookie, a token in the query or a header.
+/// Puts the [`User`] of a request into its extensions. It replaces a user of an outer middleware.
 ///
-/// An async closure over the request implements this trait.
-pub trait UserResolver: 'static {
-    /// The user; `None` for a request without one, which goes on unless a user is
-    /// [required](Authenticate::required). A clone of the request must not outlive this call.
-    ///
-    /// # Errors
-    /// Whatever the request is to be answered instead, for example 401 for a token that has
-    /// expired. An answer of 500 and above is logged.
-    fn resolve(&self, request: &HttpRequest) -> impl Future<Output = Result<Option<User>, Error>>;
-}
-
-/// Puts the [`User`] that a [`UserResolver`] finds into the extensions of the request. It replaces
-/// a user of an outer middleware.
+/// The *resolver* is an async function that finds the user, by a cookie, a token in the query or a
+/// header. It returns `None` for a request without a user, which goes on unless a user is
+/// [required](Self::required). A clone of the request must not outlive the call.
 ///
 /// ```
 /// use actix_web::{App, HttpRequest, error};
@@ -42,8 +32,8 @@ pub trait UserResolver: 'static {
 /// # let _ = app;
 /// ```
 ///
-/// If the resolver returns an error, the client gets the response of that error, including its
-/// body:
+/// If the resolver returns an error, such as 401 for a token that has expired, the client gets the
+/// response of that error, including its body. A status of 500 and above is logged:
 ///
 /// ```
 /// use actix_web::error::{ErrorBadRequest, InternalError};
@@ -80,8 +70,11 @@ pub struct Authenticate<R> {
     required: bool,
 }
 
-impl<R: UserResolver> Authenticate<R> {
-    /// The middleware with this resolver.
+impl<R> Authenticate<R>
+where
+    R: AsyncFn(&HttpRequest) -> Result<Option<User>, Error> + 'static,
+{
+    /// The middleware with this resolver: `async |request| ..`, or an `async fn`.
     pub fn new(resolver: R) -> Self {
         Self {
             resolver: Rc::new(resolver),
@@ -106,18 +99,12 @@ impl<R> Clone for Authenticate<R> {
     }
 }
 
-impl<F> UserResolver for F
+impl<R> Gate for Authenticate<R>
 where
-    F: AsyncFn(&HttpRequest) -> Result<Option<User>, Error> + 'static,
+    R: AsyncFn(&HttpRequest) -> Result<Option<User>, Error> + 'static,
 {
-    async fn resolve(&self, request: &HttpRequest) -> Result<Option<User>, Error> {
-        self(request).await
-    }
-}
-
-impl<R: UserResolver> Gate for Authenticate<R> {
     async fn pass(&self, request: &ServiceRequest) -> Result<(), Error> {
-        let resolved = self.resolver.resolve(request.request()).await;
+        let resolved = (self.resolver)(request.request()).await;
         let user = resolved.inspect_err(|error| {
             let status = error.as_response_error().status_code();
             if status.is_server_error() {
@@ -139,7 +126,7 @@ impl<R: UserResolver> Gate for Authenticate<R> {
 
 impl<R, S, B> Transform<S, ServiceRequest> for Authenticate<R>
 where
-    R: UserResolver,
+    R: AsyncFn(&HttpRequest) -> Result<Option<User>, Error> + 'static,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {

@@ -33,7 +33,7 @@ mod origin;
 mod origin_rule;
 mod rate_limit;
 
-pub use authenticate::{Authenticate, UserResolver};
+pub use authenticate::Authenticate;
 pub use origin::Origins;
 pub use origin_rule::{OriginDenied, OriginRule};
 pub use rate_limit::RateLimit;

@@ -3,27 +3,23 @@ use std::rc::Rc;
 
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, Error, HttpRequest, HttpResponse, error as errors, web};
+use fanfare_consumer::User;
 use fanfare_consumer::middleware::Authenticate;
-use fanfare_consumer::{User, UserResolver};
 use fanfare_protocol::GroupName;
 
 use super::{answer, error, websocket};
 
 /// Believes a cookie; a broken one is an error, and one lookup fails.
-struct ByCookie;
-
-impl UserResolver for ByCookie {
-    async fn resolve(&self, request: &HttpRequest) -> Result<Option<User>, Error> {
-        tokio::task::yield_now().await;
-        match request.cookie("user") {
-            None => Ok(None),
-            Some(cookie) if cookie.value() == "expired" => {
-                Err(errors::ErrorUnauthorized("the session has expired"))
-            }
-            Some(cookie) => User::new(cookie.value())
-                .map(Some)
-                .map_err(errors::ErrorBadRequest),
+async fn by_cookie(request: &HttpRequest) -> Result<Option<User>, Error> {
+    tokio::task::yield_now().await;
+    match request.cookie("user") {
+        None => Ok(None),
+        Some(cookie) if cookie.value() == "expired" => {
+            Err(errors::ErrorUnauthorized("the session has expired"))
         }
+        Some(cookie) => User::new(cookie.value())
+            .map(Some)
+            .map_err(errors::ErrorBadRequest),
     }
 }
 
@@ -34,7 +30,7 @@ fn both_kinds(cookie: &'static str) -> [TestRequest; 2] {
 #[actix_web::test]
 async fn a_user_reaches_the_handlers_of_requests_and_handshakes_alike() {
     for request in both_kinds("a=b; user=ann") {
-        let answered = answer(Authenticate::new(ByCookie), request).await;
+        let answered = answer(Authenticate::new(by_cookie), request).await;
         assert_eq!(
             answered,
             (actix_web::http::StatusCode::OK, "hello ann".into())
@@ -45,11 +41,11 @@ async fn a_user_reaches_the_handlers_of_requests_and_handshakes_alike() {
 #[actix_web::test]
 async fn a_request_without_a_user_passes_unless_one_is_required() {
     for request in both_kinds("a=b") {
-        let (status, body) = answer(Authenticate::new(ByCookie), request).await;
+        let (status, body) = answer(Authenticate::new(by_cookie), request).await;
         assert_eq!((status.as_u16(), body.as_str()), (200, "hello stranger"));
     }
     for request in both_kinds("a=b") {
-        let (status, body) = answer(Authenticate::new(ByCookie).required(), request).await;
+        let (status, body) = answer(Authenticate::new(by_cookie).required(), request).await;
         assert_eq!(status, 401);
         let message = "this needs a user: authenticate first";
         assert_eq!(body, error("unauthorized", message));
@@ -60,7 +56,7 @@ async fn a_request_without_a_user_passes_unless_one_is_required() {
 async fn an_error_of_the_resolver_is_the_answer() {
     for (cookie, expected) in [("user=expired", 401), ("user=", 400)] {
         for request in both_kinds(cookie) {
-            let (status, _) = answer(Authenticate::new(ByCookie), request).await;
+            let (status, _) = answer(Authenticate::new(by_cookie), request).await;
             assert_eq!(status, expected, "{cookie}");
         }
     }

@@ -97,7 +97,7 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "fanfare-rig",
-        may: &[],
+        may: &["fanfare-protocol", "fanfare-layer"],
         never: &["actix*"],
     },
     Layer {

@@ -17,7 +17,7 @@ use super::live::LiveNodes;
 use super::message::{Content, Message};
 use super::pending::PendingRequests;
 use crate::control::{
-    ControlChannel, ControlError, ControlHandler, ControlReplies, ControlTarget, ask_self,
+    ControlChannel, ControlError, ControlHandler, ControlReplies, ControlTarget, ask_here,
     check_size,
 };
 use crate::redis::options::RedisOptions;
@@ -118,9 +118,17 @@ impl RedisControl {
         node_channel(&self.prefix, node)
     }
 
-    async fn send(&self, host: usize, channel: &str, wire: &Bytes) -> Result<(), String> {
+    /// The connection for commands to a host, or why there is none.
+    pub(in crate::redis) fn connection(
+        &self,
+        host: usize,
+    ) -> Result<MultiplexedConnection, String> {
         let connection = self.hosts.get(host).map(|state| state.lock().clone());
-        let mut connection = connection.ok_or("no host is configured")??;
+        connection.ok_or("no host is configured")?
+    }
+
+    async fn send(&self, host: usize, channel: &str, wire: &Bytes) -> Result<(), String> {
+        let mut connection = self.connection(host)?;
         let mut command = redis::cmd("PUBLISH");
         command.arg(channel).arg(wire.as_ref());
         let sent = timeout(self.limit, command.query_async::<()>(&mut connection)).await;
@@ -187,7 +195,10 @@ impl ControlChannel for RedisControl {
             let handler = self.handler.borrow().clone();
             let own = async {
                 Ok(match handler {
-                    Some(handler) => ask_self(handler, self.node, command.clone(), deadline).await,
+                    Some(handler) => {
+                        let itself = (self.node, self.node);
+                        ask_here(handler, itself, command.clone(), deadline).await
+                    }
                     None => ControlReplies::default(),
                 })
             };
@@ -199,8 +210,7 @@ impl ControlChannel for RedisControl {
                 return others.await;
             }
             let (mut replies, own) = tokio::try_join!(others, own)?;
-            replies.answers.extend(own.answers);
-            replies.missing.extend(own.missing);
+            replies.add(own);
             Ok(replies)
         }
         .boxed()

@@ -17,12 +17,13 @@ use crate::redis::connection::supervisors::{HostTask, Supervisors};
 use crate::redis::control::channel::RedisControl;
 use crate::redis::hosts::role::RoleCheck;
 use crate::redis::hosts::shard::shard;
+use crate::redis::leases::RedisLeases;
 use crate::redis::options::RedisOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
-    ChannelLayer, ControlChannel, Delivery, LayerMetrics, Publish, PublishError, Status,
-    SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, LayerMetrics, LeaseStore, Publish, PublishError,
+    Status, SubscribeError, Subscription,
 };
 
 /// Bodies of publishes in flight, over all hosts.
@@ -37,6 +38,7 @@ pub(in crate::redis) struct PubSubLayer {
     pipes: Vec<Arc<Outgoing<PublishCommand>>>,
     incoming: Arc<Incoming<Bodies>>,
     control: Arc<RedisControl>,
+    leases: Arc<RedisLeases>,
     supervisors: Supervisors,
 }
 
@@ -49,6 +51,7 @@ impl PubSubLayer {
         let count = options.hosts.len();
         let keys = Arc::new(Keys::new(&options.prefix, options.node));
         let control = Arc::new(RedisControl::new(&options, metrics.clone()));
+        let leases = Arc::new(RedisLeases::new(&options, control.clone()));
         let subscriptions: Vec<_> = (0..count)
             .map(|_| Arc::new(Subscriptions::new(metrics.clone())))
             .collect();
@@ -97,6 +100,7 @@ impl PubSubLayer {
             pipes,
             incoming,
             control,
+            leases,
         }
     }
 
@@ -167,6 +171,10 @@ impl ChannelLayer for PubSubLayer {
 
     fn control(&self) -> Arc<dyn ControlChannel> {
         self.control.clone()
+    }
+
+    fn leases(&self) -> Arc<dyn LeaseStore> {
+        self.leases.clone()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

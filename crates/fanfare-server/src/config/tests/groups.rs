@@ -9,7 +9,7 @@ fn rules_of_groups_keep_their_order() {
         &[],
         &[],
     );
-    let patterns: Vec<_> = settings.groups.iter().map(|group| &group.pattern).collect();
+    let patterns: Vec<_> = settings.groups.iter().map(|rule| &rule.pattern).collect();
     assert_eq!(patterns, ["chat_*", "*"]);
 }
 

@@ -2,4 +2,5 @@
 
 mod count;
 mod format;
+mod lease;
 mod redis;

@@ -25,13 +25,14 @@ use crate::redis::core::shared::Shared;
 use crate::redis::core::unpack::Bodies;
 use crate::redis::hosts::role::RoleCheck;
 use crate::redis::hosts::shard::shard;
+use crate::redis::leases::RedisLeases;
 use crate::redis::options::RedisOptions;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
 use crate::{
-    ChannelLayer, ControlChannel, Delivery, LayerMetrics, Publish, PublishError, Status,
-    SubscribeError, Subscription,
+    ChannelLayer, ControlChannel, Delivery, LayerMetrics, LeaseStore, Publish, PublishError,
+    Status, SubscribeError, Subscription,
 };
 
 /// Bodies of publishes in flight.
@@ -44,6 +45,7 @@ pub(in crate::redis) struct CoreLayer {
     shared: Arc<Shared>,
     outgoing: Arc<Outgoing<PublishRequest>>,
     control: Arc<RedisControl>,
+    leases: Arc<RedisLeases>,
     supervisors: Supervisors,
     /// Ends with the layer.
     sending: JoinHandle<()>,
@@ -58,6 +60,7 @@ impl CoreLayer {
         let shared = Arc::new(shared(&options, core, metrics));
         let outgoing = outgoing(&options, &shared);
         let control = Arc::new(RedisControl::new(&options, shared.metrics.clone()));
+        let leases = Arc::new(RedisLeases::new(&options, control.clone()));
         let sending = tokio::spawn(send::run(shared.clone(), outgoing.clone()));
         let hosts = options.hosts.into_iter().zip(&shared.servers).enumerate();
         let tasks = hosts.map(|(index, (host, server))| {
@@ -86,6 +89,7 @@ impl CoreLayer {
             shared,
             outgoing,
             control,
+            leases,
             sending,
         }
     }
@@ -168,6 +172,10 @@ impl ChannelLayer for CoreLayer {
 
     fn control(&self) -> Arc<dyn ControlChannel> {
         self.control.clone()
+    }
+
+    fn leases(&self) -> Arc<dyn LeaseStore> {
+        self.leases.clone()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

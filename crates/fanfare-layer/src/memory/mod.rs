@@ -1,4 +1,11 @@
 //! The memory layer: publish is deliver.
+//!
+//! - `bus`: what several nodes of a process share, in place of Redis;
+//! - `control`, `leases`: commands between these nodes, and their leases.
+
+mod bus;
+mod control;
+mod leases;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,46 +17,78 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
-use crate::control::{ControlChannel, LocalControl};
+use crate::control::ControlChannel;
+use crate::lease::LeaseStore;
 use crate::{
     ChannelLayer, Delivery, Full, LayerMetrics, Publish, PublishError, Sink, State, Status,
     SubscribeError, Subscription, Undelivered,
 };
 
+pub use bus::MemoryBus;
+use bus::Shared;
+use control::MemoryControl;
+
 /// A layer of one process. What is published goes into the sink on the publisher's thread; the
 /// order per target is the sink's.
 pub struct MemoryLayer {
     entrance: Arc<Entrance>,
-    control: Arc<LocalControl>,
+    /// What it shares with the other nodes of its bus.
+    bus: Arc<Shared>,
+    /// Whether there may be other nodes.
+    has_bus: bool,
+    control: Arc<MemoryControl>,
     status: watch::Sender<Status>,
 }
 
 /// What a publish that waits for room shares with the layer.
 struct Entrance {
+    node: NodeId,
     sink: Arc<dyn Sink>,
     metrics: LayerMetrics,
     closed: AtomicBool,
 }
 
 impl MemoryLayer {
-    /// The layer of this node, which delivers into `sink`; up from the start.
+    /// The layer of this node alone, which delivers into `sink`; up from the start.
     pub fn new(node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
-        metrics.up.set(1);
+        let entrance = Entrance::new(node, sink, metrics);
+        Self::over(Arc::default(), entrance, false)
+    }
+
+    /// The layer of one of several nodes; up from the start.
+    pub fn on(bus: &MemoryBus, node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
+        let entrance = Entrance::new(node, sink, metrics);
+        bus.shared.join(&entrance);
+        Self::over(bus.shared.clone(), entrance, true)
+    }
+
+    fn over(bus: Arc<Shared>, entrance: Arc<Entrance>, has_bus: bool) -> Self {
+        entrance.metrics.up.set(1);
         let (status, _) = watch::channel(Status::new(State::Up));
-        let entrance = Entrance {
-            sink,
-            metrics,
-            closed: AtomicBool::new(false),
+        let control = MemoryControl {
+            node: entrance.node,
+            handlers: bus.handlers.clone(),
         };
         Self {
-            entrance: Arc::new(entrance),
-            control: Arc::new(LocalControl::new(node)),
+            entrance,
+            bus,
+            has_bus,
+            control: Arc::new(control),
             status,
         }
     }
 }
 
 impl Entrance {
+    fn new(node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            sink,
+            metrics,
+            closed: AtomicBool::new(false),
+        })
+    }
+
     fn offer(self: &Arc<Self>, delivery: Delivery) -> Publish {
         if self.closed.load(Ordering::Acquire) {
             self.metrics.failures.closed.inc();
@@ -98,11 +137,15 @@ impl Drop for Waiting {
 
 impl ChannelLayer for MemoryLayer {
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
-        self.entrance.offer(Delivery {
+        let delivery = Delivery {
             target,
             envelope,
             arrived: Instant::now(),
-        })
+        };
+        match self.has_bus {
+            true => self.bus.offer(&self.entrance, delivery),
+            false => self.entrance.offer(delivery),
+        }
     }
 
     fn subscribe(&self, _: Vec<Subscription>) -> BoxFuture<'static, Result<(), SubscribeError>> {
@@ -131,8 +174,13 @@ impl ChannelLayer for MemoryLayer {
         self.control.clone()
     }
 
+    fn leases(&self) -> Arc<dyn LeaseStore> {
+        self.bus.leases.clone()
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
         self.control.close();
+        self.bus.leave(&self.entrance);
         if !self.entrance.closed.swap(true, Ordering::AcqRel) {
             self.entrance.metrics.up.set(0);
             self.status.send_replace(Status::new(State::Down));
