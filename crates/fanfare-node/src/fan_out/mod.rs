@@ -23,6 +23,7 @@ pub use shared_event::SharedEvent;
 pub use subscribe_options::SubscribeOptions;
 
 pub(crate) use event_sink::EventSink;
+pub(crate) use fd::unacknowledged;
 pub(crate) use mailbox::{FLUSH_BYTES, MailboxState};
 pub(crate) use outbox::{MAX_SLICES, Outbox};
 pub(crate) use roster::{Dropped, Roster, Subscribed};

@@ -124,9 +124,13 @@ impl Session {
                 return Poll::Ready(Ending::Lost);
             };
             if let Some(mut outbox) = seat.outbox.take() {
-                match self.socket.poll_drain(task, &mut outbox) {
-                    Poll::Ready(Ok(_)) if seat.state == SeatState::Closed => {}
-                    Poll::Ready(Ok(_)) => fan_out.slots.unblock(self.place.member),
+                let (sent, drained) = self.socket.poll_drain(task, &mut outbox);
+                if sent > 0 {
+                    self.life.took_something(worker.ticks.get());
+                }
+                match drained {
+                    Poll::Ready(Ok(())) if seat.state == SeatState::Closed => {}
+                    Poll::Ready(Ok(())) => fan_out.slots.unblock(self.place.member),
                     unfinished => {
                         // Kept after an error too: what is in it is counted as lost.
                         seat.outbox = Some(outbox);
@@ -169,6 +173,7 @@ impl Session {
                 Err(_) => return Poll::Ready(self.ending_at_end_of_stream()),
             };
             worker.node().metrics.received_bytes.inc_by(read as u64);
+            self.life.sent_something(worker.ticks.get());
             if let Phase::Discarding { budget, .. } = &mut self.phase {
                 *budget = budget.saturating_sub(u32::try_from(read).unwrap_or(u32::MAX));
                 if *budget == 0 {
@@ -253,12 +258,10 @@ impl Session {
         let worker = Rc::clone(&self.place.worker);
         let step = match message {
             Message::Text(text) => {
-                self.heard = worker.ticks.get();
                 worker.node().metrics.messages.inc();
                 self.terms.handler.text(&self.place, text)
             }
             Message::Binary(bytes) => {
-                self.heard = worker.ticks.get();
                 worker.node().metrics.messages.inc();
                 self.terms.handler.binary(&self.place, bytes)
             }
@@ -268,13 +271,8 @@ impl Session {
                 worker.send(self.place.member, &pong.freeze(), 0);
                 Step::Continue
             }
-            Message::Pong(_) => {
-                if self.awaiting_pong {
-                    self.awaiting_pong = false;
-                    self.heard = worker.ticks.get();
-                }
-                Step::Continue
-            }
+            // That bytes came is the sign of life.
+            Message::Pong(_) => Step::Continue,
             Message::Close(frame) => {
                 let code = frame.map(|(code, _)| code);
                 self.peer_closed(code);

@@ -74,7 +74,7 @@ impl Session {
         if ping.interval.is_zero() {
             return;
         }
-        let wait = if self.awaiting_pong {
+        let wait = if self.life.awaits_pong() {
             ping.timeout
         } else {
             ping.interval
@@ -88,7 +88,7 @@ impl Session {
     }
 
     fn silence(&self) -> u64 {
-        self.place.worker.ticks.get().saturating_sub(self.heard)
+        self.life.silence(self.place.worker.ticks.get())
     }
 
     fn ticks_length(&self, ticks: u64) -> Duration {
@@ -117,20 +117,23 @@ impl Session {
         let silence = self.ticks_length(self.silence());
         // While the session waits for the layer it does not read, and the pong may be there.
         let reads = self.publishing.is_none() && !self.is_program_full();
-        if self.awaiting_pong && silence >= ping.timeout && reads {
+        if self.life.awaits_pong()
+            && silence >= ping.timeout
+            && reads
+            && !self.life.has_taken(now, self.socket.unacknowledged())
+        {
             return Some(Ending::PingTimeout);
         }
         let pings = !ping.interval.is_zero();
-        if pings && !self.awaiting_pong && silence >= ping.interval {
+        if pings && !self.life.awaits_pong() && silence >= ping.interval {
             let mut frame = BytesMut::new();
             if let Some(encoder) = self.encoder() {
                 encoder.ping(&mut frame);
             }
+            self.life.pinged(now, self.socket.unacknowledged());
             self.place
                 .worker
                 .send(self.place.member, &frame.freeze(), 0);
-            self.awaiting_pong = true;
-            self.heard = now;
         }
         self.schedule_ping();
         None

@@ -4,6 +4,7 @@ mod admission;
 mod context;
 mod drive;
 mod ending;
+mod life;
 mod mailbox;
 mod pending_groups;
 mod program;
@@ -31,6 +32,7 @@ pub use ticket::Ticket;
 use crate::worker::SeatGuard;
 use drive::Drive;
 use ending::{Ending, Phase};
+use life::Life;
 use running::Running;
 
 /// The actor. Its fields are dropped in this order: the seat is given up before the socket, so
@@ -45,9 +47,7 @@ pub(crate) struct Session {
     backlog: Option<Box<BytesMut>>,
     /// While it waits for room in the layer the session does not read its socket.
     publishing: Option<BoxFuture<'static, Publish>>,
-    /// Tick of the last data message or of the ping that is under way.
-    heard: u64,
-    awaiting_pong: bool,
+    life: Life,
     /// Why the session is closing, once somebody has begun to close it.
     cause: Option<Ending>,
     /// The code of the close frame that was sent, or that the peer sent first.
@@ -102,8 +102,7 @@ impl Session {
             phase: Phase::Open,
             backlog,
             publishing: None,
-            heard: worker.ticks.get(),
-            awaiting_pong: false,
+            life: Life::new(worker.ticks.get()),
             cause: None,
             code: None,
             patience: None,

@@ -9,7 +9,7 @@ use rustix::net::Shutdown;
 use tokio::io::{AsyncRead as _, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::fan_out::{MAX_SLICES, Outbox};
+use crate::fan_out::{MAX_SLICES, Outbox, unacknowledged};
 
 /// The socket that a session will take over, known before its handshake is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,20 +48,19 @@ impl Socket {
         read.map_ok(|()| into.filled().len())
     }
 
-    /// Writes the outbox until it is empty or the socket is full; answers the bytes written.
+    /// Writes the outbox until it is empty or the socket is full; answers the bytes written too.
     /// Goes through tokio's readiness, so that a send elsewhere on the descriptor that found the
     /// socket full cannot leave this waiting for an edge that has passed.
     pub(crate) fn poll_drain(
         &self,
         context: &mut Context<'_>,
         outbox: &mut Outbox,
-    ) -> Poll<io::Result<usize>> {
+    ) -> (usize, Poll<io::Result<()>>) {
         let mut total = 0;
         while !outbox.is_empty() {
             match self.poll_write_ready(context) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+                unready => return (total, unready),
             }
             match self.try_writev(outbox) {
                 Ok(sent) => {
@@ -69,10 +68,19 @@ impl Socket {
                     total += sent;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => return (total, Poll::Ready(Err(error))),
             }
         }
-        Poll::Ready(Ok(total))
+        (total, Poll::Ready(Ok(())))
+    }
+
+    /// Bytes that the peer has not acknowledged, as far as the system knows: over TCP those that its
+    /// machine has not, over a Unix socket the memory of what the peer has not read.
+    pub(crate) fn unacknowledged(&self) -> u32 {
+        match self {
+            Self::Tcp(socket) => unacknowledged(socket),
+            Self::Unix(socket) => unacknowledged(socket),
+        }
     }
 
     fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,5 +1,6 @@
 //! A node with a memory layer on this thread, and clients on socket pairs.
 
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(crate) fn options() -> NodeOptions {
 }
 
 /// Publishes text to the session's first group, panics on `panic`, echoes binary.
-struct Chat;
+pub(crate) struct Chat;
 
 impl Inbound for Chat {
     fn text(&self, session: &mut SessionContext<'_>, text: &str) -> Step {
@@ -137,7 +138,7 @@ impl Rig {
 
     pub(crate) async fn admit_as(
         &self,
-        socket: &UnixStream,
+        socket: &impl AsFd,
         groups: &[&str],
         handling: Handling,
     ) -> Result<Ticket, AdmitError> {
@@ -237,6 +238,11 @@ impl Client {
         self.socket.write_all(&frames).await.unwrap();
     }
 
+    /// Writes bytes as they are.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).await.unwrap();
+    }
+
     pub(crate) async fn text(&mut self, text: &str) {
         self.send(1, text.as_bytes()).await;
     }
@@ -285,7 +291,7 @@ impl Client {
 }
 
 /// One frame as a client sends it.
-fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [1, 2, 3, 4];
     let mut frame = vec![0x80 | opcode];
     match payload.len() {

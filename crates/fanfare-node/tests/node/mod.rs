@@ -8,5 +8,6 @@ mod members;
 mod membership;
 mod programs;
 mod sessions;
+mod silence;
 mod streams;
 mod subscriptions;

@@ -19,7 +19,8 @@ pub(super) const SECTIONS: &[Section] = &[
                 "interval_ms",
                 0,
                 "20_000",
-                "The server pings a client that has sent nothing for this long. 0 turns pings off.",
+                "The server pings a client that has given no sign of life for this long: it has sent \
+                 nothing and taken nothing in. 0 turns pings off.",
             ),
             milliseconds(
                 "timeout_ms",
