@@ -45,7 +45,8 @@ enum Carrier {
 pub struct ClusterOptions {
     /// What carries the events.
     pub layer: Layer,
-    /// The start of every name in Redis. It is the same on all nodes and in channels_redis.
+    /// The start of every name in Redis: visible ASCII characters without spaces. It is the same on
+    /// all nodes and in channels_redis.
     pub prefix: String,
     /// Bounds of this node.
     pub limits: Limits,
@@ -105,12 +106,16 @@ impl Layer {
         RedisLayer::new(hosts).map(Self::Redis)
     }
 
-    fn carrier(self) -> Result<Carrier, ClusterError> {
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_variables, reason = "the memory layer has no names of its own")
+    )]
+    fn carrier(self, prefix: &str) -> Result<Carrier, ClusterError> {
         match self {
             Self::Memory => Ok(Carrier::Memory),
             Self::Bus(bus) => Ok(Carrier::Bus(bus)),
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.checked().map(Carrier::Redis),
+            Self::Redis(redis) => redis.checked(prefix).map(Carrier::Redis),
         }
     }
 }
@@ -122,7 +127,7 @@ impl ClusterOptions {
     /// # Errors
     /// As [`Cluster::new`](crate::Cluster::new).
     pub fn node(self) -> Result<Node, ClusterError> {
-        let carrier = self.layer.carrier()?;
+        let carrier = self.layer.carrier(&self.prefix)?;
         let id = NodeId::random().map_err(|_| ClusterError::Random)?;
         let metrics = LayerMetrics::new(&self.registry)?;
         let at = Place {

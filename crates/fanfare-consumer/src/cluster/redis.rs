@@ -139,10 +139,11 @@ impl RedisLayer {
     }
 
     /// Everything that a node is made of.
-    pub(super) fn checked(self) -> Result<Checked, ClusterError> {
+    pub(super) fn checked(self, prefix: &str) -> Result<Checked, ClusterError> {
         if self.hosts.is_empty() {
             return Err(ClusterError::NoHosts);
         }
+        check_prefix(prefix)?;
         let format = self.wire_format()?;
         if Handle::try_current().is_err() {
             return Err(ClusterError::NoRuntime);
@@ -157,6 +158,21 @@ impl RedisLayer {
             pace: self.pace,
         })
     }
+}
+
+/// On pub/sub the prefix is a part of channel names, which stand in a header of every handshake.
+fn check_prefix(prefix: &str) -> Result<(), ClusterError> {
+    let reason = if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "may only have visible ASCII characters without spaces"
+    } else if prefix.starts_with("fanfare:") {
+        "must not start with \"fanfare:\", which is reserved"
+    } else {
+        return Ok(());
+    };
+    Err(ClusterError::RedisOption {
+        option: "prefix".to_owned(),
+        reason: format!("{reason}: {prefix:?}"),
+    })
 }
 
 impl fmt::Debug for RedisLayer {

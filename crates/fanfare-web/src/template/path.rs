@@ -156,6 +156,9 @@ mod tests {
             (":uuid", uuid, "0b0e1a9c"),
             (":path", "a/b/c", ""),
             (":[a-z]{2,3}", "abc", "abcd"),
+            (":str", "ann@café:42", "a/b"),
+            (":user:[0-9]+", "user:42", "42"),
+            (":[a-zé]+", "café", "CAFÉ"),
             (":a|b", "b", "c"),
         ] {
             let template = format!("/n/{{x{kind}}}/");

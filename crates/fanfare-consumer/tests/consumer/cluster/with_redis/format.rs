@@ -195,3 +195,27 @@ async fn on_core_any_group_name_is_the_same_group_in_two_programs() -> Result<()
     }
     Ok(())
 }
+
+#[actix_web::test]
+async fn a_prefix_that_no_header_can_have_is_refused() -> Result<()> {
+    let of = |prefix: &str| {
+        let options = ClusterOptions {
+            layer: Layer::redis(["redis://localhost"])?,
+            prefix: prefix.to_owned(),
+            ..ClusterOptions::default()
+        };
+        Cluster::new(options)
+    };
+    for (prefix, reason) in [
+        ("é", "visible ASCII"),
+        ("a b", "\"a b\""),
+        ("fanfare:x", "reserved"),
+    ] {
+        let Err(error) = of(prefix) else {
+            panic!("{prefix:?} was taken");
+        };
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    of(r#"a"b\c"#)?.close().await;
+    Ok(())
+}
