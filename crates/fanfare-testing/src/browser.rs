@@ -18,6 +18,7 @@ use crate::connecting::Connecting;
 ///
 /// ```
 /// use actix_web::cookie::Cookie;
+/// use actix_web::http::StatusCode;
 /// use actix_web::{App, HttpResponse, web};
 /// use fanfare_consumer::{Accept, Consumer, Frames, Reject, Request, Session, consumer};
 /// use fanfare_testing::{self as testing, Application};
@@ -30,7 +31,7 @@ use crate::connecting::Connecting;
 ///     async fn connect(&mut self, _: &mut Session, request: &Request) -> Result<Accept, Reject> {
 ///         match request.cookie("session") {
 ///             Some(_) => Ok(Accept::new()),
-///             None => Err(Reject::forbidden()),
+///             None => Err(Reject::new(StatusCode::FORBIDDEN, "log in first")),
 ///         }
 ///     }
 /// }
