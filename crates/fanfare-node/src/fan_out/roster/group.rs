@@ -107,6 +107,6 @@ mod tests {
 
     #[test]
     fn a_group_of_one_member_keeps_little() {
-        assert!(size_of::<Group>() <= 112, "{} bytes", size_of::<Group>());
+        assert!(size_of::<Group>() <= 96, "{} bytes", size_of::<Group>());
     }
 }
