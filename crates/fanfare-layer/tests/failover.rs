@@ -70,6 +70,11 @@ async fn a_demoted_master_whose_connections_stay_open_is_left_for_the_new_one(
         let node = Node::redis(through)?.reading();
         node.subscribe(&["room"]).await?;
 
+        eventually(SOON, "the replica knows the node", async || {
+            let keys = |server: &RedisServer| server.cli(&["DBSIZE"]);
+            Ok((keys(&old)? == keys(&new)?).then_some(()))
+        })
+        .await?;
         target.send_replace(new.port());
         new.cli(&["REPLICAOF", "NO", "ONE"])?;
         let start = Instant::now();
