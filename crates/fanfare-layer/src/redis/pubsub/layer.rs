@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
+use super::host::{PubSubHost, PublishCommand};
 use super::keys::Keys;
-use super::link::{PubSubHost, PublishCommand};
 use super::unpack::{Bodies, close_command};
 use crate::redis::connection::subscriptions::Subscriptions;
 use crate::redis::connection::supervisors::{HostTask, Supervisors};

@@ -1,64 +1,30 @@
 //! Both connections to one host, from their opening to the first thing that goes wrong.
 
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
-use redis::{AsyncConnectionConfig, Msg, RedisError};
+use redis::aio::{MultiplexedConnection, PubSubSink};
+use redis::{AsyncConnectionConfig, RedisError};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, unconstrained};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
-use super::keys::Keys;
-use super::unpack::{Bodies, Source};
+use super::host::{PubSubHost, PublishCommand};
+use super::probe::{Echo, Pulses, probe};
+use super::subscriber::Subscriber;
+use crate::PublishError;
 use crate::redis::connection::pulse::Pulse;
-use crate::redis::connection::subscriptions::{Round, Subscriptions};
+use crate::redis::connection::subscriptions::Round;
 use crate::redis::connection::supervisor::Backend;
-use crate::redis::control::channel::RedisControl;
-use crate::redis::hosts::role::{RoleCheck, answer_of, is_in_cluster, question};
-use crate::redis::options::RedisPace;
-use crate::redis::queue::incoming::Incoming;
-use crate::redis::queue::outgoing::{Batch, Outgoing, Reply, Work};
-use crate::{LayerMetrics, PublishError};
+use crate::redis::queue::outgoing::{Batch, Reply};
 
 /// Batches of publishes that are written and unanswered at once.
 const FLYING: usize = 8;
 /// Redis channels of one SUBSCRIBE.
 const SUBSCRIBE_BATCH: usize = 500;
-
-/// What the links of one host have in common.
-pub(super) struct PubSubHost {
-    pub(super) keys: Arc<Keys>,
-    pub(super) incoming: Arc<Incoming<Bodies>>,
-    pub(super) outgoing: Arc<Outgoing<PublishCommand>>,
-    pub(super) subscriptions: Arc<Subscriptions>,
-    pub(super) control: Arc<RedisControl>,
-    /// The host's place among all.
-    pub(super) index: usize,
-    pub(super) metrics: LayerMetrics,
-    pub(super) pace: RedisPace,
-    /// The number of the latest probe. Counted over all links, so that a probe of an earlier one,
-    /// which Redis may have read late, is not taken for one of this.
-    pub(super) probes: Arc<AtomicU64>,
-    pub(super) role: RoleCheck,
-}
-
-/// A PUBLISH.
-pub(super) struct PublishCommand {
-    pub(super) channel: String,
-    pub(super) body: Bytes,
-}
-
-impl Work for PublishCommand {
-    fn bytes(&self) -> usize {
-        self.body.len()
-    }
-}
 
 /// Open connections, with everything subscribed.
 pub(super) struct Link {
@@ -70,20 +36,6 @@ pub(super) struct Link {
     over: Arc<AtomicBool>,
     pulses: Pulses,
     echoes: watch::Receiver<Echo>,
-}
-
-/// The signs of life of both connections.
-#[derive(Clone)]
-struct Pulses {
-    publisher: Arc<Pulse>,
-    subscriber: Arc<Pulse>,
-}
-
-/// The last probe that came back.
-#[derive(Debug, Clone, Copy)]
-struct Echo {
-    number: u64,
-    arrived: Instant,
 }
 
 impl Backend for PubSubHost {
@@ -127,26 +79,6 @@ impl Backend for PubSubHost {
 
     async fn end(&self, link: Link) {
         link.end().await;
-    }
-}
-
-impl PubSubHost {
-    /// Checks that the server passes on what is published there, by its answer about its role. In a
-    /// Redis Cluster every server does.
-    async fn judge(
-        &self,
-        role: &redis::Value,
-        publisher: &mut MultiplexedConnection,
-    ) -> Result<(), String> {
-        match self.role.judge(role) {
-            Err(_) if is_in_cluster(publisher).await => Ok(()),
-            judged => judged,
-        }
-    }
-
-    async fn is_master(&self, publisher: &mut MultiplexedConnection) -> Result<(), String> {
-        let role = answer_of(publisher).await?;
-        self.judge(&role, publisher).await
     }
 }
 
@@ -361,114 +293,4 @@ fn answer(
     outcome
         .map_err(|_| format!("no acknowledgement within {limit:?}"))?
         .map_err(|error| error.to_string())
-}
-
-/// Sends probes through the bus, from the one connection to the other. Returns when one did not
-/// come back in time and nothing else came either: a lagging connection is not a dead one.
-async fn probe(
-    publisher: &MultiplexedConnection,
-    mut echoes: watch::Receiver<Echo>,
-    pulses: &Pulses,
-    host: &PubSubHost,
-) -> String {
-    let mut publisher = publisher.clone();
-    loop {
-        let sent = Instant::now();
-        let number = host.probes.fetch_add(1, Ordering::Relaxed) + 1;
-        let taken = ask(&mut publisher, number, host);
-        match pulses.publisher.wait(host.pace.timeout, taken).await {
-            Some(Ok(())) => pulses.publisher.beat(),
-            Some(Err(reason)) => return reason,
-            None => return format!("a probe was not taken within {:?}", host.pace.timeout),
-        }
-        let echo = echoes.wait_for(|echo| echo.number == number);
-        match pulses.subscriber.wait(host.pace.timeout, echo).await {
-            Some(Ok(echo)) => {
-                let round_trip = echo.arrived.saturating_duration_since(sent);
-                host.metrics.round_trip.observe(round_trip.as_secs_f64());
-            }
-            Some(Err(_)) => return "the subscriber connection was closed".into(),
-            None => return format!("a probe did not come back within {:?}", host.pace.timeout),
-        }
-        sleep_until((sent + host.pace.probe).into()).await;
-    }
-}
-
-/// Sends a probe, and asks whether the server is still the master.
-async fn ask(
-    publisher: &mut MultiplexedConnection,
-    number: u64,
-    host: &PubSubHost,
-) -> Result<(), String> {
-    let mut commands = redis::Pipeline::new();
-    commands.cmd("PUBLISH").arg(&host.keys.node).arg(number);
-    commands.add_command(question());
-    let answers = publisher.send_packed_commands(&commands, 0, 2).await;
-    let not_taken = |error: &dyn fmt::Display| format!("a probe was not taken: {error}");
-    match &answers.map_err(|error| not_taken(&error))?[..] {
-        [redis::Value::ServerError(error), ..] => Err(not_taken(error)),
-        [_, role] => host.judge(role, publisher).await,
-        _ => Err("a probe was not answered".into()),
-    }
-}
-
-/// Where the messages of a subscriber connection go.
-struct Subscriber {
-    keys: Arc<Keys>,
-    incoming: Arc<Incoming<Bodies>>,
-    over: Arc<AtomicBool>,
-    pulse: Arc<Pulse>,
-    probes: Arc<AtomicU64>,
-    control: Arc<RedisControl>,
-    /// The host's place among all.
-    index: usize,
-    echo: watch::Sender<Echo>,
-}
-
-impl Subscriber {
-    async fn drain(self, mut messages: PubSubStream) {
-        while let Some(message) = messages.next().await {
-            if self.over.load(Ordering::Acquire) {
-                return;
-            }
-            self.pulse.beat();
-            self.take(&message);
-        }
-    }
-
-    fn take(&self, message: &Msg) {
-        let channel = message.get_channel_name();
-        if channel == self.keys.node
-            && let Ok(number) = message.get_payload::<u64>()
-        {
-            self.came_back(number);
-            return;
-        }
-        if self.control.subscribed.iter().any(|own| own == channel) {
-            self.control
-                .arrived(self.index, message.get_payload_bytes());
-            return;
-        }
-        if channel == self.keys.closes {
-            let body = Bytes::copy_from_slice(message.get_payload_bytes());
-            self.incoming.push(Source::Closes, body);
-            return;
-        }
-        match self.keys.target(channel) {
-            Ok(target) => {
-                let body = Bytes::copy_from_slice(message.get_payload_bytes());
-                self.incoming.push(Source::Of(target), body);
-            }
-            Err(error) => self.incoming.refuse(channel, &error.to_string()),
-        }
-    }
-    /// A probe came back; only the latest counts.
-    fn came_back(&self, number: u64) {
-        if number == self.probes.load(Ordering::Relaxed) {
-            self.echo.send_replace(Echo {
-                number,
-                arrived: Instant::now(),
-            });
-        }
-    }
 }

@@ -46,16 +46,22 @@ fn refusal(change: impl FnOnce(&mut RedisLayer, &mut CoreFormat)) -> String {
     error.to_string()
 }
 
+fn two_on_core(server: &RedisServer, members: MembershipMode) -> Result<(Cluster, Cluster)> {
+    let core = CoreFormat {
+        members,
+        ..CoreFormat::default()
+    };
+    Ok((
+        over(secret_core(server, core.clone())?)?,
+        over(secret_core(server, core)?)?,
+    ))
+}
+
 #[actix_web::test]
 async fn two_programs_meet_in_the_core_format_in_encrypted_json() -> Result<()> {
     let server = RedisServer::start()?;
     for members in [MembershipMode::PerNode, MembershipMode::PerSession] {
-        let core = CoreFormat {
-            members,
-            ..CoreFormat::default()
-        };
-        let one = over(secret_core(&server, core.clone())?)?;
-        let two = over(secret_core(&server, core)?)?;
+        let (one, two) = two_on_core(&server, members)?;
         let mut listener = Listener::in_group(&one, "room").await;
         two.group_send("room", &flash("there")).await?;
         assert_eq!(listener.text().await, "there");
@@ -179,12 +185,7 @@ async fn on_pubsub_any_group_name_is_the_same_group_in_python_and_here_with_pyth
 async fn on_core_any_group_name_is_the_same_group_in_two_programs() -> Result<()> {
     let server = RedisServer::start()?;
     for members in [MembershipMode::PerNode, MembershipMode::PerSession] {
-        let core = CoreFormat {
-            members,
-            ..CoreFormat::default()
-        };
-        let one = over(secret_core(&server, core.clone())?)?;
-        let two = over(secret_core(&server, core)?)?;
+        let (one, two) = two_on_core(&server, members)?;
         for name in NAMES {
             let mut listener = Listener::in_group(&one, name).await;
             two.group_send(name, &flash("there")).await?;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use fanfare_consumer::{Cluster, ClusterOptions, CoreFormat, Layer, RedisFormat, RedisLayer};
+use fanfare_consumer::{
+    Claim, Cluster, ClusterOptions, CoreFormat, Layer, Lease, RedisFormat, RedisLayer,
+};
 use fanfare_rig::{RedisServer, within};
 use tokio::runtime;
 
@@ -11,15 +13,20 @@ use super::super::rig::PATIENCE;
 
 const TTL: Duration = Duration::from_secs(2);
 
-fn cluster(server: &RedisServer, format: RedisFormat) -> Result<Cluster> {
+fn cluster(url: String, format: RedisFormat) -> Result<Cluster> {
     let layer = RedisLayer {
         format,
-        ..RedisLayer::new([server.url()])?
+        ..RedisLayer::new([url])?
     };
     Ok(Cluster::new(ClusterOptions {
         layer: Layer::Redis(layer),
         ..ClusterOptions::default()
     })?)
+}
+
+async fn claimed(lease: &Lease) -> Result<Claim> {
+    let claim = within(PATIENCE, "the claim", lease.claim()).await?;
+    claim.context("the cluster is closed")
 }
 
 /// A node whose process ends without a word: its runtime is dropped, with everything in it.
@@ -42,21 +49,14 @@ async fn followed(format: RedisFormat) -> Result<()> {
     let (first, its_format) = (mortal.0.handle().clone(), format.clone());
     let url = server.url();
     let holding = first.spawn(async move {
-        let layer = RedisLayer {
-            format: its_format,
-            ..RedisLayer::new([url])?
-        };
-        let cluster = Cluster::new(ClusterOptions {
-            layer: Layer::Redis(layer),
-            ..ClusterOptions::default()
-        })?;
-        let claim = cluster.lease("clock", TTL)?.claim().await;
-        anyhow::Ok((cluster, claim.context("closed")?))
+        let cluster = cluster(url, its_format)?;
+        let claim = claimed(&cluster.lease("clock", TTL)?).await?;
+        anyhow::Ok((cluster, claim))
     });
     let (_cluster, held) = within(PATIENCE, "the first claim", holding).await???;
     assert!(held.is_held());
 
-    let second = cluster(&server, format)?;
+    let second = cluster(server.url(), format)?;
     let lease = second.lease("clock", TTL)?;
     let waiting = lease.claim();
     tokio::pin!(waiting);
@@ -89,14 +89,12 @@ async fn a_node_that_dies_is_followed_within_the_time_of_its_lease_with_core() -
 #[actix_web::test]
 async fn a_closed_cluster_gives_its_leases_back_at_once() -> Result<()> {
     let server = RedisServer::start()?;
-    let nodes = [(); 2].map(|()| cluster(&server, RedisFormat::PubSub));
+    let nodes = [(); 2].map(|()| cluster(server.url(), RedisFormat::PubSub));
     let [one, two] = nodes;
     let (one, two) = (one?, two?);
     let long = Duration::from_secs(3600);
     let lease = one.lease("job", long)?;
-    let mut claim = within(PATIENCE, "the first claim", lease.claim())
-        .await?
-        .context("closed")?;
+    let mut claim = claimed(&lease).await?;
     assert!(two.lease("job", long)?.try_claim().await?.is_none());
     one.close().await;
     within(PATIENCE, "the end of the claim", claim.lost()).await?;
@@ -109,28 +107,23 @@ async fn a_closed_cluster_gives_its_leases_back_at_once() -> Result<()> {
 #[actix_web::test]
 async fn a_holder_that_does_not_reach_redis_learns_that_it_has_lost_its_lease() -> Result<()> {
     let server = RedisServer::start()?;
-    let cluster = cluster(&server, RedisFormat::PubSub)?;
+    let cluster = cluster(server.url(), RedisFormat::PubSub)?;
     let lease = cluster.lease("job", TTL)?;
-    let mut claim = within(PATIENCE, "the claim", lease.claim())
-        .await?
-        .context("closed")?;
+    let mut claim = claimed(&lease).await?;
     server.pause()?;
     within(TTL + Duration::from_secs(1), "the loss", claim.lost()).await?;
     assert!(!claim.is_held());
     server.resume()?;
-    let again = within(PATIENCE, "the next claim", lease.claim()).await?;
-    assert!(again.context("closed")?.is_held());
+    assert!(claimed(&lease).await?.is_held());
     Ok(())
 }
 
 #[actix_web::test]
 async fn a_holder_whose_lease_another_took_learns_of_it() -> Result<()> {
     let server = RedisServer::start()?;
-    let cluster = cluster(&server, RedisFormat::PubSub)?;
+    let cluster = cluster(server.url(), RedisFormat::PubSub)?;
     let lease = cluster.lease("job", TTL)?;
-    let mut claim = within(PATIENCE, "the claim", lease.claim())
-        .await?
-        .context("closed")?;
+    let mut claim = claimed(&lease).await?;
     server.cli(&["SET", "fanfare:asgi:lease:job", "another"])?;
     within(TTL, "the loss", claim.lost()).await?;
     // It gives nothing back that is not its own.
