@@ -241,6 +241,21 @@ impl Naming {
         }
     }
 
+    /// Checks a layer's prefix. On pub/sub it is a part of channel names, which stand in a header of
+    /// every handshake.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence.
+    pub fn check_prefix(layer_prefix: &str) -> Result<(), &'static str> {
+        if !layer_prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Err("may only have visible ASCII characters without spaces")
+        } else if layer_prefix.starts_with("fanfare:") {
+            Err("must not start with \"fanfare:\", which is reserved for the server")
+        } else {
+            Ok(())
+        }
+    }
+
     /// The channel name of a session.
     pub fn session(&self, node: NodeId, session: SessionId) -> ChannelName {
         let session = session.hidden(&node.0);

@@ -12,9 +12,9 @@ use crate::answer::{Answer, Response};
 use crate::app::App;
 use crate::connecting::Connecting;
 
-/// A client of an [`Application`](crate::Application) that keeps cookies, as a browser does: after a login over HTTP its
-/// handshakes have the session's cookie. Responses to requests and handshakes set and remove
-/// cookies. Their paths and domains have no effect.
+/// A client of an [`Application`](crate::Application) that keeps cookies, as a browser does: after a
+/// login over HTTP its handshakes have the session's cookie. Responses to requests and handshakes
+/// set and remove cookies. Their paths and domains have no effect.
 ///
 /// ```
 /// use actix_web::cookie::Cookie;

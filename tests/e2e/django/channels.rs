@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use fanfare_rig::eventually;
 use serde_json::json;
 
-use super::{Format, Site, post};
+use super::{Format, Site, frame, post};
 use crate::support::SOON;
 
 #[tokio::test]
@@ -86,4 +86,32 @@ async fn a_user_publishes_to_no_room_that_it_may_not_enter() -> Result<()> {
     let answer = ann.get("/chat/staff/").await?;
     ensure!(answer.status == 403, "{answer:?}");
     post(&mut staff, "/chat/staff/say/", &text).await
+}
+
+#[tokio::test]
+async fn django_excludes_a_session_from_an_event_to_its_group() -> Result<()> {
+    excluding(Format::PubSub).await
+}
+
+#[tokio::test]
+async fn on_core_too_django_excludes_a_session_from_an_event_to_its_group() -> Result<()> {
+    excluding(Format::Core).await
+}
+
+async fn excluding(format: Format) -> Result<()> {
+    let site = Site::start(format).await?;
+    let (ann, bob) = (site.visitor("ann").await?, site.visitor("bob").await?);
+    let (mut at_ann, mut at_bob) = (site.open(&ann).await?, site.open(&bob).await?);
+    let code = format!(
+        "from chat.fanfare import excluding, frame, publish\n\
+         for text, channels in (('not for ann', ['{}']), ('for all', [])):\n    \
+             publish('chat_lobby', excluding(frame(type='note', text=text), channels))",
+        at_ann.channel()
+    );
+    site.django.manage(&["shell", "-c", &code]).await?;
+    assert_eq!(at_bob.json().await?, frame("note", "not for ann"));
+    for socket in [&mut at_ann, &mut at_bob] {
+        assert_eq!(socket.json().await?, frame("note", "for all"));
+    }
+    Ok(())
 }

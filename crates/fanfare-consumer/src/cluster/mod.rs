@@ -358,8 +358,8 @@ impl Cluster {
         &self.shared.metrics
     }
 
-    /// Gives back the leases of this node, removes every subscription and closes the layer's connections. Publishing fails from then
-    /// on. A server calls this at the end of its drain.
+    /// Gives back the leases of this node, removes every subscription and closes the layer's
+    /// connections. Publishing fails from then on. A server calls this at the end of its drain.
     pub async fn close(&self) {
         self.shared.node.close().await;
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host, RedisPace};
 use fanfare_node::MembershipMode;
-use fanfare_protocol::Serializer;
 use fanfare_protocol::serializer::Notation;
+use fanfare_protocol::{Naming, Serializer};
 use tokio::runtime::Handle;
 
 use super::error::ClusterError;
@@ -143,7 +143,10 @@ impl RedisLayer {
         if self.hosts.is_empty() {
             return Err(ClusterError::NoHosts);
         }
-        check_prefix(prefix)?;
+        Naming::check_prefix(prefix).map_err(|reason| ClusterError::RedisOption {
+            option: "prefix".to_owned(),
+            reason: format!("{reason}: {prefix:?}"),
+        })?;
         let format = self.wire_format()?;
         if Handle::try_current().is_err() {
             return Err(ClusterError::NoRuntime);
@@ -158,21 +161,6 @@ impl RedisLayer {
             pace: self.pace,
         })
     }
-}
-
-/// On pub/sub the prefix is a part of channel names, which stand in a header of every handshake.
-fn check_prefix(prefix: &str) -> Result<(), ClusterError> {
-    let reason = if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-        "may only have visible ASCII characters without spaces"
-    } else if prefix.starts_with("fanfare:") {
-        "must not start with \"fanfare:\", which is reserved"
-    } else {
-        return Ok(());
-    };
-    Err(ClusterError::RedisOption {
-        option: "prefix".to_owned(),
-        reason: format!("{reason}: {prefix:?}"),
-    })
 }
 
 impl fmt::Debug for RedisLayer {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisLayer};
 use fanfare_layer::redis::{Capacities, Host, RedisPace};
+use fanfare_protocol::Naming;
 
 use super::hosts;
 use super::keys;
@@ -75,16 +76,8 @@ fn backend(reader: &mut Reader<'_>) -> Backend {
 
 fn prefix(reader: &mut Reader<'_>) -> String {
     let prefix = reader.text("layer.prefix").to_owned();
-    if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-        reader.refuse(
-            "layer.prefix",
-            "may only have visible ASCII characters without spaces",
-        );
-    } else if prefix.starts_with("fanfare:") {
-        reader.refuse(
-            "layer.prefix",
-            "names that start with \"fanfare:\" are reserved for the server",
-        );
+    if let Err(reason) = Naming::check_prefix(&prefix) {
+        reader.refuse("layer.prefix", reason);
     }
     prefix
 }

@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use fanfare_rig::{API_KEY, Node, Process, ReservedPort, server_binary};
 use serde_json::json;
 
+use crate::drain::drained;
+
 const LIMIT: Duration = Duration::from_secs(20);
 /// Several times the lines that fit into a pipe.
 const CLIENTS: usize = 300;
@@ -77,13 +79,7 @@ async fn serves(broken: Broken, format: &str) -> Result<()> {
         // What the pipe does not take still fits into the queue.
         Broken::Unread => ensure!(lost == 0.0, "{lost}"),
     }
-    node.terminate()?;
-    for socket in &mut sockets {
-        ensure!(socket.close_code().await? == 1001);
-    }
-    let status = node.exit_status(LIMIT).await?;
-    ensure!(status.code() == Some(0), "{status}");
-    Ok(())
+    drained(&mut node, &mut sockets).await
 }
 
 #[tokio::test]

@@ -3,12 +3,23 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use fanfare_rig::{RawConnection, within};
+use fanfare_rig::{Node, RawConnection, Socket, within};
 use rustix::process::Signal;
 
 use crate::{error, node, shape};
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Ends a node by a signal, which closes these sockets with 1001 and leads to status 0.
+pub(super) async fn drained(node: &mut Node, sockets: &mut [Socket]) -> Result<()> {
+    node.terminate()?;
+    for socket in sockets {
+        ensure!(socket.close_code().await? == 1001);
+    }
+    let status = node.exit_status(LIMIT).await?;
+    ensure!(status.code() == Some(0), "{status}");
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_signal_closes_every_session_with_1001_and_the_process_exits_0() -> Result<()> {
@@ -17,13 +28,7 @@ async fn a_signal_closes_every_session_with_1001_and_the_process_exits_0() -> Re
     for _ in 0..20 {
         sockets.push(node.connect("/ws/chat/lobby/").await?);
     }
-    node.terminate()?;
-    for socket in &mut sockets {
-        ensure!(socket.close_code().await? == 1001);
-    }
-    let status = node.exit_status(LIMIT).await?;
-    ensure!(status.code() == Some(0), "{status}");
-    Ok(())
+    drained(&mut node, &mut sockets).await
 }
 
 #[tokio::test]
