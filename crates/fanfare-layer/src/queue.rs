@@ -12,12 +12,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanfare_protocol::{ChannelName, Envelope};
+use fanfare_protocol::{ChannelName, Envelope, NameMap};
 use futures_util::FutureExt as _;
 use futures_util::future::{self, BoxFuture};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
-use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::{ChannelFull, ChannelLayer, SubscribeError};
@@ -49,7 +48,7 @@ struct Shared {
 }
 
 struct Lines {
-    by_name: FxHashMap<ChannelName, Line>,
+    by_name: NameMap<ChannelName, Line>,
     /// How many of them have no receiver.
     unread: usize,
     /// When those that nobody reads are looked through next.
@@ -89,7 +88,7 @@ impl ChannelQueue {
     /// Empty queues; `expired` counts the messages that nobody took in time.
     pub fn new(options: QueueOptions, expired: IntCounter) -> Self {
         let lines = Lines {
-            by_name: FxHashMap::default(),
+            by_name: NameMap::default(),
             unread: 0,
             sweep_at: Instant::now() + options.expiry,
             closed: false,

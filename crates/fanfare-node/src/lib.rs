@@ -24,7 +24,6 @@ mod fan_out;
 pub mod fault;
 mod identity;
 mod metrics;
-mod names;
 mod node;
 mod options;
 mod receive;

@@ -5,7 +5,8 @@
 //! system's random source for ids, and for prefixes and tokens. Everything above this crate (layer,
 //! node, gateway, server) speaks in these types.
 //!
-//! - [`name`]: groups, channels, node and session ids, checked once at the edge.
+//! - [`name`]: groups, channels, node and session ids, checked once at the edge. [`name_map`]: maps
+//!   by names that strangers choose.
 //! - [`event`]: what travels through a layer; [`msgpack`] and [`json`] are its two notations.
 //! - [`event_rules`]: which events applications may publish.
 //! - [`typed`]: events and values from and into the types of an application.
@@ -29,6 +30,7 @@ pub mod json;
 mod meta;
 pub mod msgpack;
 pub mod name;
+pub mod name_map;
 mod parts;
 pub mod position;
 mod recipients;
@@ -43,6 +45,7 @@ pub use encoder::{Encoder, Goodbye, Outgoing, Undeliverable};
 pub use envelope::Envelope;
 pub use event::{Event, Value};
 pub use name::{ChannelName, GroupName, NameError, Naming, NodeId, Target};
+pub use name_map::{NameHash, NameMap, NameSet};
 pub use position::{Epoch, Position, PositionError};
 pub use serializer::{SerializeError, Serializer};
 pub use session_id::SessionId;

@@ -20,12 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
-use fanfare_protocol::{ChannelName, GroupName, Naming, NodeId, Target};
+use fanfare_protocol::{ChannelName, GroupName, NameHash, NameMap, Naming, NodeId, Target};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::metrics::NodeMetrics;
-use crate::names::{NameHash, NameMap};
 use crate::options::MAX_WORKERS;
 use queues::Queues;
 use wanted::Subscription;
@@ -50,7 +49,7 @@ pub(crate) struct Entry {
     pub(crate) subscription: Subscription,
 }
 
-type Stripe = NameMap<Entry>;
+type Stripe = NameMap<GroupName, Entry>;
 
 /// Which workers of a node have members of a group, and where its subscription stands.
 pub(crate) struct Directory {

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use fanfare_protocol::Close;
-use rustc_hash::FxHashMap;
+use fanfare_protocol::{Close, NameMap};
 use smallvec::SmallVec;
 
 use super::shared_event::{SharedBatch, SharedEvent};
@@ -38,7 +37,7 @@ struct Mark {
 }
 
 /// What single sessions must not get, by slot and word.
-type Skips = FxHashMap<(u32, u32), Skip>;
+type Skips = NameMap<(u32, u32), Skip>;
 
 #[derive(Debug, Clone)]
 enum Skip {

@@ -2,8 +2,8 @@
 
 use std::mem;
 
+use fanfare_protocol::{NameMap, NameSet};
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{LayerMetrics, SubscribeError, Subscription};
@@ -25,11 +25,11 @@ pub(in crate::redis) struct Subscriptions {
 #[derive(Default)]
 struct State {
     /// Those that are wanted, acknowledged or both: one table, because users have a group each.
-    known: FxHashMap<Subscription, Standing>,
+    known: NameMap<Subscription, Standing>,
     /// How many this connection has acknowledged.
     acknowledged: i64,
     /// Those whose wanted state was changed since the last round.
-    touched: FxHashSet<Subscription>,
+    touched: NameSet<Subscription>,
     /// Whether there is a connection.
     connected: bool,
     closed: bool,

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fanfare_protocol::NodeId;
-use rustc_hash::FxHashMap;
+use fanfare_protocol::{NameMap, NodeId};
 
 /// A node that gave no sign of life for this long is not alive.
 pub(super) const SILENCE: Duration = Duration::from_secs(15);
@@ -13,7 +12,7 @@ const MAX_NODES: usize = 4096;
 /// The other nodes.
 #[derive(Debug, Default)]
 pub(super) struct LiveNodes {
-    nodes: FxHashMap<NodeId, Sign>,
+    nodes: NameMap<NodeId, Sign>,
 }
 
 /// The last sign of a node.

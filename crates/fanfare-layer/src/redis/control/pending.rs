@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_protocol::NodeId;
+use fanfare_protocol::{NameMap, NameSet, NodeId};
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use crate::control::{ControlError, ControlReplies, ControlTarget};
@@ -16,7 +15,7 @@ const MAX_PENDING: usize = 256;
 /// Requests of this node that wait for answers, by their ids.
 #[derive(Debug, Default)]
 pub(super) struct PendingRequests {
-    requests: Mutex<FxHashMap<i64, Pending>>,
+    requests: Mutex<NameMap<i64, Pending>>,
 }
 
 #[derive(Debug)]
@@ -24,8 +23,8 @@ struct Pending {
     to: ControlTarget,
     /// The host that the request went over.
     host: Option<usize>,
-    silent: FxHashSet<NodeId>,
-    answers: FxHashMap<NodeId, Bytes>,
+    silent: NameSet<NodeId>,
+    answers: NameMap<NodeId, Bytes>,
     /// Why there will be no more answers.
     failure: Option<String>,
     /// Dropped when there is nothing to wait for.
@@ -45,7 +44,7 @@ impl PendingRequests {
         self: &Arc<Self>,
         id: i64,
         to: ControlTarget,
-        expected: FxHashSet<NodeId>,
+        expected: NameSet<NodeId>,
     ) -> Result<Request, ControlError> {
         let mut requests = self.requests.lock();
         if requests.len() >= MAX_PENDING || requests.contains_key(&id) {
@@ -56,7 +55,7 @@ impl PendingRequests {
             to,
             host: None,
             silent: expected,
-            answers: FxHashMap::default(),
+            answers: NameMap::default(),
             failure: None,
             waiting: Some(waiting),
         };
@@ -158,7 +157,7 @@ mod tests {
     #[test]
     fn requests_are_bounded_and_make_room_when_they_end() {
         let pending = Arc::new(PendingRequests::default());
-        let begin = |id| pending.begin(id, ControlTarget::All, FxHashSet::default());
+        let begin = |id| pending.begin(id, ControlTarget::All, NameSet::default());
         let held: Vec<_> = (0..256).map(|id| begin(id).unwrap()).collect();
         assert_eq!(begin(256).err(), Some(ControlError::Busy));
         drop(held);

@@ -2,9 +2,8 @@
 
 use std::collections::hash_map::Entry;
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::{ChannelName, NameMap, NameSet};
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
 
 use super::keys::Keys;
@@ -19,7 +18,7 @@ pub(super) struct Demand {
 
 #[derive(Default)]
 struct State {
-    wishes: FxHashMap<ChannelName, Wish>,
+    wishes: NameMap<ChannelName, Wish>,
     /// Given to whom is served last: the lowest number has waited longest.
     turn: u64,
     /// How often a channel with wishes was forgotten.
@@ -35,7 +34,7 @@ struct Wish {
 /// What a host is asked for: the keys of the channels, in turn.
 pub(super) struct DemandSnapshot {
     pub(super) keys: Vec<(String, ChannelName)>,
-    names: FxHashSet<ChannelName>,
+    names: NameSet<ChannelName>,
     forgotten: u64,
 }
 

@@ -3,8 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use fanfare_protocol::serializer::Addressed;
-use fanfare_protocol::{ChannelName, GroupName, Naming, Serializer, Target};
-use rustc_hash::FxHashSet;
+use fanfare_protocol::{ChannelName, GroupName, NameSet, Naming, Serializer, Target};
 
 use super::keys::{Addressee, Keys, group_named};
 use crate::Delivery;
@@ -77,7 +76,7 @@ impl Bodies {
             Addressed::Many(names) => names,
         };
         let mut addressees = Addressees::default();
-        let mut seen = FxHashSet::default();
+        let mut seen = NameSet::default();
         for name in names {
             self.address(name, &mut seen, &mut addressees);
         }
@@ -96,7 +95,7 @@ impl Bodies {
 
     /// A name of somebody else is none of our business: senders list all members of a group that
     /// have one lane.
-    fn address<'a>(&self, name: &'a str, seen: &mut FxHashSet<&'a str>, into: &mut Addressees) {
+    fn address<'a>(&self, name: &'a str, seen: &mut NameSet<&'a str>, into: &mut Addressees) {
         static NAMES: LazyLock<Naming> = LazyLock::new(|| Naming::plain(""));
         match self.keys.read(name) {
             // The spelling of a group is no name of a session, which has a "!".

@@ -2,11 +2,10 @@
 
 use std::hash::BuildHasher as _;
 
-use fanfare_protocol::GroupName;
+use fanfare_protocol::{GroupName, NameHash};
 use hashbrown::HashTable;
 
 use super::group::Group;
-use crate::names::NameHash;
 
 /// Groups by index. An index is used again after its group is forgotten.
 #[derive(Default)]

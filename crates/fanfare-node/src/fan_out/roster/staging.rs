@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_layer::Delivery;
-use fanfare_protocol::{GroupName, Position};
-use rustc_hash::FxHashMap;
+use fanfare_protocol::{GroupName, NameMap, Position};
 
 use super::group::count;
 use super::{Dropped, Roster};
@@ -30,7 +29,7 @@ struct Staged {
 /// The subscriptions of a roster that are not live yet.
 #[derive(Default)]
 pub(super) struct Staging {
-    by_group: FxHashMap<u32, Vec<Staged>>,
+    by_group: NameMap<u32, Vec<Staged>>,
     next: u32,
 }
 
@@ -107,7 +106,7 @@ impl Staging {
     }
 
     /// Drops what belongs to nobody after a panic; answers how many subscriptions each group has.
-    pub(super) fn reconcile(&mut self, slots: &Slots) -> FxHashMap<u32, u32> {
+    pub(super) fn reconcile(&mut self, slots: &Slots) -> NameMap<u32, u32> {
         self.by_group.retain(|group, of_group| {
             of_group.retain(|staged| {
                 let seat = slots.seat(staged.member);

@@ -1,10 +1,10 @@
 //! Signs of life: this node gives its own, and clears away after nodes that give none.
 
+use fanfare_protocol::NameMap;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use redis::{FromRedisValue as _, Pipeline, Value};
-use rustc_hash::FxHashMap;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::store::{MembershipStore, Write, ask, seconds};
@@ -156,7 +156,7 @@ async fn clear_away(
 /// signs are old, and all nodes alive.
 #[derive(Default)]
 struct Others {
-    seen: FxHashMap<String, (f64, Duration)>,
+    seen: NameMap<String, (f64, Duration)>,
     looked: Option<Instant>,
 }
 

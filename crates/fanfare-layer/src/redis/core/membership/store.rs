@@ -1,8 +1,8 @@
 //! This node's memberships on one host: written, renewed, and taken back.
 
+use fanfare_protocol::NameSet;
 use parking_lot::Mutex;
 use redis::{Pipeline, Value};
-use rustc_hash::FxHashSet;
 
 use crate::Subscription;
 use crate::redis::connection::subscriptions::Round;
@@ -17,7 +17,7 @@ const BATCH: usize = 500;
 /// not wanted any more when the host is back must be taken out of it.
 #[derive(Default)]
 pub(in crate::redis::core) struct MembershipStore {
-    known: Mutex<FxHashSet<Subscription>>,
+    known: Mutex<NameSet<Subscription>>,
     /// Held while memberships are written, so that a renewal does not bring back what is taken out
     /// at the same time.
     turn: tokio::sync::Mutex<()>,
@@ -66,7 +66,7 @@ impl MembershipStore {
         round: &Round,
         lost: bool,
     ) -> Result<(), String> {
-        let wanted: FxHashSet<&Subscription> = round.subscribe.iter().collect();
+        let wanted: NameSet<&Subscription> = round.subscribe.iter().collect();
         let (kept, gone): (Vec<_>, Vec<_>) = {
             let known = self.known.lock();
             let known = known.iter().cloned();
@@ -75,7 +75,7 @@ impl MembershipStore {
         self.take_out(shared, server, &gone).await?;
         let how = if lost { Write::All } else { Write::Kept };
         self.put_in(shared, server, &kept, how).await?;
-        let kept: FxHashSet<_> = kept.into_iter().collect();
+        let kept: NameSet<_> = kept.into_iter().collect();
         let new: Vec<_> = (round.subscribe.iter())
             .filter(|it| !kept.contains(it))
             .cloned()

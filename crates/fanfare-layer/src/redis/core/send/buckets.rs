@@ -1,7 +1,6 @@
 //! The members of a group by the process that they live in.
 
-use fanfare_protocol::ChannelName;
-use rustc_hash::{FxHashMap, FxHashSet};
+use fanfare_protocol::{ChannelName, NameMap, NameSet};
 
 use crate::redis::core::keys::{is_fanfare, non_local};
 
@@ -18,8 +17,8 @@ pub(super) struct Bucket<'a> {
 
 /// Channels that are left out of an event.
 pub(super) struct Excluded<'a> {
-    names: FxHashSet<&'a str>,
-    processes: FxHashSet<&'a str>,
+    names: NameSet<&'a str>,
+    processes: NameSet<&'a str>,
 }
 
 impl<'a> Bucket<'a> {
@@ -41,7 +40,7 @@ impl<'a> Bucket<'a> {
 pub(super) fn buckets(names: &[String]) -> Vec<Bucket<'_>> {
     let mut buckets: Vec<Bucket<'_>> = Vec::new();
     // The common case is one process, or members of one that stand together: no look-up for them.
-    let mut places = FxHashMap::default();
+    let mut places = NameMap::default();
     let mut last = 0;
     for name in names {
         let process = non_local(name);

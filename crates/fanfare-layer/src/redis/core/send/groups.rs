@@ -2,9 +2,8 @@
 
 use std::collections::hash_map::Entry;
 
-use fanfare_protocol::{GroupName, Target};
+use fanfare_protocol::{GroupName, NameMap, Target};
 use redis::{Pipeline, Value};
-use rustc_hash::FxHashMap;
 
 use super::buckets::{Bucket, buckets};
 use super::hosts::Hosts;
@@ -15,7 +14,7 @@ use crate::redis::hosts::shard::shard;
 
 /// The members of groups, or why they are not known.
 #[derive(Default)]
-pub(super) struct Groups<'a>(FxHashMap<&'a GroupName, Result<Vec<String>, Outcome>>);
+pub(super) struct Groups<'a>(NameMap<&'a GroupName, Result<Vec<String>, Outcome>>);
 
 /// The way to one of the processes of a group.
 pub(super) struct Route<'a> {
@@ -71,7 +70,7 @@ impl<'a> Groups<'a> {
     pub(super) fn routes(
         &self,
         hosts: &Hosts,
-    ) -> FxHashMap<&'a GroupName, Result<Vec<Route<'_>>, &Outcome>> {
+    ) -> NameMap<&'a GroupName, Result<Vec<Route<'_>>, &Outcome>> {
         let all = self.0.iter().map(|(group, found)| {
             let routes = found.as_ref().map(|names| {
                 let buckets = buckets(names).into_iter();

@@ -1,17 +1,18 @@
-//! Maps whose keys are names of groups.
+//! Maps and sets with a seeded hash, whose keys are names or whatever else strangers have a hand in.
 //!
-//! Clients choose such names, by the paths that they connect to. A hash without a secret would let them
-//! choose names that all collide, and every publish would search through them under a stripe's lock.
+//! Clients choose names of groups, by the paths that they connect to. A hash without a secret would let
+//! them choose names that all collide, and every publish would search through them under a lock.
 
-use std::collections::HashMap;
-
-use fanfare_protocol::GroupName;
+use std::collections::{HashMap, HashSet};
 
 /// A hash with a random seed of its own.
-pub(crate) type NameHash = foldhash::fast::RandomState;
+pub type NameHash = foldhash::fast::RandomState;
 
-/// A map by names of groups.
-pub(crate) type NameMap<V> = HashMap<GroupName, V, NameHash>;
+/// A map by names.
+pub type NameMap<K, V> = HashMap<K, V, NameHash>;
+
+/// A set of names.
+pub type NameSet<K> = HashSet<K, NameHash>;
 
 #[cfg(test)]
 mod tests {
@@ -20,6 +21,7 @@ mod tests {
     use rustc_hash::FxBuildHasher;
 
     use super::*;
+    use crate::GroupName;
 
     const BUCKETS: u64 = 1 << 12;
 
