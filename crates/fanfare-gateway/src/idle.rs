@@ -1,4 +1,4 @@
-//! The end of an HTTP connection that nobody used for too long.
+//! The end of an HTTP connection that nobody used for too long, or whose first head is too long.
 //!
 //! A request that crosses the close of its connection would get no answer, and its client could not
 //! know whether it was carried out. So the close begins with a 408, which says that it was not (RFC
@@ -20,10 +20,14 @@ use fanfare_node::Socket;
 use fanfare_web::{Code, Refusal};
 
 use crate::connection::Connection;
+use crate::head_limit::{FirstHead, HeadLimits, Progress};
 
 /// How long a connection stays open beyond the time that is configured. A request that was on its
 /// way at that time is served. actix-http measures with a clock that is up to half a second late.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How many KiB of what is dropped are read at once.
+const DROPS: usize = 16;
 
 /// A connection until it is taken over.
 pub(crate) struct Idle<T> {
@@ -33,6 +37,8 @@ pub(crate) struct Idle<T> {
     used: Instant,
     /// The client has ended its side.
     ended: bool,
+    /// The first head, until it is there or refused.
+    first: Option<FirstHead>,
     close: Close,
 }
 
@@ -55,7 +61,7 @@ pub(crate) fn with_grace(keep_alive: KeepAlive) -> KeepAlive {
 
 impl<T> Idle<T> {
     /// `keep_alive` is without the grace.
-    pub(crate) fn new(io: T, keep_alive: KeepAlive) -> Self {
+    pub(crate) fn new(io: T, keep_alive: KeepAlive, limits: HeadLimits) -> Self {
         let keep_alive = match keep_alive {
             KeepAlive::Timeout(limit) => Some(limit).filter(|limit| !limit.is_zero()),
             _ => None,
@@ -65,6 +71,7 @@ impl<T> Idle<T> {
             keep_alive,
             used: Instant::now(),
             ended: false,
+            first: Some(FirstHead::new(limits)),
             close: Close::No,
         }
     }
@@ -81,16 +88,56 @@ impl<T> Idle<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Idle<T> {
+impl<T: Connection> Idle<T> {
+    /// Answers for actix-http, which has no hook for it. Nothing was written before, so the socket
+    /// takes all of it at once or never.
+    fn refuse(&mut self, cx: &mut Context<'_>, refusal: &Refusal) {
+        let _ = Pin::new(&mut self.io).poll_write(cx, &last_answer(refusal));
+        self.io.end();
+        self.close = Close::Shut;
+    }
+
+    /// Reads and drops what the client still sends, until it ends. A client that sends without
+    /// pause gets no more than a turn of it.
+    fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut dropped = [0; 1024];
+        for _ in 0..DROPS {
+            let mut buffer = ReadBuf::new(&mut dropped);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T: Connection> AsyncRead for Idle<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.close == Close::Shut {
+            return this.poll_drop(cx);
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        self.ended |= buffer.filled().len() == before && buffer.remaining() > 0;
-        self.used = Instant::now();
+        ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+        let arrived = buffer.filled().get(before..).unwrap_or_default();
+        this.ended |= arrived.is_empty() && buffer.remaining() > 0;
+        this.used = Instant::now();
+        match this.first.as_mut().map(|first| first.take(arrived)) {
+            None | Some(Ok(Progress::Unfinished)) => {}
+            Some(Ok(Progress::Finished)) => this.first = None,
+            Some(Err(too_long)) => {
+                this.first = None;
+                buffer.set_filled(before);
+                this.refuse(cx, &too_long.refusal());
+                return this.poll_drop(cx);
+            }
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -116,7 +163,7 @@ impl<T: Connection> AsyncWrite for Idle<T> {
         if self.close == Close::No && self.is_over() {
             self.close = Close::Told;
             // The socket is empty, so it takes all of it at once or never.
-            let _ = Pin::new(&mut self.io).poll_write(cx, &goodbye());
+            let _ = Pin::new(&mut self.io).poll_write(cx, &last_answer(&goodbye()));
         }
         if self.close != Close::Shut {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
@@ -125,14 +172,7 @@ impl<T: Connection> AsyncWrite for Idle<T> {
             }
             self.close = Close::Shut;
         }
-        let mut dropped = [0; 1024];
-        loop {
-            let mut buffer = ReadBuf::new(&mut dropped);
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
-            if buffer.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        self.poll_drop(cx)
     }
 }
 
@@ -152,17 +192,24 @@ impl<T: Connection> Connection for Idle<T> {
     }
 }
 
-fn goodbye() -> Vec<u8> {
-    let refusal = Refusal::new(
+fn goodbye() -> Refusal {
+    Refusal::new(
         Code::ConnectionIdle,
         "the connection was not used for too long and is closed; nothing was done: send the \
          request again on another connection",
-    );
+    )
+}
+
+/// A refusal as a whole response, behind which the connection ends.
+fn last_answer(refusal: &Refusal) -> Vec<u8> {
     let response = refusal.error_response();
+    let status = response.status();
     let body = response.into_body().try_into_bytes().unwrap_or_default();
     let head = format!(
-        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n",
+        status.as_str(),
+        status.canonical_reason().unwrap_or_default(),
         body.len()
     );
     [head.as_bytes(), &body].concat()

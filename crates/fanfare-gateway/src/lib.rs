@@ -15,6 +15,7 @@ mod bind;
 mod connection;
 mod drain;
 mod head;
+mod head_limit;
 mod idle;
 mod listeners;
 mod serve;

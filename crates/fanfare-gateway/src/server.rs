@@ -22,6 +22,7 @@ use crate::address::IntoBinds;
 use crate::app_once::AppOnce;
 use crate::bind::{BindError, Listener};
 use crate::connection::Connection;
+use crate::head_limit::{HeadLimits, within};
 use crate::idle::{self, Idle};
 use crate::listeners::Listeners;
 use crate::serve::Bound;
@@ -68,6 +69,7 @@ struct ConnectionOptions {
     client_request_timeout: Duration,
     client_disconnect_timeout: Duration,
     handshake_timeout: Duration,
+    head: HeadLimits,
     on_connect: Option<OnConnect>,
 }
 
@@ -89,6 +91,7 @@ impl<F> Server<F> {
                 client_request_timeout: Duration::from_secs(5),
                 client_disconnect_timeout: Duration::from_secs(1),
                 handshake_timeout: Duration::from_secs(5),
+                head: HeadLimits::default(),
                 on_connect: None,
             },
         }
@@ -132,6 +135,22 @@ impl<F> Server<F> {
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.connections.handshake_timeout = timeout;
+        self
+    }
+
+    /// The most bytes of a request line, without its end. A longer one gets 414 before the App sees
+    /// it. By default 8,192. actix-http takes no URI over 65,534 bytes.
+    #[must_use]
+    pub fn line_bytes(mut self, bytes: usize) -> Self {
+        self.connections.head.line = bytes;
+        self
+    }
+
+    /// The most bytes of a request's head, the request line included. A longer one gets 431 before
+    /// the App sees it. By default 32,768. actix-http takes no head over 131,072 bytes.
+    #[must_use]
+    pub fn head_bytes(mut self, bytes: usize) -> Self {
+        self.connections.head.head = bytes;
         self
     }
 
@@ -317,13 +336,14 @@ where
     let handshakes = Rc::clone(&app);
     let served = host.clone();
     let timeout = connections.handshake_timeout;
+    let limits = connections.head;
     let upgrade = fn_factory(move || {
         // On the worker thread: its registry is there before its first session.
         host.node().worker();
         let (app, host) = (Rc::clone(&handshakes), host.clone());
         async move {
             let service = app.service::<I, S>().await?;
-            Ok::<_, S::InitError>(TakeoverService::new(service, host, timeout))
+            Ok::<_, S::InitError>(TakeoverService::new(service, host, timeout, limits))
         }
     });
     let plain = fn_factory(move || {
@@ -342,14 +362,15 @@ where
             data.insert(served.clone());
         })
         .upgrade(upgrade)
-        .finish(
+        .finish(within(
+            limits,
             plain
                 .map(|response: S::Response| setup::explain(response.into()))
                 .map_err(|error: S::Error| error.into().error_response()),
-        );
+        ));
     fn_service(move |io: T| async move {
         let peer: Option<SocketAddr> = io.peer();
-        Ok((Idle::new(io, keep_alive), Protocol::Http1, peer))
+        Ok((Idle::new(io, keep_alive, limits), Protocol::Http1, peer))
     })
     .and_then(http)
 }

@@ -22,6 +22,7 @@ use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
 use crate::head;
+use crate::head_limit::HeadLimits;
 
 /// What is read of a refused client before its connection ends, in bytes: unread input would make
 /// the system answer with a reset that overtakes the response.
@@ -33,6 +34,7 @@ pub(crate) struct TakeoverService<S, B> {
     host: Host,
     /// For the App's answer and for writing a refusal, each.
     timeout: Duration,
+    limits: HeadLimits,
     body: PhantomData<B>,
 }
 
@@ -53,11 +55,12 @@ impl From<Never> for Response<BoxBody> {
 }
 
 impl<S, B> TakeoverService<S, B> {
-    pub(crate) fn new(app: Rc<S>, host: Host, timeout: Duration) -> Self {
+    pub(crate) fn new(app: Rc<S>, host: Host, timeout: Duration, limits: HeadLimits) -> Self {
         Self {
             app,
             host,
             timeout,
+            limits,
             body: PhantomData,
         }
     }
@@ -82,6 +85,13 @@ where
 
     fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
         let (app, timeout) = (Rc::clone(&self.app), self.timeout);
+        if let Err(too_long) = self.limits.check(request.head()) {
+            let response = refused(&too_long.refusal());
+            return Box::pin(async move {
+                conclude(response, framed, timeout).await;
+                Ok(())
+            });
+        }
         let io = framed.io_ref();
         let offer = Offer::new(io.link(), self.host.clone());
         request.extensions_mut().insert(offer);

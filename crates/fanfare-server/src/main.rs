@@ -16,6 +16,7 @@ mod metrics;
 mod output;
 mod routes;
 mod serve;
+mod shown;
 mod signals;
 
 use std::ffi::OsString;

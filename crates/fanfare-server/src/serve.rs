@@ -27,7 +27,7 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
     // First of all: a signal during the start must not kill the process half-built.
     let signals = Signals::catch().context("cannot catch signals")?;
     signals::ignore().context("cannot catch signals")?;
-    let routes = Routes::new(&settings.routes);
+    let routes = Routes::new(&settings.routes)?;
     let registry = Registry::new();
     registry.register(Box::new(logging.lost().clone()))?;
     let metrics = HttpMetrics::new(&registry)?;
@@ -44,6 +44,8 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
     let app_shared = shared.clone();
     let server = Server::new(node.clone(), move || app(&app_shared, &routes))
         .keep_alive(settings.http.keep_alive)
+        .line_bytes(settings.http.line_bytes)
+        .head_bytes(settings.http.head_bytes)
         .socket_mode(settings.http.socket_mode)
         .client_request_timeout(settings.limits.handshake)
         .client_disconnect_timeout(settings.limits.handshake)

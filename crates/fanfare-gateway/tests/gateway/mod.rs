@@ -3,6 +3,7 @@ mod app;
 mod builder;
 mod client;
 mod handshakes;
+mod heads;
 mod listeners;
 mod refusals;
 mod rig;

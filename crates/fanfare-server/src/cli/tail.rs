@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failed, redis};
 use crate::config::{Backend, Settings};
-use crate::{logging, output};
+use crate::{logging, output, shown};
 
 /// Prints until SIGINT or SIGTERM, or until nobody reads any more.
 pub(super) async fn run(settings: &Settings, group: &str) -> Result<(), Failed> {
@@ -75,9 +75,12 @@ fn lines(group: &GroupName, batch: &[Delivery]) -> Bytes {
     lines.freeze()
 }
 
-/// The whole event, its `type` too.
+/// The whole event, its `type` too. Nothing in it can rewrite the terminal.
 fn write_line(event: &Event, out: &mut BytesMut) {
-    json::write_value(&Value::Map(event.fields().to_vec()), out);
+    let mut line = BytesMut::new();
+    json::write_value(&Value::Map(event.fields().to_vec()), &mut line);
+    let line = String::from_utf8_lossy(&line);
+    out.extend_from_slice(shown::json(&line).as_bytes());
     out.extend_from_slice(b"\n");
 }
 
@@ -96,5 +99,14 @@ mod tests {
             &line[..],
             b"{\"type\":\"chat.message\",\"message\":\"a\\nb\"}\n"
         );
+    }
+
+    #[test]
+    fn an_event_cannot_rewrite_the_terminal() {
+        let mut line = BytesMut::new();
+        let event = Event::new("x").with("m", "\u{1b}[2J\u{7f}\u{9b}2J\u{202e}é");
+        write_line(&event, &mut line);
+        let due = "{\"type\":\"x\",\"m\":\"\\u001b[2J\\u007f\\u009b2J\\u202eé\"}\n";
+        assert_eq!(&line[..], due.as_bytes());
     }
 }

@@ -55,12 +55,19 @@ pub(super) fn settings(
 
 fn http(reader: &mut Reader<'_>) -> Http {
     let workers = reader.number("http.workers");
+    let line_bytes = reader.number("http.line_bytes");
+    let head_bytes = reader.number("http.head_bytes");
+    if line_bytes > head_bytes {
+        reader.refuse("http.line_bytes", "must not be more than http.head_bytes");
+    }
     Http {
         bind: listen::addresses(reader),
         workers,
         origins: listen::origins(reader),
         trusted_proxies: listen::trusted_proxies(reader),
         keep_alive: reader.milliseconds("http.keep_alive_ms"),
+        line_bytes,
+        head_bytes,
         socket_mode: listen::socket_mode(reader),
     }
 }

@@ -56,6 +56,10 @@ pub(crate) struct Http {
     pub(crate) trusted_proxies: TrustedProxies,
     /// How long an unused HTTP connection stays open; zero closes it behind each answer.
     pub(crate) keep_alive: Duration,
+    /// Bytes of a request line.
+    pub(crate) line_bytes: usize,
+    /// Bytes of a request's head, with its line.
+    pub(crate) head_bytes: usize,
     /// The mode of Unix sockets.
     pub(crate) socket_mode: u32,
 }

@@ -16,6 +16,7 @@ use fanfare_web::{Client, TrustedProxies};
 
 use super::Shared;
 use crate::logging::ACCESS_TARGET;
+use crate::shown::Cut;
 
 /// Path and client of a WebSocket, as they stand in its lines: `/ws/ [127.0.0.1:10754]`.
 pub(crate) fn session_line(request: &HttpRequest, proxies: &TrustedProxies) -> String {
@@ -38,7 +39,7 @@ pub(crate) async fn log(
     let entry = if asks_for_websocket(request.headers()) {
         Entry::WebSocket(Handshaking::start(&shared, line(request.path(), &client)))
     } else {
-        let what = format!("{} {}", request.method(), request.path());
+        let what = format!("{} {}", request.method(), Cut(request.path()));
         Entry::Http {
             what,
             client,
@@ -121,5 +122,5 @@ fn is_polled(path: &str) -> bool {
 }
 
 fn line(path: &str, client: &Client) -> String {
-    format!("{path} [{client}]")
+    format!("{} [{client}]", Cut(path))
 }

@@ -20,29 +20,21 @@ use actix_web::{HttpResponse, Resource, web};
 pub(crate) use guard::catch_panic;
 pub(crate) use shared::Shared;
 
-use crate::routes::Route;
-use fanfare_web::{Code, Refusal};
+use crate::routes::WorkerRoutes;
+use fanfare_web::Refusal;
 
 /// The whole App but its middleware. `routes` are this worker's.
 pub(crate) fn configure(
     shared: web::Data<Shared>,
-    routes: Vec<Route>,
+    routes: WorkerRoutes,
 ) -> impl FnOnce(&mut web::ServiceConfig) {
     move |app| {
         app.app_data(shared)
             .configure(health::configure)
             .configure(pages::configure)
             .configure(api::configure)
-            .configure(websocket::configure(routes))
-            .default_service(web::to(not_found));
+            .configure(websocket::configure(routes));
     }
-}
-
-async fn not_found() -> Result<HttpResponse, Refusal> {
-    Err(Refusal::new(
-        Code::NotFound,
-        "there is nothing at this path",
-    ))
 }
 
 /// A resource that is only read; another method is told so.

@@ -1,9 +1,10 @@
-//! The configured WebSocket routes as resources of the App.
+//! The configured WebSocket routes.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::dev::{ServiceRequest, ServiceResponse, fn_service};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _, web};
 use fanfare_node::{Handling, Identity};
 use fanfare_protocol::GroupName;
 use fanfare_web::{Accept, Code, Opening, Refusal, Request, SessionSpec};
@@ -12,21 +13,32 @@ use super::Shared;
 use super::access;
 use crate::auth::{Decided, Denial, Denied, Question};
 use crate::config::settings::UserSource;
-use crate::routes::Route;
+use crate::routes::{Route, WorkerRoutes};
 
-/// A resource for each route, in the order of the configuration: the first that matches counts.
-pub(crate) fn configure(routes: Vec<Route>) -> impl FnOnce(&mut web::ServiceConfig) {
+/// Serves what no other resource takes: the route of the path, or the answer that there is none.
+pub(crate) fn configure(routes: WorkerRoutes) -> impl FnOnce(&mut web::ServiceConfig) {
     move |app| {
-        for route in routes {
-            let route = Rc::new(route);
-            let patterns = route.settings.path.patterns();
-            let handler = move |request: HttpRequest, shared: web::Data<Shared>| {
-                let route = Rc::clone(&route);
-                async move { open(Request::new(request), &shared, &route).await }
-            };
-            app.service(web::resource(patterns).to(handler));
-        }
+        let serve = move |mut request: ServiceRequest| {
+            let route = routes.find(request.match_info_mut());
+            async move {
+                let request = request.into_parts().0;
+                let answer = answer(Request::new(request.clone()), route).await;
+                let response = answer.unwrap_or_else(|refusal| refusal.error_response());
+                Ok::<_, Error>(ServiceResponse::new(request, response))
+            }
+        };
+        app.default_service(fn_service(serve));
     }
+}
+
+async fn answer(request: Request, route: Option<Rc<Route>>) -> Result<HttpResponse, Refusal> {
+    let Some(route) = route else {
+        let message = "there is nothing at this path";
+        return Err(Refusal::new(Code::NotFound, message));
+    };
+    let shared = request.app_data::<web::Data<Shared>>().cloned();
+    let shared = shared.ok_or_else(Refusal::internal)?;
+    open(request, &shared, &route).await
 }
 
 async fn open(request: Request, shared: &Shared, route: &Route) -> Result<HttpResponse, Refusal> {

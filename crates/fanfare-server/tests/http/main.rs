@@ -12,6 +12,7 @@ mod batch;
 mod broken_outputs;
 mod drain;
 mod handshake;
+mod heads;
 mod health;
 mod keep_alive;
 mod pages;

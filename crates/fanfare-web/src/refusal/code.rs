@@ -30,6 +30,8 @@ pub enum Code {
     Draining,
     /// The handshake was not answered in time.
     HandshakeTimeout,
+    /// The head of the request is over the limit.
+    HeadTooLarge,
     /// A fault of the server, which its log explains.
     Internal,
     /// The shape of a batch.
@@ -80,6 +82,8 @@ pub enum Code {
     UnsupportedVersion,
     /// The path speaks WebSocket.
     UpgradeRequired,
+    /// The request line is over the limit.
+    UriTooLong,
 }
 
 impl Code {
@@ -106,10 +110,15 @@ impl Code {
             Self::ConnectionIdle => (StatusCode::REQUEST_TIMEOUT, "connection_idle"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::UnsupportedVersion => (StatusCode::UPGRADE_REQUIRED, "unsupported_version"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::InvalidName => (StatusCode::BAD_REQUEST, "invalid_name"),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+            ),
             Self::Rejected => (StatusCode::FORBIDDEN, "rejected"),
             Self::HandshakeTimeout => (StatusCode::SERVICE_UNAVAILABLE, "handshake_timeout"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -174,7 +183,7 @@ impl Code {
                     .force_close();
             }
             // The rest of the body may still come: it must not be read as the next request.
-            Self::BodyTimeout | Self::Draining => {
+            Self::BodyTimeout | Self::Draining | Self::HeadTooLarge | Self::UriTooLong => {
                 response.force_close();
             }
             _ => {}

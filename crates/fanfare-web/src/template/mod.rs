@@ -4,8 +4,10 @@
 mod error;
 mod groups;
 mod path;
+mod set;
 mod syntax;
 
 pub use error::TemplateError;
 pub use groups::GroupTemplate;
 pub use path::PathTemplate;
+pub use set::{PathSet, PathSetError};

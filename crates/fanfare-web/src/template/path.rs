@@ -13,6 +13,8 @@ pub struct PathTemplate {
     text: String,
     /// For actix-web, with a final slash first: so that it never becomes part of a parameter.
     patterns: [String; 2],
+    /// What they match at most, as regular expressions.
+    outlines: [String; 2],
     parameters: Vec<String>,
 }
 
@@ -26,11 +28,15 @@ impl PathTemplate {
             return Err(TemplateError::NotAbsolute);
         }
         let mut pattern = String::new();
+        let mut outline = START.to_owned();
         let mut parameters = Vec::new();
         for part in parts(template.strip_suffix('/').unwrap_or(template))? {
             match part {
                 Part::Literal(text) if text.contains('*') => return Err(TemplateError::Star),
-                Part::Literal(text) => pattern.push_str(&text),
+                Part::Literal(text) => {
+                    pattern.push_str(&text);
+                    outline.push_str(&regex::escape(&text));
+                }
                 Part::Parameter {
                     name,
                     pattern: given,
@@ -38,7 +44,9 @@ impl PathTemplate {
                     if parameters.contains(&name) {
                         return Err(TemplateError::Repeated(name));
                     }
+                    let known = given.as_deref().is_none_or(is_name);
                     let expression = expression(&name, given.as_deref())?;
+                    outline.push_str(if known { expression } else { ANYTHING });
                     pattern.push_str(&format!("{{{name}:{expression}}}"));
                     parameters.push(name);
                 }
@@ -50,6 +58,7 @@ impl PathTemplate {
         Ok(Self {
             text: template.to_owned(),
             patterns: [format!("{pattern}/"), pattern],
+            outlines: [format!("{outline}/$"), format!("{outline}$")],
             parameters,
         })
     }
@@ -62,6 +71,12 @@ impl PathTemplate {
     /// The patterns for a resource of actix-web: the path with its final slash, and without.
     pub fn patterns(&self) -> Vec<String> {
         self.patterns.to_vec()
+    }
+
+    /// Regular expressions that match what the patterns match, and more where a parameter has one of
+    /// its own.
+    pub(super) fn outlines(&self) -> &[String; 2] {
+        &self.outlines
     }
 
     /// The canonical path of a request that matches: with a final slash exactly if the template has
@@ -80,6 +95,12 @@ impl PathTemplate {
         &self.parameters
     }
 }
+
+/// As the patterns start in actix-web: `.` matches line ends too, and `$` the end alone.
+const START: &str = "(?s-m)^";
+
+/// What stands for a regular expression of one's own in an outline.
+const ANYTHING: &str = ".*";
 
 /// What a parameter matches.
 fn expression<'p>(name: &str, given: Option<&'p str>) -> Result<&'p str, TemplateError> {

@@ -54,7 +54,12 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "fanfare-gateway",
-        may: &["fanfare-node", "fanfare-web", "fanfare-consumer"],
+        may: &[
+            "fanfare-layer",
+            "fanfare-node",
+            "fanfare-web",
+            "fanfare-consumer",
+        ],
         never: &["config", "clap", "redis", "hyper*"],
     },
     Layer {

@@ -4,6 +4,9 @@ use super::{Key, Kind, Section, key, milliseconds};
 
 /// Workers of a node have a number below 64.
 const MOST_WORKERS: i64 = 64;
+/// What the HTTP library takes of a URI, and of a head.
+const LONGEST_LINE: i64 = 65_000;
+const LARGEST_HEAD: i64 = 131_072;
 
 pub(super) const SECTIONS: &[Section] = &[
     Section {
@@ -82,6 +85,22 @@ const HTTP: &[Key] = &[
          second later. A request that crosses the close gets 408 `connection_idle`, and nothing \
          was done. Set it longer than your balancer keeps its connections. 0: one request for each \
          connection.",
+    ),
+    key(
+        "line_bytes",
+        Kind::Number(256, LONGEST_LINE),
+        "8_192",
+        "bytes",
+        "The longest request line: method, path and query. A longer one gets 414 `uri_too_long`. It \
+         must fit into `http.head_bytes`.",
+    ),
+    key(
+        "head_bytes",
+        Kind::Number(1024, LARGEST_HEAD),
+        "32_768",
+        "bytes",
+        "The largest head of a request: its line and its headers. A larger one gets 431 \
+         `head_too_large`. Cookies and tokens stand in the head.",
     ),
     key(
         "socket_mode",

@@ -245,3 +245,11 @@ fn an_authentication_url_is_one_that_can_be_asked() {
     assert_eq!(auth.socket, Some("/run/app.sock".into()));
     settings("", &[], &["limits.handshake_ms=1000"]);
 }
+
+#[test]
+fn a_line_that_is_longer_than_its_head_is_refused() {
+    let line = refusal(&["http.line_bytes=4096", "http.head_bytes=2048"]);
+    assert!(line.contains("more than http.head_bytes"), "{line}");
+    let http = settings("", &[], &["http.line_bytes=4096"]).http;
+    assert_eq!((http.line_bytes, http.head_bytes), (4096, 32_768));
+}
