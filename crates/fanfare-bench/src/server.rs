@@ -27,6 +27,9 @@ const SETTINGS: [&str; 7] = [
     "ping.interval_ms=3600000",
 ];
 
+/// The shipped chat route, under another path and with the user of the query.
+const USER_ROUTE: &str = r#"routes=[{ path = "/users/{group}", groups = ["{group}"], on_receive = "group_send", event_type = "chat.message", deliver = { "chat.message" = { send = "message" } }, user = { query = "user" } }]"#;
+
 /// Which program serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -64,6 +67,23 @@ impl Program {
     /// It is not at its path; the message says how to build it.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.command().map(drop)
+    }
+
+    /// The same program on this Redis, with sessions whose users are in the query of their path.
+    pub(crate) fn with_users_on(self, redis: String) -> Self {
+        match self {
+            Self::Fanfare(path) => Self::Member {
+                path,
+                settings: vec![
+                    "layer.backend=redis".to_owned(),
+                    format!("layer.redis.hosts=[\"{redis}\"]"),
+                    USER_ROUTE.to_owned(),
+                ],
+            },
+            Self::Consumers(path) => Self::ConsumersOnRedis { path, url: redis },
+            Self::Old(program) => Self::Old(Box::new(program.with_users_on(redis))),
+            other => other,
+        }
     }
 
     fn command(&self) -> anyhow::Result<Command> {

@@ -55,26 +55,28 @@ pub(super) fn measure_consumer(
     compare(name, &of(bench.consumers(false), IDLE), &beside, bench)
 }
 
-/// Measures a consumer whose sessions have users, on Redis pub/sub, a few times and a consumer
-/// without either once.
+/// Measures a configured route whose sessions have users, on Redis pub/sub, a few times; a consumer
+/// of the same and a configured route without either once.
 pub(super) fn measure_users(name: &str, sessions: usize, bench: &Bench) -> anyhow::Result<Outcome> {
     let redis = RedisServer::start()?;
-    let users = (0..sessions).map(|number| format!("{USERS}?user=u{number}"));
-    let of_users = Crowd {
-        program: match bench.consumers(false) {
-            Program::Consumers(path) => Program::ConsumersOnRedis {
-                path,
-                url: redis.url(),
-            },
-            other => other,
-        },
-        paths: users.collect(),
+    let of_users = |program| Crowd {
+        program,
+        paths: (0..sessions)
+            .map(|number| format!("{USERS}?user=u{number}"))
+            .collect(),
     };
-    let plain = Crowd {
-        program: bench.consumers(false),
-        paths: same(IDLE, sessions),
-    };
-    compare(name, &of_users, &[plain], bench)
+    let mut beside: Vec<Crowd> = bench
+        .old()
+        .map(|old| of_users(old.fanfare.clone().with_users_on(redis.url())))
+        .into_iter()
+        .collect();
+    beside.push(of_users(bench.consumers(false).with_users_on(redis.url())));
+    beside.push(Crowd {
+        program: bench.product(false),
+        paths: same(CHAT, sessions),
+    });
+    let product = bench.product(false).with_users_on(redis.url());
+    compare(name, &of_users(product), &beside, bench)
 }
 
 fn compare(

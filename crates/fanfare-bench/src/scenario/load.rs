@@ -17,7 +17,7 @@ pub(super) const FRAMES: &str = "/frames/bench";
 pub(super) const EVENTS: &str = "/events/bench";
 /// The same as `EVENTS`.
 pub(super) const IDLE: &str = "/idle/bench";
-/// The same for a session that has the user of its query.
+/// A group of sessions that have the user of their query.
 pub(super) const USERS: &str = "/users/bench";
 /// A consumer that joins as many groups as the path says behind it, one by one.
 pub(super) const MANY: &str = "/many";

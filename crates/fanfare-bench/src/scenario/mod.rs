@@ -78,7 +78,7 @@ pub(crate) enum Scenario {
         /// Sessions, opened and closed in waves.
         sessions: usize,
     },
-    /// Resident memory of a consumer's sessions that have users, on Redis pub/sub.
+    /// Resident memory of a route's sessions that have users, on Redis pub/sub.
     UserIdle {
         /// Sessions, each of another user, all in one group.
         sessions: usize,
