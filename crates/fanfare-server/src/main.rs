@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     match cli::run(std::env::args_os(), environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            output::last_words(format!("{failed}\n"));
+            output::tell(format!("{failed}\n"));
             failed.status()
         }
     }

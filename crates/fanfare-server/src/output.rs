@@ -65,9 +65,9 @@ pub(crate) fn print_aside(what: &'static str, text: String) {
     }
 }
 
-/// Says on standard error why the process ends, for at most a second: a reader that is stuck must
-/// not keep the process.
-pub(crate) fn last_words(text: String) {
+/// Says something short on standard error, for at most a second: a reader that is stuck must not
+/// keep the process.
+pub(crate) fn tell(text: String) {
     let (done, written) = mpsc::sync_channel::<()>(1);
     let writing = thread::Builder::new().spawn(move || {
         // There is nowhere left to say that it failed.

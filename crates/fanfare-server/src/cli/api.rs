@@ -97,7 +97,8 @@ impl Client {
             // The outer errors say "error sending request" in three ways.
             let error = anyhow::Error::new(error.without_url());
             let why = error.root_cause();
-            Failed::unavailable(format_args!("no answer from {}: {why}", self.base))
+            let base = config::masked_url(&self.base, &[]);
+            Failed::unavailable(format_args!("no answer from {base}: {why}"))
         };
         let response = request.send().await.map_err(silent)?;
         let status = response.status();
@@ -136,7 +137,8 @@ fn place_of_url(text: &str) -> Result<Place, String> {
             Ok(Place::Tcp(text.trim_end_matches('/').to_owned()))
         }
         _ => Err(format!(
-            "--url {text}: expected http://HOST:PORT or unix:/path"
+            "--url {}: expected http://HOST:PORT or unix:/path",
+            config::masked_url(text, &[])
         )),
     }
 }

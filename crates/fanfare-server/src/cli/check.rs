@@ -6,8 +6,11 @@ use super::Failed;
 use crate::config::Loaded;
 use crate::output;
 
-/// Says that the configuration is right, or prints it.
+/// Says that the configuration is right, or prints it. Warnings go to standard error.
 pub(super) fn run(loaded: &Loaded, print: bool) -> Result<(), Failed> {
+    for warning in &loaded.warnings {
+        output::tell(format!("warning: {warning}\n"));
+    }
     let text = if print {
         loaded
             .to_toml()

@@ -74,6 +74,7 @@ pub(crate) fn run(
 }
 
 fn load(common: &Common, environment: Vec<(String, String)>) -> Result<Loaded, Failed> {
+    common.check().map_err(Failed::usage)?;
     let file = match &common.config {
         Some(path) => {
             let name = path.display().to_string();

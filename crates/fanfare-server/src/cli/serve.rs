@@ -10,6 +10,9 @@ use crate::{fd_limit, logging};
 pub(super) fn run(loaded: Loaded) -> Result<(), Failed> {
     let mut settings = loaded.settings;
     let logging = logging::init(&settings.log).context("starting the log")?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
     fd_limit::prepare(&mut settings.limits);
     make_key(&mut settings).context("making an API key")?;
     if settings.api.keys.is_empty() {

@@ -23,7 +23,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "FILE", overrides_with = "config")]
     pub(super) config: Option<PathBuf>,
     /// Set one key, such as http.bind=0.0.0.0:8000; repeatable, the last one of a key wins
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
 }
 
@@ -122,19 +122,25 @@ impl Default for Command {
 }
 
 impl Common {
+    /// Whether each `--set` is an assignment. The message of the parser would show the text, which
+    /// may be a secret.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let is_assignment = |set: &String| {
+            let (key, _) = set.split_once('=').unwrap_or_default();
+            !key.trim().is_empty()
+        };
+        match self.sets.iter().all(is_assignment) {
+            true => Ok(()),
+            false => Err("--set: expected KEY=VALUE, such as http.bind=0.0.0.0:8000"),
+        }
+    }
+
     /// What stood before the command, covered by what stood after it.
     pub(super) fn followed_by(&self, later: &Self) -> Self {
         Self {
             config: later.config.clone().or_else(|| self.config.clone()),
             sets: self.sets.iter().chain(&later.sets).cloned().collect(),
         }
-    }
-}
-
-fn assignment(text: &str) -> Result<String, &'static str> {
-    match text.split_once('=') {
-        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
-        _ => Err("expected KEY=VALUE, such as http.bind=0.0.0.0:8000"),
     }
 }
 

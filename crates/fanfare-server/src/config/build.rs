@@ -10,6 +10,7 @@ use super::problem::Problems;
 use super::reader::Reader;
 use super::routes;
 use super::schema::one_of;
+use super::secret_file;
 use super::settings::{
     Api, Drain, Health, Http, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
 };
@@ -74,21 +75,16 @@ fn http(reader: &mut Reader<'_>) -> Http {
 
 fn api(reader: &mut Reader<'_>) -> Api {
     let mut keys = Vec::new();
-    for (key, node) in reader.entries("api.keys") {
-        match node.text() {
-            Some("") => reader
-                .problems
-                .push(&key, node, "is empty, so everyone knows it"),
+    for secret in secret_file::list(reader, "api.keys") {
+        let problems = &mut *reader.problems;
+        match &*secret.text {
+            "" => secret.refuse(problems, "is empty, so everyone knows it"),
             // What cannot stand in a header could never be sent.
-            Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                reader.problems.push(
-                    &key,
-                    node,
-                    "may only have visible ASCII characters without spaces",
-                );
+            text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                let reason = "may only have visible ASCII characters without spaces";
+                secret.refuse(problems, reason);
             }
-            Some(text) => keys.push(text.to_owned()),
-            None => {}
+            _ => keys.push(secret.text),
         }
     }
     Api { keys, made: false }

@@ -9,16 +9,18 @@ use fanfare_protocol::Naming;
 use super::hosts;
 use super::keys;
 use super::reader::Reader;
+use super::secret_file;
 use super::settings::{Backend, Layer};
 use super::tree::{Node, Value};
 
 const MOST_WAITING: i64 = 1_000_000_000;
 
 /// What Redis alone has.
-const OF_REDIS: [&str; 5] = [
+const OF_REDIS: [&str; 6] = [
     "layer.format",
     "layer.serializer",
     "layer.symmetric_encryption_keys",
+    "layer.symmetric_encryption_keys_file",
     "layer.redis.probe_ms",
     "layer.redis.timeout_ms",
 ];
@@ -114,13 +116,10 @@ fn redis(reader: &mut Reader<'_>, hosts: Vec<Host>) -> RedisLayer {
 
 fn encryption_keys(reader: &mut Reader<'_>) -> Vec<String> {
     let mut keys = Vec::new();
-    for (key, node) in reader.entries("layer.symmetric_encryption_keys") {
-        match node.text() {
-            Some("") => reader
-                .problems
-                .push(&key, node, "is empty, so everyone knows it"),
-            Some(text) => keys.push(text.to_owned()),
-            None => {}
+    for secret in secret_file::list(reader, "layer.symmetric_encryption_keys") {
+        match &*secret.text {
+            "" => secret.refuse(reader.problems, "is empty, so everyone knows it"),
+            _ => keys.push(secret.text),
         }
     }
     keys

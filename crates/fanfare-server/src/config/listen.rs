@@ -170,8 +170,9 @@ fn check_origin(text: &str) -> Result<(), String> {
     if scheme.is_some_and(|scheme| !is_scheme(scheme)) {
         return Err(FORM.to_owned());
     }
-    if let Some(port) = port.filter(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
-        return Err(format!("\"{port}\" is not a port"));
+    if port.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
+        // Not shown: it may be the password of a URL.
+        return Err("what stands behind its last colon is not a port".to_owned());
     }
     check_host(host).map_err(|reason| reason.unwrap_or_else(|| FORM.to_owned()))
 }

@@ -1,8 +1,8 @@
 //! The configuration: `keys` declares every key, `config/fanfare.toml` has the defaults. A file, the
 //! environment and `--set` override them. One error names everything that is wrong.
 //!
-//! [`load`] is pure: text goes in, [`Settings`] or every error come out. Who calls it reads the
-//! file and the environment.
+//! Text goes into [`load`], [`Settings`] or every error come out. Who calls it reads the configuration
+//! file and the environment. It reads the files of secrets that keys name.
 
 mod auth;
 mod build;
@@ -18,6 +18,7 @@ mod reader;
 mod routes;
 mod schema;
 mod secret;
+mod secret_file;
 pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tree;
 
 pub(crate) use listen::reachable;
 pub(crate) use problem::ConfigError;
+pub(crate) use secret::masked_url;
 pub(crate) use settings::{Backend, LogFormat, Settings};
 
 use problem::Problems;
@@ -51,6 +53,8 @@ pub(crate) struct Sources {
 pub(crate) struct Loaded {
     /// What the server runs with.
     pub(crate) settings: Settings,
+    /// What is allowed and dangerous, for people.
+    pub(crate) warnings: Vec<String>,
     merged: Table,
 }
 
@@ -80,11 +84,12 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     });
     let merged = schema::check(&defaults, &merged, &mut problems);
     let settings = build::settings(&defaults, &merged, &sources.host_name, &mut problems);
-    if problems.is_empty() {
-        Ok(Loaded { settings, merged })
-    } else {
-        Err(problems.into_error())
-    }
+    let warnings = problems.finish()?;
+    Ok(Loaded {
+        settings,
+        warnings,
+        merged,
+    })
 }
 
 /// The table of a document, or an empty one and what is wrong with its syntax.

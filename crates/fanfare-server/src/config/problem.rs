@@ -10,7 +10,8 @@ use super::tree::{Node, Origin, Value};
 pub(crate) struct Problem {
     /// The key, dotted; empty when a whole source is meant.
     pub(super) key: String,
-    /// The value in TOML's notation, secrets masked; `None` where there is none.
+    /// The value in TOML's notation, secrets masked; `None` where there is none or it is unknown
+    /// whether it is one.
     pub(super) value: Option<String>,
     /// Where it was written.
     pub(super) source: String,
@@ -27,14 +28,18 @@ pub(crate) struct ConfigError {
 
 /// Collects problems while a configuration is read to its end.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    warnings: Vec<String>,
+}
 
 impl Problems {
     /// Notes what is wrong with the value of a key.
     pub(super) fn push(&mut self, key: &str, node: &Node, reason: impl Into<String>) {
-        self.0.push(Problem {
+        let shown = secret::shown(key, &node.value);
+        self.found.push(Problem {
             key: key.to_owned(),
-            value: Some(shorten(&secret::masked(key, &node.value).to_string())),
+            value: shown.map(|value| shorten(&value.to_string())),
             source: node.origin.to_string(),
             reason: reason.into(),
         });
@@ -48,7 +53,7 @@ impl Problems {
     /// Notes what is wrong with a source or with text that is no value.
     pub(super) fn push_source(&mut self, key: &str, source: &str, reason: impl Into<String>) {
         let (key, source, reason) = (key.to_owned(), source.to_owned(), reason.into());
-        self.0.push(Problem {
+        self.found.push(Problem {
             key,
             value: None,
             source,
@@ -58,17 +63,27 @@ impl Problems {
 
     /// Whether a problem of this key was noted.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|problem| problem.key == key)
+        self.found.iter().any(|problem| problem.key == key)
     }
 
-    /// Whether nothing was wrong so far.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Notes what is allowed and dangerous.
+    pub(super) fn warn(&mut self, key: &str, origin: &Origin, warning: &str) {
+        self.warnings.push(format!("{key} ({origin}): {warning}"));
+    }
+
+    /// The warnings, if nothing was wrong.
+    pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
+        match self.found.is_empty() {
+            true => Ok(self.warnings),
+            false => Err(self.into_error()),
+        }
     }
 
     /// The error of what was noted.
     pub(super) fn into_error(self) -> ConfigError {
-        ConfigError { problems: self.0 }
+        ConfigError {
+            problems: self.found,
+        }
     }
 }
 
@@ -150,11 +165,7 @@ fn distance(left: &str, right: &str) -> usize {
 
 /// `expected X, found Y` for a value of the wrong type.
 pub(super) fn wrong_type(expected: &str, found: &Value) -> String {
-    match found {
-        // Text given where a number belongs is a typo in the number, not a wrong type to explain.
-        Value::Odd(literal) => format!("expected {expected}, found {literal}"),
-        other => format!("expected {expected}, found {}", other.kind()),
-    }
+    format!("expected {expected}, found {}", found.kind())
 }
 
 #[cfg(test)]

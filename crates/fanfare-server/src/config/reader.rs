@@ -31,6 +31,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Where the value of a key was written.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let node = tree::find(self.table, key);
+        node.map_or_else(|| Origin::new(Origin::DEFAULT), |node| node.origin.clone())
+    }
+
     /// Whether a source other than the embedded file set the key.
     pub(super) fn is_given(&self, key: &str) -> bool {
         tree::find(self.table, key).is_some_and(|node| !node.origin.is_default())

@@ -174,7 +174,7 @@ impl Value {
             Self::Bool(_) => "true or false",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
-            Self::Odd(_) => "a value that no key takes",
+            Self::Odd(_) => "a date, or a number that is not an integer of 64 bits",
         }
     }
 }

@@ -16,6 +16,7 @@ mod heads;
 mod health;
 mod keep_alive;
 mod pages;
+mod secrets;
 mod spellings;
 mod system_authorities;
 mod with_redis;

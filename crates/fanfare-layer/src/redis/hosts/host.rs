@@ -148,7 +148,8 @@ impl fmt::Display for Host {
         let user = match &self.password {
             Some(_) => format!("{user}:***@"),
             None if user.is_empty() => String::new(),
-            None => format!("{user}@"),
+            // Many a password stands where the user belongs.
+            None => "***@".to_owned(),
         };
         match &self.address {
             Address::Unix(path) => write!(out, "unix://{user}{}?db={}", path.display(), self.db),

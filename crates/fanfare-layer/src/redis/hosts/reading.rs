@@ -99,13 +99,11 @@ impl Host {
     /// that cannot be read.
     pub fn parse(url: &str) -> Result<Self, HostError> {
         let mut draft = Draft::default();
-        draft
-            .read_url(url)
-            .and_then(|()| draft.finish())
-            .map_err(|reason| HostError {
-                host: mask(url),
-                reason,
-            })
+        let read = draft.read_url(url).and_then(|()| draft.finish());
+        read.map_err(|reason| HostError {
+            host: mask(url),
+            reason: without_password(url, reason),
+        })
     }
 }
 
@@ -299,26 +297,38 @@ pub(super) fn truth(value: &str) -> bool {
     )
 }
 
+/// A reason, unless it may show a part of a password that somebody did not escape.
+fn without_password(url: &str, reason: String) -> String {
+    let behind = url.find(['?', '#']).and_then(|at| url.get(at..));
+    match behind.is_some_and(|behind| behind.contains('@')) {
+        true => "a ?, # or @ in a user or a password is written %3F, %23 or %40".into(),
+        false => reason,
+    }
+}
+
 /// A URL that could not be read, without what may be secret in it.
 pub(super) fn mask(url: &str) -> String {
     let (rest, query) = url
         .split_once('?')
         .map_or((url, None), |(rest, query)| (rest, Some(query)));
-    let masked = match (rest.split_once("://"), rest.rsplit_once('@')) {
+    // A password with a question mark in it has its end behind that.
+    let with_host = match query {
+        Some(query) if query.contains('@') => url,
+        _ => rest,
+    };
+    let masked = match (rest.split_once("://"), with_host.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
         (None, Some((_, host))) => format!("***@{host}"),
         (_, None) => rest.to_owned(),
     };
-    let Some(query) = query else { return masked };
-    let options: Vec<_> = query
-        .split('&')
-        .map(|option| match option.split_once('=') {
-            Some((name, _)) if name.contains("password") => format!("{name}=***"),
-            // A password with a question mark in it has its end here.
-            _ if option.contains('@') => "***".into(),
-            _ => option.to_owned(),
-        })
-        .collect();
+    let Some(query) = query.filter(|query| !query.contains('@')) else {
+        return masked;
+    };
+    let option = |option: &str| match option.split_once('=') {
+        Some((name, _)) if name.contains("password") => format!("{name}=***"),
+        _ => option.to_owned(),
+    };
+    let options: Vec<_> = query.split('&').map(option).collect();
     format!("{masked}?{}", options.join("&"))
 }
 

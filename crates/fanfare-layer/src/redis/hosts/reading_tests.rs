@@ -176,6 +176,8 @@ fn no_text_shows_a_password() {
         format!("redis://h:notaport?password={secret}"),
         format!("redis://u:{secret}:p@h:1x"),
         format!("redis://u:a?b{secret}@h:1"),
+        format!("redis://u:a?{secret}=b@h:1"),
+        format!("redis://u:a?{secret}=b&c=d@h:1"),
     ] {
         let shown = Host::parse(&url).unwrap_err().to_string();
         assert!(!shown.contains(secret), "{shown}");

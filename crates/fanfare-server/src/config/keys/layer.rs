@@ -1,6 +1,6 @@
 //! The channel layer.
 
-use super::{Key, Kind, Section, key, milliseconds};
+use super::{Key, Kind, Section, Shown, key, milliseconds};
 
 const MOST_WAITING: i64 = 1_000_000_000;
 const LONGEST_PREFIX: i64 = 255;
@@ -36,7 +36,8 @@ const REDIS: &[Key] = &[
              `\"rediss://host\"` with TLS, `\"unix:///path\"`, tables as channels_redis takes \
              them, `{ host = \"host\", port = 6379 }`, or pairs, `[\"host\", 6379]`. See \
              [docs/CONFIGURATION.md](#redis-hosts).",
-    ),
+    )
+    .showing(Shown::Hosts),
     key(
         "probe_ms",
         Kind::Number(100, MINUTE_MS),
@@ -98,6 +99,15 @@ const LAYER: &[Key] = &[
         "",
         "Keys that encrypt events in Redis. The first key encrypts, every key decrypts. They must \
          be the same on all nodes and in channels_redis. Without a key nothing is encrypted.",
+    )
+    .showing(Shown::Nothing),
+    key(
+        "symmetric_encryption_keys_file",
+        Kind::Text,
+        "\"\"",
+        "",
+        "A file with such keys, one a line, in place of `layer.symmetric_encryption_keys`. See \
+         [docs/CONFIGURATION.md](#secrets-in-files).",
     ),
     milliseconds(
         "join_ms",

@@ -29,6 +29,7 @@ pub(super) struct Section {
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
+    pub(super) shown: Shown,
     /// The default as TOML; `none` or `required` where there is none.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests write the documents"))]
     pub(super) default: &'static str,
@@ -38,6 +39,19 @@ pub(super) struct Key {
     /// The description. Links may be in Markdown; the file shows their text alone.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests write the documents"))]
     pub(super) doc: &'static str,
+}
+
+/// What may be shown of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// All of it.
+    Whole,
+    /// A URL without what stands in front of its host, in its query and in its fragment.
+    Url,
+    /// Redis hosts, without what could be a password.
+    Hosts,
+    /// Nothing: it is a secret.
+    Nothing,
 }
 
 /// What a key takes.
@@ -90,9 +104,16 @@ const fn key(
     Key {
         name,
         kind,
+        shown: Shown::Whole,
         default,
         unit,
         doc,
+    }
+}
+
+impl Key {
+    const fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
     }
 }
 
@@ -111,6 +132,35 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
     let keys = self::section(section)?.keys;
     keys.iter().find(|key| key.name == name)
+}
+
+/// The key of a path as errors have it: `routes[0].deliver."chat.message".send`, `api.keys[1]`.
+pub(super) fn declared(path: &str) -> Option<&'static Key> {
+    let mut section = String::new();
+    let mut names = names_of(path);
+    while let Some(name) = names.next() {
+        match entry(&section, &name)? {
+            Entry::Key(key) => return names.next().is_none().then_some(key),
+            Entry::Table(inner) | Entry::Tables(inner) => section = inner,
+        }
+    }
+    None
+}
+
+/// The names of a path, without quotes and without the numbers of lists.
+fn names_of(path: &str) -> impl Iterator<Item = String> {
+    let mut quoted = false;
+    let parts = path.split(move |letter| {
+        quoted ^= letter == '"';
+        letter == '.' && !quoted
+    });
+    parts.map(|part| match part.strip_prefix('"') {
+        Some(rest) => rest
+            .rsplit_once('"')
+            .map_or(rest, |(name, _)| name)
+            .to_owned(),
+        None => part.split('[').next().unwrap_or_default().to_owned(),
+    })
 }
 
 /// All sections, in order.
@@ -185,5 +235,34 @@ fn below(path: &str, name: &str) -> String {
         name.to_owned()
     } else {
         format!("{path}.{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_an_error_names_its_declared_key() {
+        let name = |path| declared(path).map(|key| key.name);
+        assert_eq!(name("development"), Some("development"));
+        assert_eq!(name("api.keys"), Some("keys"));
+        assert_eq!(name("api.keys[12]"), Some("keys"));
+        assert_eq!(name("routes[3].user.query"), Some("query"));
+        assert_eq!(
+            name("routes[0].deliver.\"chat.message\".send"),
+            Some("send")
+        );
+        for unknown in [
+            "",
+            "api",
+            "api.kyes",
+            "key",
+            "routes[0]",
+            "routes[0].pass",
+            "api.keys.x",
+        ] {
+            assert_eq!(name(unknown), None, "{unknown}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The listener, the API, authentication and the node's name.
 
-use super::{Key, Kind, Section, key, milliseconds};
+use super::{Key, Kind, Section, Shown, key, milliseconds};
 
 /// Workers of a node have a number below 64.
 const MOST_WORKERS: i64 = 64;
@@ -29,16 +29,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "api",
         doc: "",
-        keys: &[key(
-            "keys",
-            Kind::Words,
-            "[]",
-            "",
-            "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. If the list is empty and \
-             `log.format` is `\"text\"`, the server generates a key at every start and prints it \
-             in the banner. With `\"json\"` and an empty list the API answers 401 to every \
-             request.",
-        )],
+        keys: API,
     },
     Section {
         path: "auth",
@@ -57,6 +48,28 @@ pub(super) const SECTIONS: &[Section] = &[
              the host.",
         )],
     },
+];
+
+const API: &[Key] = &[
+    key(
+        "keys",
+        Kind::Words,
+        "[]",
+        "",
+        "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. If the list is empty and \
+         `log.format` is `\"text\"`, the server generates a key at every start and prints it \
+         in the banner. With `\"json\"` and an empty list the API answers 401 to every \
+         request.",
+    )
+    .showing(Shown::Nothing),
+    key(
+        "keys_file",
+        Kind::Text,
+        "\"\"",
+        "",
+        "A file with such keys, one a line, in place of `api.keys`. See \
+         [docs/CONFIGURATION.md](#secrets-in-files).",
+    ),
 ];
 
 const HTTP: &[Key] = &[
@@ -142,7 +155,8 @@ const AUTH: &[Key] = &[
          `\"http://127.0.0.1:8000/fanfare/auth/\"`, or a path on a Unix socket, such as \
          `\"unix:/run/gunicorn.sock:/fanfare/auth/\"`. [docs/AUTHENTICATION.md](AUTHENTICATION.md) \
          describes the request and the answers. Empty: authentication is off.",
-    ),
+    )
+    .showing(Shown::Url),
     key(
         "ca_file",
         Kind::Text,

@@ -30,7 +30,7 @@ fn a_rule_that_cannot_count_is_refused() {
         ),
         (
             "pattern = 'a'\nhistory = 1",
-            "groups[0].history = 1 (my.toml:3)",
+            "groups[0].history (my.toml:3)",
             "known here: pattern",
         ),
         (

@@ -126,7 +126,7 @@ fn words_that_no_format_has_are_refused() {
 fn keys_of_encryption_are_checked_and_never_shown() {
     let line = refusal(&[HOSTS, "layer.symmetric_encryption_keys=['s3cret', '']"]);
     assert!(
-        line.starts_with("layer.symmetric_encryption_keys[1] = "),
+        line.starts_with("layer.symmetric_encryption_keys[1] (--set "),
         "{line}"
     );
     assert!(

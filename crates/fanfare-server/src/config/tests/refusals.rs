@@ -29,9 +29,9 @@ format = 'xml'
             .any(|line| line.starts_with(start) && line.contains(end));
         assert!(found, "{start} .. {end} in {lines:#?}");
     };
-    has("colour = \"red\" (my.toml:1): unknown key", "known here");
+    has("colour (my.toml:1): unknown key", "known here");
     has(
-        "http.bnid = \"x\" (my.toml:3): unknown key",
+        "http.bnid (my.toml:3): unknown key",
         "did you mean http.bind?",
     );
     has(
@@ -48,7 +48,7 @@ format = 'xml'
         "expected an integer",
     );
     has(
-        "htpp = { bind = \"x\" } (FANFARE__HTPP__BIND): ",
+        "htpp (FANFARE__HTPP__BIND): unknown key",
         "did you mean http?",
     );
     has(
@@ -195,9 +195,9 @@ fn names_with_dots_are_no_paths_and_empty_sections_have_a_place() {
     let lines = errors("\"http.bind\" = 'x'\n[Http]\n[htpp]\n", &[], &[]);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     for start in [
-        "\"http.bind\" = \"x\" (my.toml:1): unknown key",
-        "Http = { } (my.toml:2): unknown key; did you mean http?",
-        "htpp = { } (my.toml:3): unknown key; did you mean http?",
+        "\"http.bind\" (my.toml:1): unknown key",
+        "Http (my.toml:2): unknown key; did you mean http?",
+        "htpp (my.toml:3): unknown key; did you mean http?",
     ] {
         let found = lines.iter().any(|line| line.starts_with(start));
         assert!(found, "{start} in {lines:#?}");
