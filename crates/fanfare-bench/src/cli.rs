@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::affinity::Cores;
+use crate::attack;
 use crate::channels::{self, Line};
 use crate::scenario::{Bench, Named, OldServers, Scenario, Servers};
 use crate::server::{Program, beside};
@@ -80,6 +81,20 @@ pub(crate) enum Command {
         members: usize,
         #[command(flatten)]
         options: Options,
+    },
+    /// Latency of a session beside clients that send without pause.
+    Neighbour {
+        /// How many of them there are; may be repeated.
+        #[arg(long, default_values_t = [1, 4, 100], value_parser = clap::value_parser!(u16).range(1..=1000))]
+        clients: Vec<u16>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Send without pause, as `neighbour` has it done.
+    #[command(hide = true)]
+    Attack {
+        #[command(flatten)]
+        plan: attack::Plan,
     },
     /// Server CPU for opening a session with a group.
     Connect {
@@ -268,7 +283,7 @@ impl Command {
     pub(crate) fn scenarios(&self) -> Vec<(String, Scenario)> {
         let one = |name: &str, scenario| vec![(name.to_owned(), scenario)];
         match *self {
-            Self::Limit { .. } | Self::Channels { .. } => Vec::new(),
+            Self::Limit { .. } | Self::Channels { .. } | Self::Attack { .. } => Vec::new(),
             Self::Compare { ref scenarios, .. } if scenarios.is_empty() => table(&Named::ALL),
             Self::Compare { ref scenarios, .. } => table(scenarios),
             Self::Consumers { .. } => table(&Named::CONSUMERS),
@@ -281,6 +296,10 @@ impl Command {
             }
             Self::Connect { sessions, .. } => one("connect", Scenario::Connect { sessions }),
             Self::Fairness { members, .. } => one("fairness", Scenario::Fairness { members }),
+            Self::Neighbour { ref clients, .. } => {
+                let clients = clients.clone();
+                one("neighbour", Scenario::Neighbour { clients })
+            }
             Self::UserTime { members, .. } => one("user-time", Scenario::UserTime { members }),
         }
     }

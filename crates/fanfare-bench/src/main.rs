@@ -9,6 +9,7 @@
 //! product can change what it is measured with.
 
 mod affinity;
+mod attack;
 mod channels;
 mod children;
 mod cli;
@@ -38,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     raise_descriptor_limit()?;
     match &command {
         Command::Limit { bind, coalesce } => limit::serve(*bind, *coalesce),
+        Command::Attack { plan } => attack::run(plan),
         Command::Channels { options } => measure_channels(options),
         Command::Compare { options, .. }
         | Command::Consumers { options }
@@ -46,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         | Command::Connect { options, .. }
         | Command::IdleMemory { options, .. }
         | Command::Fairness { options, .. }
+        | Command::Neighbour { options, .. }
         | Command::UserTime { options, .. } => measure(&command, options),
     }
 }

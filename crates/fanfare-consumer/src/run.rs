@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use fanfare_node::{Input, Program, SharedEvent};
+use fanfare_node::{Input, Program, SharedEvent, Turn};
 use fanfare_protocol::{CloseCode, TypedError};
 use futures_util::FutureExt as _;
 
@@ -27,9 +27,6 @@ use crate::session::{Order, Session, Wake};
 use attend::{Attended, Trouble, attend, attend_quick};
 use fault::{Fault, Hook, Reporter};
 
-/// What is handled at one go before the other sessions of the thread get their turn.
-const BURST: usize = 128;
-
 /// A consumer and its session, which was accepted.
 pub(crate) struct Life<C, M: 'static, I> {
     consumer: C,
@@ -39,6 +36,12 @@ pub(crate) struct Life<C, M: 'static, I> {
     /// Events that have been handled and are not counted yet.
     handled: u32,
     received: PhantomData<fn(I)>,
+}
+
+/// What is to be handled next.
+enum Next<M> {
+    Event(Rc<SharedEvent>),
+    Other(Wake<M>),
 }
 
 impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
@@ -81,32 +84,50 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
         }
     }
 
-    /// Handles everything that is there.
+    /// Handles everything that is there, in turns: between two of them the other sessions of the
+    /// thread have theirs.
     async fn turn(&mut self, wake: Wake<M>) -> ControlFlow<()> {
         let flow = self.handle_all(wake).await;
-        // Once a turn: counting is shared by all threads, and dear.
+        self.count_handled();
+        flow
+    }
+
+    /// Once a turn: counting is shared by all threads, and dear.
+    fn count_handled(&mut self) {
         let handled = std::mem::take(&mut self.handled);
         let events = &self.session.cluster().metrics().events;
         events.handled.inc_by(handled.into());
-        flow
     }
 
     async fn handle_all(&mut self, wake: Wake<M>) -> ControlFlow<()> {
         self.handle(wake).await?;
-        for _ in 1..BURST {
-            // By far the most frequent thing that comes in numbers has a way of its own.
-            if let Some(shared) = self.session.next_event() {
-                self.handle_event(&shared).await?;
-                continue;
+        let mut turn = Turn::first();
+        let mut is_over = turn.step();
+        while let Some(next) = self.next().await {
+            if is_over {
+                self.count_handled();
+                turn = self.session.mailbox().next_turn().await;
             }
-            let there = poll_fn(|cx| Poll::Ready(self.session.poll_wake(cx))).await;
-            let Poll::Ready(wake) = there else {
-                return ControlFlow::Continue(());
-            };
-            self.handle(wake).await?;
+            match next {
+                Next::Event(shared) => self.handle_event(&shared).await?,
+                Next::Other(wake) => self.handle(wake).await?,
+            }
+            is_over = turn.step();
         }
-        yielded().await;
         ControlFlow::Continue(())
+    }
+
+    /// What is there already.
+    async fn next(&mut self) -> Option<Next<M>> {
+        // By far the most frequent thing that comes in numbers has a way of its own.
+        if let Some(shared) = self.session.next_event() {
+            return Some(Next::Event(shared));
+        }
+        let there = poll_fn(|cx| Poll::Ready(self.session.poll_wake(cx))).await;
+        match there {
+            Poll::Ready(wake) => Some(Next::Other(wake)),
+            Poll::Pending => None,
+        }
     }
 
     async fn handle_event(&mut self, shared: &Rc<SharedEvent>) -> ControlFlow<()> {
@@ -288,20 +309,6 @@ fn unknown_event<M: 'static>(
         kind = shared.event().event_type(),
         "an event that the consumer does not know"
     );
-}
-
-/// Lets the thread do something else.
-async fn yielded() {
-    let mut polled = false;
-    poll_fn(|cx| {
-        if polled {
-            return Poll::Ready(());
-        }
-        polled = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

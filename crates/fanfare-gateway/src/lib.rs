@@ -18,6 +18,8 @@ mod head;
 mod head_limit;
 mod idle;
 mod listeners;
+mod paced;
+mod pipeline;
 mod serve;
 mod server;
 mod signals;

@@ -1,10 +1,12 @@
 //! The server: actix-server, actix-http and an actix-web App, with the takeover in place.
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt;
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use crate::connection::Connection;
 use crate::head_limit::{HeadLimits, within};
 use crate::idle::{self, Idle};
 use crate::listeners::Listeners;
+use crate::paced::Paced;
+use crate::pipeline::{InTurns, Pipeline};
 use crate::serve::Bound;
 use crate::takeover::TakeoverService;
 
@@ -334,7 +338,7 @@ where
     } = parts;
     let app = Rc::new(AppOnce::new(app));
     let handshakes = Rc::clone(&app);
-    let served = host.clone();
+    let (served, node) = (host.clone(), host.node().clone());
     let timeout = connections.handshake_timeout;
     let limits = connections.head;
     let upgrade = fn_factory(move || {
@@ -348,18 +352,19 @@ where
     });
     let plain = fn_factory(move || {
         let app = Rc::clone(&app);
-        async move { app.service::<I, S>().await }
+        async move { app.service::<I, S>().await.map(InTurns::new) }
     });
     let keep_alive = connections.keep_alive;
     let http = HttpService::build()
         .keep_alive(idle::with_grace(keep_alive))
         .client_request_timeout(connections.client_request_timeout)
         .client_disconnect_timeout(connections.client_disconnect_timeout)
-        .on_connect_ext(move |io: &Idle<T>, data| {
+        .on_connect_ext(move |io: &Idle<Paced<T>>, data| {
             if let Some(hook) = &connections.on_connect {
-                hook(io.io(), data);
+                hook(io.io().io(), data);
             }
             data.insert(served.clone());
+            data.insert(Rc::clone(io.io().pipeline()));
         })
         .upgrade(upgrade)
         .finish(within(
@@ -368,9 +373,13 @@ where
                 .map(|response: S::Response| setup::explain(response.into()))
                 .map_err(|error: S::Error| error.into().error_response()),
         ));
-    fn_service(move |io: T| async move {
+    let worker = OnceCell::new();
+    fn_service(move |io: T| {
+        let worker = worker.get_or_init(|| Rc::downgrade(&node.worker()));
+        let pipeline = Pipeline::new(Weak::clone(worker));
         let peer: Option<SocketAddr> = io.peer();
-        Ok((Idle::new(io, keep_alive, limits), Protocol::Http1, peer))
+        let io = Idle::new(Paced::new(io, pipeline), keep_alive, limits);
+        ready(Ok((io, Protocol::Http1, peer)))
     })
     .and_then(http)
 }

@@ -10,12 +10,13 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
 use fanfare_layer::{Delivery, SubscribeError, Subscription};
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{BoxStream, FuturesUnordered};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
 use crate::directory::{Batch, Request, Requests};
 use crate::node::Shared;
 use crate::supervise::Lifeline;
+use crate::worker::wake_after_look;
 
 /// Groups asked for in one turn.
 const SUBSCRIBE_BATCH: usize = 500;
@@ -57,12 +58,37 @@ impl Actor for Bridge {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.add_stream(self.node.layer.stream());
+        context.add_stream(Arrivals {
+            stream: self.node.layer.stream(),
+            handed: false,
+        });
         context.add_stream(Asking {
             node: Arc::clone(&self.node),
             asked: FuturesUnordered::new(),
         });
         context.run_interval(SWEEP, Self::sweep);
+    }
+}
+
+/// What arrives from the layer; between two batches of it the thread looks at its sockets, because
+/// it may have sessions too.
+struct Arrivals {
+    stream: BoxStream<'static, Vec<Delivery>>,
+    /// A batch has just been handed on.
+    handed: bool,
+}
+
+impl Stream for Arrivals {
+    type Item = Vec<Delivery>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.handed) {
+            wake_after_look(task);
+            return Poll::Pending;
+        }
+        let batch = self.stream.poll_next_unpin(task);
+        self.handed = batch.is_ready();
+        batch
     }
 }
 

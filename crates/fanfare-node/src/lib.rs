@@ -44,4 +44,4 @@ pub use session::{
     Admission, Handling, Inbound, Link, Mailbox, PendingGroups, Program, SessionContext, Socket,
     Step, Ticket,
 };
-pub use worker::{Pending, WorkerThread};
+pub use worker::{Pending, Turn, TurnNumber, WorkerThread, wake_after_look};

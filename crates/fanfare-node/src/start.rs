@@ -11,7 +11,7 @@ use fanfare_protocol::NodeId;
 use crate::bridge::Bridge;
 use crate::node::{Node, Shared};
 use crate::supervise::supervise;
-use crate::worker::{Flusher, Registry, WorkerThread};
+use crate::worker::{Flusher, Registry, RunQueue, WorkerThread};
 
 thread_local! {
     /// The workers of this thread, one per node: several nodes share a thread only in tests. Their
@@ -72,13 +72,14 @@ impl Drop for Run {
 }
 
 impl WorkerThread {
-    /// Starts the thread's registry and timer. Runs on an actix arbiter.
+    /// Starts the thread's registry, its timer and its queues. Runs on an actix arbiter.
     pub(crate) fn start(node: Arc<Shared>) -> Rc<Self> {
         let worker = Rc::new(Self::new(node));
         worker.supervise_registry();
         actix_rt::spawn(Run(Rc::clone(&worker)).until_over());
         actix_rt::spawn(tick(Rc::clone(&worker)));
         actix_rt::spawn(Flusher::run(Rc::downgrade(&worker)));
+        actix_rt::spawn(RunQueue::run(Rc::downgrade(&worker)));
         worker
     }
 

@@ -7,6 +7,7 @@
 mod connect;
 mod fan_out;
 mod listener;
+mod neighbour;
 pub(crate) mod payload;
 mod probe;
 mod round_trip;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub(crate) use connect::{connect_all, open_and_close};
 pub(crate) use fan_out::{FanOut, Plan};
 pub(crate) use listener::Listener;
+pub(crate) use neighbour::{Neighbour, Neighbourhood};
 pub(crate) use probe::{Flood, Probe};
 pub(crate) use round_trip::RoundTrip;
 

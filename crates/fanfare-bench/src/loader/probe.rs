@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_millis(1);
 /// Time between two echoes. Many may be under way: a slow answer does not spare the server the
 /// next question, or the worst moments would be sampled least.
 const PACE: Duration = Duration::from_millis(2);
-const MAX_UNDER_WAY: usize = 512;
+const MAX_UNDER_WAY: usize = 8192;
 
 /// One session of the echo route.
 pub(crate) struct Probe {
@@ -58,10 +58,15 @@ impl Probe {
 
     /// Takes answers, then writes the next echo when it is due.
     fn look(&mut self, now: Instant) -> anyhow::Result<()> {
+        self.take_turn(now, true)
+    }
+
+    /// Takes answers, then writes the next echo when it is due and `may_ask`.
+    pub(super) fn take_turn(&mut self, now: Instant, may_ask: bool) -> anyhow::Result<()> {
         self.seen.longest_gap = self.seen.longest_gap.max(now.duration_since(self.looked));
         self.looked = now;
         self.take_answers()?;
-        if now >= self.due {
+        if may_ask && now >= self.due {
             if self.under_way.len() >= MAX_UNDER_WAY {
                 bail!("the echo session is not answered: {MAX_UNDER_WAY} messages under way");
             }
@@ -98,7 +103,20 @@ impl Probe {
         Ok(())
     }
 
-    fn begin(&mut self) {
+    /// Whether an answer is awaited.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(super) fn take_seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    pub(super) fn begin(&mut self) {
         self.looked = Instant::now();
         self.seen = Seen::default();
     }

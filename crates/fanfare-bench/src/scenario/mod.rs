@@ -6,6 +6,7 @@ mod fairness;
 mod idle_memory;
 mod load;
 mod membership_memory;
+mod neighbour;
 mod run;
 mod sides;
 mod table;
@@ -19,7 +20,7 @@ use sides::Sides;
 pub(crate) use table::Named;
 
 /// One thing to measure, with its size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// One publisher in a group; deliveries against the limit's.
     FanOut {
@@ -42,6 +43,11 @@ pub(crate) enum Scenario {
     Fairness {
         /// Sessions of the group.
         members: usize,
+    },
+    /// What clients that send without pause take from another session of their thread.
+    Neighbour {
+        /// How many of them there are, one run each.
+        clients: Vec<u16>,
     },
     /// Time in user space for one delivery, one message in flight.
     UserTime {
@@ -116,6 +122,7 @@ impl Scenario {
             | Self::RoundTrip { .. }
             | Self::IdleMemory { .. }
             | Self::Fairness { .. }
+            | Self::Neighbour { .. }
             | Self::Connect { .. }
             | Self::UserTime { .. } => Ok(()),
         }
@@ -128,6 +135,7 @@ impl Scenario {
     pub(crate) fn measure(&self, name: &str, bench: &Bench) -> anyhow::Result<Outcome> {
         let compare = |sides| throughput::compare(name, &sides, bench);
         let outcome = match *self {
+            Self::Neighbour { ref clients } => neighbour::measure(name, clients, bench),
             Self::FanOut { members, in_flight } => {
                 compare(Sides::fan_out(bench, members, in_flight))
             }

@@ -43,11 +43,13 @@ pub(crate) enum Named {
     UserIdle,
     /// Resident memory of each of 50 memberships of 2,000 sessions.
     Membership,
+    /// Echo of a session beside 1, 4 and 100 clients of each kind that send without pause.
+    Neighbour,
 }
 
 impl Named {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::FanOut1000,
         Self::FanOut5000,
         Self::Burst64,
@@ -63,6 +65,7 @@ impl Named {
         Self::Connect,
         Self::UserIdle,
         Self::Membership,
+        Self::Neighbour,
     ];
 
     /// Those of the consumers.
@@ -115,6 +118,9 @@ impl Named {
             Self::Connect => Scenario::Connect { sessions: 2000 },
             Self::UserIdle => Scenario::UserIdle { sessions: 10_000 },
             Self::Membership => Scenario::Membership { sessions: 2000 },
+            Self::Neighbour => Scenario::Neighbour {
+                clients: vec![1, 4, 100],
+            },
         }
     }
 
@@ -136,6 +142,7 @@ impl Named {
             Self::Connect => Bar::at_most(2.2, 1.9),
             Self::UserIdle => Bar::at_most(1.9, 1.7),
             Self::Membership => Bar::at_most(64.0, 48.0),
+            Self::Neighbour => Bar::at_most(1.0, None),
         }
     }
 }

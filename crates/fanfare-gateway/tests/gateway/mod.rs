@@ -5,6 +5,7 @@ mod client;
 mod handshakes;
 mod heads;
 mod listeners;
+mod pipelines;
 mod refusals;
 mod rig;
 mod serving;

@@ -229,7 +229,8 @@ impl Inbox {
         Some(delivery)
     }
 
-    fn has_work(&self) -> bool {
+    /// Whether something is in the queue or has been asked.
+    pub(crate) fn has_work(&self) -> bool {
         self.len.load(Ordering::Acquire) > 0 || self.asked.load(Ordering::Acquire)
     }
 

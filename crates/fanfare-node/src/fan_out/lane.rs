@@ -52,6 +52,8 @@ pub(crate) struct Spare {
     traffic: Vec<Box<Traffic>>,
 }
 
+/// Bytes of a batch that take about as long to send as a small one.
+const LARGE: usize = 16 * 1024;
 /// Lanes whose memory is kept for others.
 const SPARE_LANES: usize = 64;
 /// Batches that the memory of one of them has room for.
@@ -252,19 +254,21 @@ impl Lane {
         front.map_or(0, |batch| batch.events())
     }
 
-    /// Serves members until `budget` sends are spent; answers a batch that reached its end.
+    /// Serves members until `budget` sends are spent, of which a large one counts as several; answers
+    /// a batch that reached its end.
     pub(crate) fn run(&mut self, slots: &mut Slots, budget: &mut u32) -> Option<Batch> {
         let traffic = self.traffic.as_mut()?;
         let members = self.members.as_slice();
         traffic.seal(self.group, members.len());
         let batch = traffic.queue.front_mut()?;
+        let cost = 1 + u32::try_from(batch.bytes() / LARGE).unwrap_or(u32::MAX - 1);
         while batch.cursor < batch.end {
             if *budget == 0 {
                 return None;
             }
             let member = members.get(batch.cursor as usize).copied().unwrap_or(GONE);
             batch.cursor += 1;
-            *budget -= 1;
+            *budget = budget.saturating_sub(cost);
             batch.serve(slots, member);
         }
         traffic.queue.pop_front()

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use fanfare_layer::Publish;
-use fanfare_protocol::frame::{self, Opcode};
+use fanfare_protocol::frame::Opcode;
 use fanfare_protocol::{ChannelName, CloseCode, Envelope, GroupName, Target};
 
 use crate::worker::SeatGuard;
@@ -62,10 +61,7 @@ impl SessionContext<'_> {
     }
 
     fn send(&mut self, opcode: Opcode, payload: &[u8]) {
-        let mut frame = BytesMut::new();
-        frame::push(&mut frame, opcode, payload);
-        self.place
-            .worker
-            .send(self.place.member, &frame.freeze(), 0);
+        let SeatGuard { worker, member } = self.place;
+        worker.reply(*member, opcode, payload);
     }
 }

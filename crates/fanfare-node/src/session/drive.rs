@@ -6,16 +6,16 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use actix::fut::ActorFuture;
 use actix::{ActorContext as _, Context};
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use fanfare_layer::Publish;
 use fanfare_protocol::Goodbye;
-use fanfare_protocol::frame::{self, FrameError, FrameLimits, Message, Opcode};
+use fanfare_protocol::frame::{FrameError, FrameLimits, Message, Opcode};
 use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
 use super::{Session, Step};
 use crate::fan_out::{CloseRequest, SeatState};
-use crate::worker::READ_BYTES;
+use crate::worker::{READ_BYTES, Turn};
 
 /// Polls the session inside its actor's task; takes no memory of its own.
 pub(super) struct Drive;
@@ -49,6 +49,8 @@ enum After {
     Read,
     /// Nothing more is read until the publish has found room.
     Wait,
+    /// The session has had its turn; the rest comes in the next one.
+    TurnOver,
     /// The session is closing; what is left of the input is of no interest.
     Closing,
 }
@@ -158,12 +160,20 @@ impl Session {
             // It wakes the session's task when it gets on.
             return Poll::Pending;
         }
-        if let Some(mut backlog) = self.backlog.take()
-            && matches!(self.consume(task, &mut backlog), After::Wait)
-        {
-            self.wait(task);
-            return Poll::Pending;
+        let mut turn = ready!(self.poll_turn());
+        if let Some(mut backlog) = self.backlog.take() {
+            let (used, after) = self.consume(task, &mut backlog, &mut turn);
+            if self.is_stopped_by(task, &after) {
+                backlog.advance(used);
+                self.backlog = Some(backlog).filter(|rest| !rest.is_empty());
+                return Poll::Pending;
+            }
         }
+        self.poll_socket(task, &mut turn)
+    }
+
+    /// Reads until the socket is empty, the session has to wait, or its turn is over.
+    fn poll_socket(&mut self, task: &mut TaskContext<'_>, turn: &mut Turn) -> Poll<Ending> {
         let worker = Rc::clone(&self.place.worker);
         let mut buffer = worker.read_buffer.borrow_mut();
         loop {
@@ -179,57 +189,97 @@ impl Session {
                 if *budget == 0 {
                     return Poll::Ready(self.ending_at_end_of_stream());
                 }
-                continue;
+            } else {
+                let input = buffer.get_mut(..read).unwrap_or_default();
+                let (used, after) = self.consume(task, input, turn);
+                if self.is_stopped_by(task, &after) {
+                    let rest = input.get(used..).unwrap_or_default();
+                    if !rest.is_empty() {
+                        self.backlog = Some(Box::new(BytesMut::from(rest)));
+                    }
+                    return Poll::Pending;
+                }
             }
-            match self.consume(task, buffer.get_mut(..read).unwrap_or_default()) {
-                After::Wait => {
-                    self.wait(task);
-                    return Poll::Pending;
-                }
-                After::Read | After::Closing if read == READ_BYTES => {
-                    // The other sessions of the thread first.
-                    task.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                After::Read | After::Closing => {}
+            // A buffer that came full took long to fill.
+            if read == READ_BYTES && turn.look() {
+                self.queue_turn(task);
+                return Poll::Pending;
             }
         }
     }
 
-    /// A publish is polled once more, to register for its room; a program has been polled.
-    fn wait(&self, task: &TaskContext<'_>) {
-        if self.publishing.is_some() {
-            task.waker().wake_by_ref();
+    /// Whether nothing more is handled now. A publish is polled once more, to register for its room;
+    /// a program has been polled.
+    fn is_stopped_by(&mut self, task: &TaskContext<'_>, after: &After) -> bool {
+        match after {
+            After::Read | After::Closing => return false,
+            After::Wait if self.publishing.is_some() => task.waker().wake_by_ref(),
+            After::Wait => {}
+            After::TurnOver => self.queue_turn(task),
+        }
+        true
+    }
+
+    /// The turn of a session that has just been woken, or its turn of the run queue if it waits there.
+    fn poll_turn(&mut self) -> Poll<Turn> {
+        match self.turn_number {
+            None => Poll::Ready(Turn::first()),
+            Some(number) if self.place.worker.is_turn(number) => {
+                self.turn_number = None;
+                Poll::Ready(Turn::queued())
+            }
+            Some(_) => Poll::Pending,
         }
     }
 
-    /// Handles all messages in `input`; keeps what is left when it has to wait.
-    fn consume(&mut self, task: &mut TaskContext<'_>, input: &mut [u8]) -> After {
+    fn queue_turn(&mut self, task: &TaskContext<'_>) {
+        self.turn_number = Some(self.place.worker.queue_turn(task.waker()));
+    }
+
+    /// Handles the messages in `input` and sends the answers to them in one write; answers how many
+    /// bytes were used.
+    fn consume(
+        &mut self,
+        task: &mut TaskContext<'_>,
+        input: &mut [u8],
+        turn: &mut Turn,
+    ) -> (usize, After) {
+        let (used, after) = self.handle(task, input, turn);
+        self.place.worker.flush_replies();
+        self.flush_program();
+        (used, after)
+    }
+
+    fn handle(
+        &mut self,
+        task: &mut TaskContext<'_>,
+        input: &mut [u8],
+        turn: &mut Turn,
+    ) -> (usize, After) {
         let limits = self.place.worker.node().options.limits.frames();
         let mut at = 0;
         loop {
             let rest = input.get_mut(at..).unwrap_or_default();
             if self.is_program_full() || (rest.is_empty() && self.is_program_busy()) {
-                self.run_program(task);
+                self.poll_program(task);
             }
             if rest.is_empty() {
                 self.release_buffer(&limits);
-                return After::Read;
+                return (at, After::Read);
             }
             if self.is_program_full() {
-                self.backlog = Some(Box::new(BytesMut::from(&*rest)));
-                return After::Wait;
+                return (at, After::Wait);
             }
-            match self.next(&limits, rest) {
-                (used, After::Read) => at += used,
-                (used, After::Wait) => {
-                    let rest = input.get(at + used..).unwrap_or_default();
-                    if !rest.is_empty() {
-                        self.backlog = Some(Box::new(BytesMut::from(rest)));
-                    }
-                    return After::Wait;
+            let (used, after) = self.next(&limits, rest);
+            at += used;
+            if !matches!(after, After::Read) {
+                return (at, after);
+            }
+            if turn.step() && at < input.len() {
+                if self.is_program_busy() {
+                    self.poll_program(task);
                 }
-                (_, After::Closing) => return After::Closing,
+                return (at, After::TurnOver);
             }
         }
     }
@@ -266,9 +316,7 @@ impl Session {
                 self.terms.handler.binary(&self.place, bytes)
             }
             Message::Ping(payload) => {
-                let mut pong = BytesMut::new();
-                frame::push(&mut pong, Opcode::Pong, payload);
-                worker.send(self.place.member, &pong.freeze(), 0);
+                worker.reply(self.place.member, Opcode::Pong, payload);
                 Step::Continue
             }
             // That bytes came is the sign of life.

@@ -25,7 +25,7 @@ use crate::fan_out::{
 };
 use crate::identity::Identity;
 use crate::node::Node;
-use crate::worker::{Pending, WorkerThread};
+use crate::worker::{Pending, Turn, WorkerThread};
 use timers::Timers;
 
 /// What one session does: ends after [`Input::Ended`].
@@ -281,6 +281,12 @@ impl Mailbox {
         let waiters = uncommon.as_mut().map(|it| std::mem::take(&mut it.waiters));
         drop(uncommon);
         waiters.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Waits until the session's thread has time for a program whose [`Turn`] is over: it has looked at
+    /// its sockets, and it is this program's turn.
+    pub async fn next_turn(&self) -> Turn {
+        self.worker.next_turn().await
     }
 
     /// Ends the session behind what has been sent, with a code and a reason of at most 123 bytes;

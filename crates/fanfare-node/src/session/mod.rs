@@ -29,7 +29,7 @@ pub use pending_groups::PendingGroups;
 pub use socket::{Link, Socket};
 pub use ticket::Ticket;
 
-use crate::worker::SeatGuard;
+use crate::worker::{SeatGuard, TurnNumber};
 use drive::Drive;
 use ending::{Ending, Phase};
 use life::Life;
@@ -43,10 +43,13 @@ pub(crate) struct Session {
     decoder: Decoder,
     terms: SessionOptions,
     phase: Phase,
-    /// Input that waits for a publish to find room.
+    /// Input that waits for a publish to find room, or for the session's next turn. Meanwhile the
+    /// socket is not read.
     backlog: Option<Box<BytesMut>>,
     /// While it waits for room in the layer the session does not read its socket.
     publishing: Option<BoxFuture<'static, Publish>>,
+    /// Of the session in the run queue, while it waits there.
+    turn_number: Option<TurnNumber>,
     life: Life,
     /// Why the session is closing, once somebody has begun to close it.
     cause: Option<Ending>,
@@ -102,6 +105,7 @@ impl Session {
             phase: Phase::Open,
             backlog,
             publishing: None,
+            turn_number: None,
             life: Life::new(worker.ticks.get()),
             cause: None,
             code: None,

@@ -12,28 +12,44 @@ use crate::fan_out::CloseRequest;
 use crate::worker::SeatGuard;
 
 impl Session {
-    /// Lets the program take what has come, and sends what it has to say.
+    /// Lets the program take what has come, and sends what it has to say: to events together with
+    /// the output of other programs.
     pub(super) fn run_program(&mut self, task: &mut TaskContext<'_>) {
+        let has_events = match &self.terms.handler {
+            Handler::Program(running) => running.mailbox().has_events(),
+            Handler::Inbound(..) | Handler::Concluded => return,
+        };
+        self.poll_program(task);
+        match &self.terms.handler {
+            Handler::Program(running) if has_events => running.mailbox().flush_soon(),
+            _ => self.flush_program(),
+        }
+    }
+
+    /// Sends what the program has to say.
+    pub(super) fn flush_program(&self) {
+        if let Handler::Program(running) = &self.terms.handler {
+            running.mailbox().flush();
+        }
+    }
+
+    /// Lets the program take what has come.
+    pub(super) fn poll_program(&mut self, task: &mut TaskContext<'_>) {
         let Handler::Program(running) = &mut self.terms.handler else {
             return;
         };
         running.mailbox().offer_room();
-        let has_events = running.mailbox().has_events();
         let ended = running.poll(task).is_ready();
         let mailbox = Rc::clone(running.mailbox());
         if ended {
             tracing::error!("a program ended before its session");
+            mailbox.flush();
             self.terms.handler = Handler::Concluded;
             mailbox.fail();
         }
-        let closing = mailbox.take_closing();
-        if has_events && closing.is_none() {
-            mailbox.flush_soon();
-        } else {
-            mailbox.flush();
-        }
-        if let Some(closing) = closing {
+        if let Some(closing) = mailbox.take_closing() {
             let (code, reason) = (closing.code, &*closing.reason);
+            mailbox.flush();
             if closing.failed {
                 self.close(Goodbye::Failed { code, reason }, Ending::Failed);
             } else {

@@ -7,14 +7,16 @@ use fanfare_protocol::{ChannelName, GroupName, Target, Undeliverable};
 use smallvec::SmallVec;
 
 use super::WorkerThread;
+use super::turn::SLICE;
 use crate::directory::Question;
 use crate::fan_out::{Dropped, FanOut, SlotRef, Slots, Tally};
 
 /// Deliveries taken from the inbox in one turn, so that a turn stays short.
 const TURN: usize = 512;
-
-/// The length of a slice of fan-out: what else the thread has to do comes between slices.
-const SLICE: Duration = Duration::from_micros(500);
+/// The share of a turn in which deliveries are taken, so that what they lead to is sent in it too.
+const TAKING: Duration = Duration::from_micros(250);
+/// Deliveries between two looks at the clock.
+const STRIDE: usize = 16;
 
 impl WorkerThread {
     /// One turn of the registry: what has arrived is put on its way, and one slice of it is sent.
@@ -24,7 +26,8 @@ impl WorkerThread {
         }
         let fan_out = &mut *self.fan_out.borrow_mut();
         let limits = &self.node.options.limits;
-        for _ in 0..TURN {
+        let started = Instant::now();
+        for taken in 1..=TURN {
             let roster = &fan_out.roster;
             if roster.waiting() >= limits.inbox_frames
                 || roster.waiting_bytes() >= limits.fan_out_bytes
@@ -36,9 +39,11 @@ impl WorkerThread {
                 break;
             };
             self.dispatch(fan_out, &delivery);
+            if taken % STRIDE == 0 && started.elapsed() >= TAKING {
+                break;
+            }
         }
         let FanOut { slots, roster } = fan_out;
-        let started = Instant::now();
         roster.slice(
             slots,
             || started.elapsed() >= SLICE,

@@ -6,8 +6,11 @@ mod flusher;
 mod joining;
 mod members;
 mod registry;
+mod replies;
+mod run_queue;
 mod seat_guard;
 mod timers;
+mod turn;
 mod wheel;
 
 use std::cell::{Cell, RefCell};
@@ -27,12 +30,16 @@ use crate::fan_out::{
 };
 use crate::node::Shared;
 use draining::Draining;
+use replies::Replies;
 use wheel::Wheel;
 
 pub(crate) use flusher::Flusher;
 pub use joining::Pending;
 pub(crate) use registry::Registry;
+pub(crate) use run_queue::RunQueue;
+pub use run_queue::TurnNumber;
 pub(crate) use seat_guard::SeatGuard;
+pub use turn::{Turn, wake_after_look};
 pub(crate) use wheel::Timer;
 
 /// The largest read of one turn, in bytes.
@@ -59,7 +66,9 @@ pub struct WorkerThread {
     /// One buffer for all reads of the thread: a session keeps bytes only while a message is
     /// incomplete.
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    replies: RefCell<Replies>,
     flusher: Flusher,
+    run_queue: RunQueue,
     /// Ticks of the wheel since the start: the clock of pings, read without a system call.
     pub(crate) ticks: Cell<u64>,
     draining: Cell<Option<Draining>>,
@@ -95,7 +104,9 @@ impl WorkerThread {
             }),
             wheel: RefCell::new(wheel),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            replies: RefCell::default(),
             flusher: Flusher::default(),
+            run_queue: RunQueue::default(),
             ticks: Cell::new(0),
             draining: Cell::new(None),
             #[cfg(feature = "fault")]
@@ -238,8 +249,14 @@ impl WorkerThread {
         }
     }
 
-    /// Sends one session frames of its own: a reply or a pong, or `events` that its program sends.
+    /// Sends one session frames of its own behind its replies: a ping, or `events` that its program
+    /// sends.
     pub(crate) fn send(&self, member: SlotRef, frames: &Bytes, events: u32) {
+        self.flush_replies();
+        self.write(member, frames, events);
+    }
+
+    fn write(&self, member: SlotRef, frames: &Bytes, events: u32) {
         let fan_out = &mut *self.fan_out.borrow_mut();
         fan_out.slots.send(member, frames, events);
         self.count(std::mem::take(&mut fan_out.slots.tally));
@@ -248,6 +265,7 @@ impl WorkerThread {
     /// Sends one session its close frame, behind what is on its way to it from its groups; nothing
     /// follows it.
     pub(crate) fn send_last(&self, member: SlotRef, frames: &Bytes) {
+        self.flush_replies();
         let fan_out = &mut *self.fan_out.borrow_mut();
         fan_out.roster.flush_in_flight(&mut fan_out.slots, member);
         fan_out.slots.send(member, frames, 0);
@@ -295,6 +313,7 @@ impl Drop for WorkerThread {
     fn drop(&mut self) {
         self.end();
         self.flusher.end();
+        self.run_queue.end();
         let next = self.fan_out.get_mut().slots.next_generation();
         self.node.directory.remove_worker(self.index, next);
     }

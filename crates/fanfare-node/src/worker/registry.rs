@@ -1,10 +1,9 @@
 //! The registry actor: it drains its worker's inbox and fans events out to the thread's sessions.
 //!
 //! Membership and what is on its way live in the worker, outside the actor. The actor is what
-//! moves them: one turn takes everything from the inbox, so that events that came together leave
-//! together, and then one slice of fan-out; between slices the thread does its other work.
+//! moves them: one turn takes what is in the inbox, so that events that came together leave
+//! together, and then one slice of fan-out; between turns the thread does its other work.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
@@ -13,6 +12,7 @@ use actix::{Actor, AsyncContext as _, Context, StreamHandler};
 use futures_util::Stream;
 
 use super::WorkerThread;
+use super::turn::wake_after_look;
 use crate::supervise::Lifeline;
 
 /// The actor that delivers what is in its worker's inbox.
@@ -36,7 +36,7 @@ impl Actor for Registry {
     fn started(&mut self, context: &mut Self::Context) {
         context.add_stream(Turns {
             worker: Rc::clone(&self.worker),
-            pause: None,
+            turned: false,
         });
     }
 }
@@ -50,11 +50,12 @@ impl StreamHandler<Turn> for Registry {
     }
 }
 
-/// One item for every turn there is something to do; between two turns of a fan-out that takes
-/// longer than a slice the thread looks at its sockets.
+/// One item for every turn there is something to do; between two turns the thread looks at its
+/// sockets.
 struct Turns {
     worker: Rc<WorkerThread>,
-    pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    /// A turn has just been.
+    turned: bool,
 }
 
 impl Stream for Turns {
@@ -65,25 +66,16 @@ impl Stream for Turns {
             // The actor stops at the end of its stream.
             return Poll::Ready(None);
         }
-        if let Some(pause) = &mut self.pause {
-            if pause.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            self.pause = None;
-            return Poll::Ready(Some(Turn));
-        }
-        if self.worker.is_fanning_out() {
-            let mut pause: Pin<Box<dyn Future<Output = ()>>> = Box::pin(tokio::task::yield_now());
-            // The first poll of a yield is always pending: it asks to be polled again once the
-            // runtime has looked at the sockets.
-            let _pending = pause.as_mut().poll(context);
-            self.pause = Some(pause);
+        let goes_on = self.worker.is_fanning_out();
+        if std::mem::take(&mut self.turned) && (goes_on || self.worker.inbox().has_work()) {
+            wake_after_look(context);
             return Poll::Pending;
         }
-        self.worker
-            .inbox()
-            .poll_filled(context)
-            .map(|()| Some(Turn))
+        if goes_on || self.worker.inbox().poll_filled(context).is_ready() {
+            self.turned = true;
+            return Poll::Ready(Some(Turn));
+        }
+        Poll::Pending
     }
 }
 

@@ -214,6 +214,11 @@ impl Client {
         }
     }
 
+    /// Its socket, to be written to from anywhere.
+    pub(crate) fn into_std(self) -> std::os::unix::net::UnixStream {
+        self.socket.into_std().unwrap()
+    }
+
     pub(crate) async fn expect_head(&mut self) {
         self.fill(4).await;
         assert_eq!(self.queue.drain(..4).as_slice(), b"HEAD");

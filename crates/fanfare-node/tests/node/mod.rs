@@ -11,3 +11,4 @@ mod sessions;
 mod silence;
 mod streams;
 mod subscriptions;
+mod turns;

@@ -17,8 +17,10 @@ use tokio::sync::Notify;
 use crate::metrics::Drops;
 use crate::{Delivery, LayerMetrics, Throttle};
 
-/// Deliveries a reader takes at once.
+/// Messages a reader takes at once.
 const BATCH: usize = 256;
+/// Bytes of the bodies that it takes at once, unless one alone has more.
+const BATCH_BYTES: usize = 256 << 10;
 /// Bodies that wait together, however few they are.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -204,7 +206,13 @@ impl<U: Unpack> Incoming<U> {
 
     fn take(&self) -> (Vec<Message<U::Source>>, bool) {
         let mut queue = self.queue.lock();
-        let count = queue.messages.len().min(BATCH);
+        let mut bytes = 0;
+        let fits = |message: &&Message<U::Source>| {
+            let first = bytes == 0;
+            bytes += message.body.len();
+            first || bytes <= BATCH_BYTES
+        };
+        let count = queue.messages.iter().take(BATCH).take_while(fits).count();
         let messages: Vec<_> = queue.messages.drain(..count).collect();
         queue.bytes -= messages.iter().map(|it| it.body.len()).sum::<usize>();
         if !messages.is_empty() {
@@ -292,7 +300,9 @@ mod tests {
         (0..4).for_each(|_| push(piece));
         push(1);
         assert_eq!(metrics.dropped.inbox_full.get(), 1);
-        assert_eq!(incoming.take().0.len(), 4);
+        let take = || Some(incoming.take().0.len()).filter(|taken| *taken > 0);
+        let taken: Vec<usize> = std::iter::from_fn(take).collect();
+        assert_eq!(taken, [1; 4], "a reader takes large ones one by one");
         push(MOST_BYTES + 1);
         assert_eq!(metrics.dropped.inbox_full.get(), 1, "one is always taken");
         push(1);
