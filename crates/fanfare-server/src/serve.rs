@@ -16,7 +16,7 @@ use crate::auth::Authenticator;
 use crate::banner;
 use crate::config::settings::Spoken;
 use crate::config::{Backend, Settings};
-use crate::http::{self, Shared};
+use crate::http::{self, Shared, audit};
 use crate::logging::Logging;
 use crate::metrics::{AuthMetrics, HttpMetrics};
 use crate::routes::Routes;
@@ -72,11 +72,16 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
         window: settings.drain.window,
     };
     let draining = shared.clone();
+    let begin = move || {
+        draining.start_draining();
+        audit::drain("begin", draining.node.sessions());
+    };
     server
         .drain(drain)
-        .on_drain(move || draining.start_draining())
+        .on_drain(begin)
         .serve_with(signals)
         .await?;
+    audit::drain("end", node.sessions());
     Ok(())
 }
 

@@ -52,6 +52,21 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// The label of its counter.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Lost => "lost",
+            Self::PingTimeout => "ping_timeout",
+            Self::Protocol => "protocol",
+            Self::Route => "route",
+            Self::Slow => "slow",
+            Self::Drain => "drain",
+            Self::Kicked => "kicked",
+            Self::Failed => "failed",
+        }
+    }
+
     fn counter(self, closed: &Closed) -> &IntCounter {
         match self {
             Self::Client => &closed.client,
@@ -252,6 +267,13 @@ impl Session {
         }
         if let Some(access) = &self.terms.access {
             tracing::info!(target: "fanfare::access", "WebSocket DISCONNECT {access}");
+            tracing::info!(
+                target: "fanfare::audit",
+                session = access,
+                cause = ending.map_or("panic", Ending::word),
+                close_code = self.code.map(|code| code.0),
+                "closed"
+            );
         }
     }
 }

@@ -148,5 +148,6 @@ fn log(reader: &mut Reader<'_>) -> Log {
         format,
         level,
         access: reader.flag("log.access"),
+        audit: reader.flag("log.audit"),
     }
 }

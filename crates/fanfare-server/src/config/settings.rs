@@ -247,6 +247,8 @@ pub(crate) struct Log {
     pub(crate) level: String,
     /// Whether the access lines are written.
     pub(crate) access: bool,
+    /// Whether the audit log is written.
+    pub(crate) audit: bool,
 }
 
 /// What a route does with what its clients send.

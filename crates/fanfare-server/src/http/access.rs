@@ -15,6 +15,7 @@ use fanfare_web::handshake::asks_for_websocket;
 use fanfare_web::{Client, TrustedProxies};
 
 use super::Shared;
+use super::audit::Asked;
 use crate::logging::ACCESS_TARGET;
 use crate::shown::Cut;
 
@@ -47,7 +48,11 @@ pub(crate) async fn log(
             quiet: is_polled(request.path()),
         }
     };
+    let asked = Asked::of(&request, client);
     let outcome = next.call(request).await;
+    if let Some(asked) = asked {
+        asked.answered(&outcome);
+    }
     let status = match &outcome {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),

@@ -11,6 +11,7 @@ use fanfare_protocol::GroupName;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
+use super::audit::{Publisher, Publishing};
 use super::publish::{self, Publication};
 use super::{Shared, auth, batch, postable, readable};
 use fanfare_web::{Address, Code, Refusal, has_utf8_path};
@@ -79,12 +80,17 @@ async fn publish_one(
     let exclude = publish::excluded_in_query(request.query_string(), &shared.node)?;
     let body = read(request, body, shared).await?;
     let event = publish::event(&body)?;
+    let publishing = Publishing::new(address, event.event_type(), body.len());
     let publication = Publication {
         target,
         event,
         exclude,
     };
-    publication.publish(&shared.node).await?;
+    let outcome = publication.publish(&shared.node).await;
+    let outcome = outcome.map_err(Refusal::from);
+    let publisher = Publisher::of(request, shared);
+    publisher.tell(publishing.as_ref(), outcome.as_ref().copied());
+    outcome?;
     Ok(HttpResponse::Accepted().json(json!({ "published": 1 })))
 }
 
@@ -95,7 +101,7 @@ async fn batch(
 ) -> Result<HttpResponse, Refusal> {
     publish::no_parameters(request.query_string())?;
     let body = read(&request, body, &shared).await?;
-    let results = batch::publish(&body, &shared.node).await?;
+    let results = batch::publish(&body, &shared.node, &Publisher::of(&request, &shared)).await?;
     Ok(HttpResponse::Ok().json(json!({ "results": results })))
 }
 

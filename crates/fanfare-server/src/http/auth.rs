@@ -7,7 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use subtle::ConstantTimeEq as _;
 
-use super::Shared;
+use super::{Shared, audit};
 use fanfare_web::{Code, Refusal};
 
 /// Lets a request pass that carries `Authorization: Bearer <key>`.
@@ -18,31 +18,28 @@ pub(crate) async fn require_key(
     let shared = request
         .app_data::<web::Data<Shared>>()
         .ok_or_else(Refusal::internal)?;
-    check(
-        request.headers().get(header::AUTHORIZATION),
-        &shared.settings.api.keys,
-    )?;
+    let given = given(request.headers().get(header::AUTHORIZATION))?;
+    if !is_known(given, &shared.settings.api.keys) {
+        return Err(Refusal::new(Code::Unauthorized, "the key is not known here").into());
+    }
+    audit::remember_key(request.request(), given);
     next.call(request).await
 }
 
-fn check(authorization: Option<&HeaderValue>, keys: &[String]) -> Result<(), Refusal> {
+/// The key of a request.
+fn given(authorization: Option<&HeaderValue>) -> Result<&[u8], Refusal> {
     let unauthorized = |message: &'static str| Refusal::new(Code::Unauthorized, message);
-    let Some(value) = authorization else {
-        return Err(unauthorized(
-            "this path needs \"Authorization: Bearer <key>\"",
-        ));
-    };
-    let given = bearer(value.as_bytes())
-        .ok_or_else(|| unauthorized("\"Authorization\" must be \"Bearer <key>\""))?;
-    // Every key is compared, so that the time says nothing about which one was close.
-    let known = keys.iter().fold(false, |known, key| {
+    let value = authorization
+        .ok_or_else(|| unauthorized("this path needs \"Authorization: Bearer <key>\""))?;
+    bearer(value.as_bytes())
+        .ok_or_else(|| unauthorized("\"Authorization\" must be \"Bearer <key>\""))
+}
+
+/// Every key is compared, so that the time says nothing about which one was close.
+fn is_known(given: &[u8], keys: &[String]) -> bool {
+    keys.iter().fold(false, |known, key| {
         known | bool::from(key.as_bytes().ct_eq(given))
-    });
-    if known {
-        Ok(())
-    } else {
-        Err(unauthorized("the key is not known here"))
-    }
+    })
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -59,7 +56,7 @@ mod tests {
     fn passes(authorization: Option<&'static str>, keys: &[&str]) -> bool {
         let value = authorization.map(HeaderValue::from_static);
         let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
-        check(value.as_ref(), &keys).is_ok()
+        given(value.as_ref()).is_ok_and(|given| is_known(given, &keys))
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::audit::{Publisher, Publishing};
 use super::publish::{self, Publication};
 use fanfare_web::{Address, Code, Refusal};
 
@@ -47,23 +48,29 @@ struct Object<T>(T);
 /// Publishes the events of a batch in their order; the results are in the same order. One that
 /// fails does not stop those after it. All of them together take no longer than one publish may:
 /// behind the deadline an event that finds no room at once fails.
-pub(crate) async fn publish(body: &[u8], node: &Node) -> Result<Vec<Value>, Refusal> {
+pub(super) async fn publish(
+    body: &[u8],
+    node: &Node,
+    publisher: &Publisher,
+) -> Result<Vec<Value>, Refusal> {
     let items = read(body)?;
     let deadline = node.publish_deadline();
     let mut steps = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
         let parsed = publication(item.get(), node);
         steps.push(match parsed {
-            Ok(publication) => {
+            Ok((publication, publishing)) => {
                 let published = publication.hand_over(node, deadline).await;
-                published.map_err(Refusal::from)
+                (publishing, published.map_err(Refusal::from))
             }
-            Err(error) => Err(error.below(&format!("events.{index}"))),
+            Err(error) => (None, Err(error.below(&format!("events.{index}")))),
         });
     }
     let mut results = Vec::with_capacity(steps.len());
-    for step in steps {
-        results.push(result(step, deadline).await);
+    for (publishing, step) in steps {
+        let outcome = confirmed(step, deadline).await;
+        publisher.tell(publishing.as_ref(), outcome.as_ref().copied());
+        results.push(result(outcome));
     }
     Ok(results)
 }
@@ -85,18 +92,21 @@ fn read(body: &[u8]) -> Result<Vec<&RawValue>, Refusal> {
     Ok(batch.events)
 }
 
-fn publication(item: &str, node: &Node) -> Result<Publication, Refusal> {
+fn publication(item: &str, node: &Node) -> Result<(Publication, Option<Publishing>), Refusal> {
     let Object(item): Object<Item<'_>> = serde_json::from_str(item)
         .map_err(|error| Refusal::new(Code::InvalidBatch, reason(&error)))?;
-    let target = publish::target(address(&item)?, node)?;
+    let address = address(&item)?;
+    let target = publish::target(address, node)?;
     let event =
         publish::event(item.event.get().as_bytes()).map_err(|error| error.below("event"))?;
     let exclude = publish::excluded(item.exclude.iter().map(String::as_str), node)?;
-    Ok(Publication {
+    let publishing = Publishing::new(address, event.event_type(), item.event.get().len());
+    let publication = Publication {
         target,
         event,
         exclude,
-    })
+    };
+    Ok((publication, publishing))
 }
 
 fn address<'i>(item: &'i Item<'_>) -> Result<Address<'i>, Refusal> {
@@ -125,13 +135,13 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-async fn result(step: Result<Publish, Refusal>, deadline: Instant) -> Value {
-    let outcome = match step {
-        Ok(publish) => publish::confirmed(publish, deadline)
-            .await
-            .map_err(Refusal::from),
-        Err(error) => Err(error),
-    };
+async fn confirmed(step: Result<Publish, Refusal>, deadline: Instant) -> Result<(), Refusal> {
+    let publish = step?;
+    let confirmed = publish::confirmed(publish, deadline).await;
+    confirmed.map_err(Refusal::from)
+}
+
+fn result(outcome: Result<(), Refusal>) -> Value {
     match outcome {
         Ok(()) => json!({ "status": 202 }),
         Err(error) => json!({ "status": error.status().as_u16(), "error": error.body() }),

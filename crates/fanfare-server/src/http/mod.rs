@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod api;
+pub(crate) mod audit;
 mod auth;
 mod batch;
 mod guard;

@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) auth: Option<Authenticator>,
     /// Whether access lines are written.
     pub(crate) access: bool,
+    /// Whether a session knows its path and its client, for the lines about it.
+    pub(crate) names_sessions: bool,
     pub(crate) registry: Registry,
     pub(crate) metrics: HttpMetrics,
     pub(crate) started: Instant,
@@ -42,6 +44,7 @@ impl Shared {
             },
             auth,
             access: settings.log.access,
+            names_sessions: settings.log.access || settings.log.audit,
             settings,
             registry,
             metrics,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::dev::{ServiceRequest, ServiceResponse, fn_service};
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use fanfare_node::{Handling, Identity};
 use fanfare_protocol::GroupName;
 use fanfare_web::{Accept, Code, Opening, Refusal, Request, SessionSpec};
@@ -23,8 +23,10 @@ pub(crate) fn configure(routes: WorkerRoutes) -> impl FnOnce(&mut web::ServiceCo
             async move {
                 let request = request.into_parts().0;
                 let answer = answer(Request::new(request.clone()), route).await;
-                let response = answer.unwrap_or_else(|refusal| refusal.error_response());
-                Ok::<_, Error>(ServiceResponse::new(request, response))
+                Ok::<_, Error>(match answer {
+                    Ok(response) => ServiceResponse::new(request, response),
+                    Err(refusal) => ServiceResponse::from_err(refusal, request),
+                })
             }
         };
         app.default_service(fn_service(serve));
@@ -45,7 +47,7 @@ async fn open(request: Request, shared: &Shared, route: &Route) -> Result<HttpRe
     let mut opening = Opening::check(&request, Some(&shared.origins), &route.settings.groups)?;
     let proxies = &shared.settings.http.trusted_proxies;
     let access = shared
-        .access
+        .names_sessions
         .then(|| access::session_line(&request, proxies));
     let identity = identity(&request, shared, route, opening.groups()).await?;
     let ticket = opening.seat(SessionSpec {

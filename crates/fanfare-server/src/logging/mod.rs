@@ -12,7 +12,7 @@ use prometheus::IntCounter;
 use tracing::Dispatch;
 use tracing::dispatcher::SetGlobalDefaultError;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
@@ -23,6 +23,9 @@ use writer::LossyWriter;
 
 /// What access lines are logged as; their message is the whole line.
 pub(crate) const ACCESS_TARGET: &str = "fanfare::access";
+
+/// What lines of the audit log are logged as; their message is the kind of the line.
+pub(crate) const AUDIT_TARGET: &str = "fanfare::audit";
 
 /// How long the last lines may take at the end of the process.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -109,6 +112,7 @@ pub(crate) fn init_for_command() -> Result<Logging, LogError> {
         format: LogFormat::Text,
         level: "warn".to_owned(),
         access: false,
+        audit: false,
     })
 }
 
@@ -120,11 +124,11 @@ fn filter(log: &Log) -> Result<EnvFilter, LogError> {
     if plain.is_some_and(|level| level > LevelFilter::WARN) {
         filter = filter.add_directive("actix_server=warn".parse()?);
     }
-    if log.access {
-        return Ok(filter);
+    if !log.access {
+        filter = filter.add_directive(format!("{ACCESS_TARGET}=off").parse()?);
     }
-    let silence: Directive = format!("{ACCESS_TARGET}=off").parse()?;
-    Ok(filter.add_directive(silence))
+    let audit = if log.audit { "info" } else { "off" };
+    Ok(filter.add_directive(format!("{AUDIT_TARGET}={audit}").parse()?))
 }
 
 #[cfg(test)]

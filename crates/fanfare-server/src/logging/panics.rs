@@ -67,6 +67,7 @@ mod tests {
             format: LogFormat::Text,
             level: "info".to_owned(),
             access: false,
+            audit: false,
         };
         let _logging = super::super::init(&log).expect("a log");
         for _ in 0..PANICS {

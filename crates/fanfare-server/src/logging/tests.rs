@@ -29,6 +29,7 @@ fn lines(format: LogFormat, level: &str, access: bool, log: impl FnOnce()) -> St
         format,
         level: level.to_owned(),
         access,
+        audit: false,
     };
     let filter = filter(&settings).expect("a filter");
     let subscriber = subscriber(format, filter, move || writer.clone(), false);

@@ -4,6 +4,7 @@ mod access;
 mod addresses;
 mod api;
 mod application;
+mod audit;
 mod auth;
 mod auth_load;
 mod auth_socket;

@@ -213,4 +213,13 @@ const LOG: &[Key] = &[
         "Writes a line for each WebSocket that connects, is refused or disconnects, and for each \
          HTTP request.",
     ),
+    key(
+        "audit",
+        Kind::Flag,
+        "false",
+        "",
+        "Writes the audit log, at any `log.level`: who was refused, whose key did what, who \
+         published what to whom over HTTP, how sessions ended, and drains. See \
+         [docs/OPERATIONS.md](OPERATIONS.md#audit-log).",
+    ),
 ];
