@@ -6,6 +6,7 @@ use fanfare_layer::Throttle;
 use parking_lot::Mutex;
 
 use crate::metrics::AuthOutcome;
+use crate::shown::Cut;
 
 /// A throttle for each cause.
 #[derive(Default)]
@@ -21,7 +22,8 @@ impl Throttles {
         tracing::error!(
             cause,
             unsaid,
-            "a websocket was refused because auth.url gave no answer: {what}"
+            "a websocket was refused because auth.url gave no answer: {}",
+            Cut(what)
         );
     }
 }
@@ -40,7 +42,13 @@ mod tests {
             throttles.log(AuthOutcome::Timeout, "late");
             throttles.log(AuthOutcome::Busy, "busy");
         }
+        let long = "x".repeat(60_000);
+        throttles.log(AuthOutcome::BadAnswer, &long);
         let lines = logs.take();
+        assert!(
+            lines.contains("xx\u{2026} (59800 more characters)"),
+            "{lines}"
+        );
         assert_eq!(lines.matches("no answer: late").count(), 1, "{lines}");
         assert_eq!(lines.matches("no answer: busy").count(), 1, "{lines}");
     }

@@ -40,7 +40,7 @@ pub(crate) async fn log(
     let entry = if asks_for_websocket(request.headers()) {
         Entry::WebSocket(Handshaking::start(&shared, line(request.path(), &client)))
     } else {
-        let what = format!("{} {}", request.method(), Cut(request.path()));
+        let what = format!("{} {}", Cut(request.method()), Cut(request.path()));
         Entry::Http {
             what,
             client,

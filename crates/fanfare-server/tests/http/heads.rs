@@ -55,6 +55,9 @@ async fn a_path_and_an_origin_are_cut_at_200_characters_in_every_line() -> Resul
     let node = node(&[]).await?;
     let path = format!("/{}", "p".repeat(5000));
     node.api().get(&path).await?;
+    let method = "M".repeat(5000);
+    let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    ask(&node, &request).await?;
     let origin = format!("Origin: http://{}\r\n", "o".repeat(5000));
     let mut raw = RawConnection::open(node.address()).await?;
     let handshake = raw.handshake("/ws/echo", &origin);
@@ -75,6 +78,10 @@ async fn a_path_and_an_origin_are_cut_at_200_characters_in_every_line() -> Resul
         let due = format!("WebSocket {word} /{}\u{2026} (4801 more", "p".repeat(199));
         ensure!(log.contains(&due), "{due}: {log}");
     }
+    ensure!(
+        log.contains("HTTP MMM") && log.contains("MM\u{2026} (4800 more characters) / "),
+        "{log}"
+    );
     ensure!(log.contains("ooo\u{2026} (4807 more characters)"), "{log}");
     Ok(())
 }
