@@ -19,6 +19,7 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Clone)]
 pub(crate) struct HttpMetrics {
     requests: IntCounterVec,
+    wrong_keys: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -38,7 +39,23 @@ impl HttpMetrics {
             "Requests answered, handshakes too.",
             "status",
         )?;
-        Ok(Self { requests })
+        let wrong_keys = metrics.family(
+            "fanfare_http_wrong_keys_total",
+            "Requests with an unknown API key.",
+            "status",
+        )?;
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS] {
+            wrong_keys.with_label_values(&[status.as_str()]);
+        }
+        Ok(Self {
+            requests,
+            wrong_keys,
+        })
+    }
+
+    /// Counts a wrong key by how it was answered.
+    pub(crate) fn wrong_key(&self, status: StatusCode) {
+        self.wrong_keys.with_label_values(&[status.as_str()]).inc();
     }
 
     /// Counts an answer.

@@ -2,6 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
+use super::api_keys;
 use super::auth;
 use super::groups;
 use super::layer;
@@ -10,10 +11,7 @@ use super::problem::Problems;
 use super::reader::Reader;
 use super::routes;
 use super::schema::one_of;
-use super::secret_file;
-use super::settings::{
-    Api, Drain, Health, Http, Limits, Log, LogFormat, NodeSettings, Ping, Settings,
-};
+use super::settings::{Drain, Health, Http, Limits, Log, LogFormat, NodeSettings, Ping, Settings};
 use super::tree::Table;
 
 /// Builds the settings; what is wrong goes to `problems`, and then the settings mean nothing.
@@ -27,7 +25,7 @@ pub(super) fn settings(
     let mut settings = Settings {
         development: reader.flag("development"),
         http: http(&mut reader),
-        api: api(&mut reader),
+        api: api_keys::read(&mut reader),
         auth: auth::read(&mut reader),
         node: node(&mut reader, host_name),
         layer: layer::read(&mut reader),
@@ -71,23 +69,6 @@ fn http(reader: &mut Reader<'_>) -> Http {
         head_bytes,
         socket_mode: listen::socket_mode(reader),
     }
-}
-
-fn api(reader: &mut Reader<'_>) -> Api {
-    let mut keys = Vec::new();
-    for secret in secret_file::list(reader, "api.keys") {
-        let problems = &mut *reader.problems;
-        match &*secret.text {
-            "" => secret.refuse(problems, "is empty, so everyone knows it"),
-            // What cannot stand in a header could never be sent.
-            text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                let reason = "may only have visible ASCII characters without spaces";
-                secret.refuse(problems, reason);
-            }
-            _ => keys.push(secret.text),
-        }
-    }
-    Api { keys, made: false }
 }
 
 fn node(reader: &mut Reader<'_>, host_name: &str) -> NodeSettings {

@@ -4,6 +4,7 @@
 //! Text goes into [`load`], [`Settings`] or every error come out. Who calls it reads the configuration
 //! file and the environment. It reads the files of secrets that keys name.
 
+mod api_keys;
 mod auth;
 mod build;
 mod groups;

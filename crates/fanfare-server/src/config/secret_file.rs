@@ -27,6 +27,16 @@ impl Secret {
     pub(super) fn refuse(&self, problems: &mut Problems, reason: &str) {
         problems.push_bare(&self.key, &self.origin, reason);
     }
+
+    /// Notes what is dangerous about it.
+    pub(super) fn warn(&self, problems: &mut Problems, warning: &str) {
+        problems.warn(&self.key, &self.origin, warning);
+    }
+
+    /// Where it stands, for people.
+    pub(super) fn place(&self) -> String {
+        format!("{} ({})", self.key, self.origin)
+    }
 }
 
 /// The secrets of a list, or those of its file, one a line.

@@ -20,7 +20,9 @@ pub(crate) async fn require_key(
         .ok_or_else(Refusal::internal)?;
     let given = given(request.headers().get(header::AUTHORIZATION))?;
     if !is_known(given, &shared.settings.api.keys) {
-        return Err(Refusal::new(Code::Unauthorized, "the key is not known here").into());
+        let client = &shared.settings.http.trusted_proxies;
+        let client = client.client(request.request());
+        return Err(shared.guesses.refuse(&client, &shared.metrics).into());
     }
     audit::remember_key(request.request(), given);
     next.call(request).await

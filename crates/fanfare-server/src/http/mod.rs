@@ -6,6 +6,7 @@ pub(crate) mod audit;
 mod auth;
 mod batch;
 mod guard;
+mod guesses;
 mod health;
 mod pages;
 mod publish;

@@ -7,6 +7,7 @@ use fanfare_node::Node;
 use fanfare_web::middleware::OriginRule;
 use prometheus::Registry;
 
+use super::guesses::Guesses;
 use crate::auth::Authenticator;
 use crate::config::settings::Settings;
 use crate::metrics::HttpMetrics;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) names_sessions: bool,
     pub(crate) registry: Registry,
     pub(crate) metrics: HttpMetrics,
+    /// Wrong API keys.
+    pub(crate) guesses: Guesses,
     pub(crate) started: Instant,
     draining: AtomicBool,
 }
@@ -48,6 +51,7 @@ impl Shared {
             settings,
             registry,
             metrics,
+            guesses: Guesses::new(),
             started: Instant::now(),
             draining: AtomicBool::new(false),
         }

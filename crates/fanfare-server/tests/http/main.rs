@@ -12,6 +12,7 @@ mod auth_tls;
 mod batch;
 mod broken_outputs;
 mod drain;
+mod guesses;
 mod handshake;
 mod heads;
 mod health;

@@ -85,8 +85,11 @@ impl RateLimit {
         self
     }
 
-    /// Takes a request from the client's budget, or says how long to wait for the next.
-    fn take(&self, client: IpAddr) -> Result<(), Duration> {
+    /// Takes a request from the client's budget, for what no middleware can tell.
+    ///
+    /// # Errors
+    /// How long to wait for the next. Then nothing was taken.
+    pub fn take(&self, client: IpAddr) -> Result<(), Duration> {
         let now = Instant::now();
         let budget = self.cost.saturating_mul(self.burst);
         let mut clients = self.clients.lock();

@@ -59,7 +59,8 @@ const API: &[Key] = &[
         "Keys of the HTTP API, sent as `Authorization: Bearer KEY`. If the list is empty and \
          `log.format` is `\"text\"`, the server generates a key at every start and prints it \
          in the banner. With `\"json\"` and an empty list the API answers 401 to every \
-         request.",
+         request. A key should have at least 16 random characters: a shorter one is warned about, \
+         a placeholder or the same key twice is refused.",
     )
     .showing(Shown::Nothing),
     key(

@@ -253,3 +253,28 @@ fn a_line_that_is_longer_than_its_head_is_refused() {
     let http = settings("", &[], &["http.line_bytes=4096"]).http;
     assert_eq!((http.line_bytes, http.head_bytes), (4096, 32_768));
 }
+
+#[test]
+fn weak_keys_are_refused_or_warned_about_also_in_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys");
+    std::fs::write(
+        &path,
+        "0123456789abcdef\nshort\n0123456789abcdef\nchange-me\n",
+    )
+    .unwrap();
+    let set = format!("api.keys_file={}", path.display());
+    let lines = errors("", &[], &[&set]);
+    let place = |line: usize| format!("api.keys_file ({}:{line}): ", path.display());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with(&(place(3) + "is the same key as api.keys_file (")));
+    assert!(lines[1].starts_with(&(place(4) + "stands in place of a key")));
+    let loaded = load(&sources(
+        "",
+        &[],
+        &["api.keys=['0123456789abcdef', 'short']"],
+    ));
+    let warnings = loaded.unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("api.keys[1] (--set api.keys): is shorter than 16"));
+}
