@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Exit, Failed};
 use crate::config::{self, Settings};
+use crate::shown::Cut;
 
 /// How long the server has to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -124,7 +125,7 @@ fn refused(status: StatusCode, body: &str) -> Failed {
     };
     Failed::new(
         exit,
-        format_args!("{status}: {}{hint}", message.unwrap_or(body.trim())),
+        format_args!("{status}: {}{hint}", Cut(message.unwrap_or(body.trim()))),
     )
 }
 

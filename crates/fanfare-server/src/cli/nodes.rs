@@ -8,6 +8,7 @@ use super::usage::Api;
 use super::{Exit, Failed};
 use crate::config::Settings;
 use crate::output;
+use crate::shown::Cut;
 
 /// Prints one line for each node.
 pub(super) async fn run(settings: &Settings, api: &Api) -> Result<(), Failed> {
@@ -35,16 +36,10 @@ fn table(nodes: &[Value]) -> String {
             columns.push(key);
         }
     }
-    let cell = |node: &Value, column: &str| match node.get(column) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Object(layer)) => match layer.get("state").and_then(Value::as_str) {
-            Some(state) => state.to_owned(),
-            None => Value::Object(layer.clone()).to_string(),
-        },
-        Some(other) => other.to_string(),
-    };
-    let head = columns.iter().map(|column| column.to_uppercase()).collect();
+    let head = columns
+        .iter()
+        .map(|column| Cut(column.to_uppercase()).to_string())
+        .collect();
     let body = nodes
         .iter()
         .map(|node| columns.iter().map(|column| cell(node, column)).collect());
@@ -68,6 +63,21 @@ fn table(nodes: &[Value]) -> String {
     rows.iter().map(line).collect()
 }
 
+/// What a node says in a column. Another program may pose as the server: it cannot order the terminal
+/// about.
+fn cell(node: &Value, column: &str) -> String {
+    let shown = match node.get(column) {
+        None | Some(Value::Null) => return "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Object(layer)) => match layer.get("state").and_then(Value::as_str) {
+            Some(state) => state.to_owned(),
+            None => Value::Object(layer.clone()).to_string(),
+        },
+        Some(other) => other.to_string(),
+    };
+    Cut(shown).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +97,21 @@ mod tests {
             "barbara  2   -      3",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_node_cannot_order_the_terminal_about() {
+        let shown = table(&[json!({ "id": "1\u{1b}[2J", "name": "a\nb", "\u{9b}": 1 })]);
+        assert!(
+            !shown
+                .trim_end()
+                .replace('\n', "")
+                .contains(crate::shown::is_hidden)
+        );
+        assert_eq!(shown.lines().count(), 2, "{shown}");
+        assert!(
+            shown.contains("a\\nb") && shown.contains("1\\u{1b}[2J"),
+            "{shown}"
+        );
     }
 }
