@@ -1,5 +1,6 @@
 //! The kinds of connection that can be taken over.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::bind::canonical;
 
 /// Unsent bytes in the kernel beyond which a socket is full, in bytes. Without it a client that
-/// does not read takes megabytes of the kernel's memory before its outbox begins to fill.
+/// does not read takes megabytes of the kernel's memory before anything waits here.
 const NOTSENT_LOWAT: u32 = 64 * 1024;
 /// Sent bytes that stay unacknowledged this long end the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,6 +24,22 @@ pub(crate) trait Connection:
 {
     /// The peer's address; none on a Unix socket.
     fn peer(&self) -> Option<SocketAddr>;
+
+    /// Sets the options of a connection that has been accepted.
+    fn tune(&self);
+
+    /// The connection is no plain one any more: a handshake came on it.
+    fn shakes_hands(&mut self) {}
+
+    /// Whether it ends for the sake of another one.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
+    /// Whether the client sent something behind its last request.
+    fn is_muted(&self) -> bool {
+        false
+    }
 
     /// The socket for a session, with the options that sessions want.
     fn into_socket(self) -> Socket;
@@ -44,16 +61,16 @@ impl Connection for TcpStream {
         self.peer_addr().ok().map(canonical)
     }
 
-    fn into_socket(self) -> Socket {
-        let socket = SockRef::from(&self);
+    fn tune(&self) {
+        let socket = SockRef::from(self);
         let tuned = socket
-            .set_tcp_nodelay(true)
-            .and_then(|()| socket.set_tcp_notsent_lowat(NOTSENT_LOWAT))
+            .set_tcp_notsent_lowat(NOTSENT_LOWAT)
             .and_then(|()| socket.set_tcp_user_timeout(Some(USER_TIMEOUT)));
-        if let Err(error) = tuned {
-            // A connection that is already reset refuses options; its session sees the reset.
-            tracing::debug!(%error, "socket options of a session");
-        }
+        told(tuned);
+    }
+
+    fn into_socket(self) -> Socket {
+        told(SockRef::from(&self).set_tcp_nodelay(true));
         Socket::Tcp(self)
     }
 }
@@ -63,7 +80,16 @@ impl Connection for UnixStream {
         None
     }
 
+    fn tune(&self) {}
+
     fn into_socket(self) -> Socket {
         Socket::Unix(self)
+    }
+}
+
+/// A connection that is already reset refuses options; whoever reads it sees the reset.
+fn told(tuned: io::Result<()>) {
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "socket options of a connection");
     }
 }

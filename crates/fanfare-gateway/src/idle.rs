@@ -16,7 +16,8 @@ use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use actix_http::KeepAlive;
 use actix_http::body::MessageBody as _;
 use actix_web::ResponseError as _;
-use fanfare_node::Socket;
+use actix_web::http::header::RETRY_AFTER;
+use fanfare_node::{Socket, wake_after_look};
 use fanfare_web::{Code, Refusal};
 
 use crate::connection::Connection;
@@ -82,9 +83,12 @@ impl<T> Idle<T> {
 
     /// Whether the connection is closed because it was not used. A close for any other reason
     /// follows at once on something that was read or written.
-    fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool
+    where
+        T: Connection,
+    {
         let limit = self.keep_alive;
-        !self.ended && limit.is_some_and(|limit| self.used.elapsed() >= limit)
+        self.io.is_cut() || !self.ended && limit.is_some_and(|limit| self.used.elapsed() >= limit)
     }
 }
 
@@ -108,7 +112,7 @@ impl<T: Connection> Idle<T> {
                 return Poll::Ready(Ok(()));
             }
         }
-        cx.waker().wake_by_ref();
+        wake_after_look(cx);
         Poll::Pending
     }
 }
@@ -122,6 +126,9 @@ impl<T: Connection> AsyncRead for Idle<T> {
         let this = &mut *self;
         if this.close == Close::Shut {
             return this.poll_drop(cx);
+        }
+        if this.io.is_cut() {
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
@@ -167,6 +174,11 @@ impl<T: Connection> AsyncWrite for Idle<T> {
         }
         if self.close != Close::Shut {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            if self.io.is_muted() || self.io.is_cut() {
+                // What has come already, so that it does not reset the connection.
+                let _waits = self.poll_drop(cx);
+                return Poll::Ready(Ok(()));
+            }
             if self.close == Close::No {
                 return Poll::Ready(Ok(()));
             }
@@ -187,6 +199,14 @@ impl<T: Connection> Connection for Idle<T> {
         self.io.peer()
     }
 
+    fn tune(&self) {
+        self.io.tune();
+    }
+
+    fn shakes_hands(&mut self) {
+        self.io.shakes_hands();
+    }
+
     fn into_socket(self) -> Socket {
         self.io.into_socket()
     }
@@ -201,15 +221,19 @@ fn goodbye() -> Refusal {
 }
 
 /// A refusal as a whole response, behind which the connection ends.
-fn last_answer(refusal: &Refusal) -> Vec<u8> {
+pub(crate) fn last_answer(refusal: &Refusal) -> Vec<u8> {
     let response = refusal.error_response();
     let status = response.status();
+    let retry = response.headers().get(RETRY_AFTER);
+    let retry = retry.and_then(|seconds| seconds.to_str().ok());
+    let retry = retry.map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
     let body = response.into_body().try_into_bytes().unwrap_or_default();
     let head = format!(
         "HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n",
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{}Content-Length: {}\r\n\r\n",
         status.as_str(),
         status.canonical_reason().unwrap_or_default(),
+        retry,
         body.len()
     );
     [head.as_bytes(), &body].concat()

@@ -9,27 +9,33 @@
 //!
 //! This crate does not depend on configuration, routes or consumers.
 
+mod accept;
 mod address;
 mod app_once;
 mod bind;
 mod connection;
+mod connections;
 mod drain;
 mod head;
 mod head_limit;
 mod idle;
+mod in_turns;
 mod listeners;
+mod metrics;
 mod paced;
 mod pipeline;
 mod serve;
 mod server;
 mod signals;
 mod takeover;
+mod write_deadline;
 
 pub use actix_http::KeepAlive;
 pub use actix_server::ServerHandle;
 pub use address::{AddressError, IntoBinds};
 pub use bind::{Bind, BindError};
 pub use drain::DrainOptions;
+pub use metrics::ConnectionMetrics;
 pub use serve::{Bound, ServeError};
 pub use server::Server;
 pub use signals::Signals;

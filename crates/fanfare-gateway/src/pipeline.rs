@@ -2,19 +2,18 @@
 //!
 //! actix-http decodes and answers everything that it has read before it lets another connection go
 //! on. Here a connection whose turn is over waits in the run queue of its thread, as a session does.
+//! Nothing is answered behind a request or a response with `Connection: close`.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use actix_http::Request;
-use actix_service::Service;
+use actix_http::{ConnectionType, RequestHead, ResponseHead};
 use fanfare_node::{Turn, WorkerThread};
-use futures_util::FutureExt as _;
-use futures_util::future::{Either, LocalBoxFuture};
 
-/// The turns of one connection. Its socket and its requests share it.
+/// The turns of one connection, and how far it is. Its socket and its requests share it.
 pub(crate) struct Pipeline {
     worker: Weak<WorkerThread>,
     turn: RefCell<Turn>,
@@ -22,6 +21,27 @@ pub(crate) struct Pipeline {
     waits: Cell<bool>,
     /// Meanwhile the socket was to be read, and was not.
     held: Cell<bool>,
+    end: Cell<End>,
+    /// A request is at the App.
+    in_work: Cell<bool>,
+    /// When bytes were last read or written.
+    used: Cell<Instant>,
+    /// Another connection has got its place.
+    cut: Cell<bool>,
+    /// Of the connection's task.
+    task: RefCell<Option<Waker>>,
+}
+
+/// How far the end of a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// No request is answered behind the one that is in work, or whose response is being written.
+    Last,
+    /// There is one; it waits until that response is written.
+    Behind,
+    /// What is written from now on goes nowhere.
+    Muted,
 }
 
 impl Pipeline {
@@ -31,6 +51,11 @@ impl Pipeline {
             turn: RefCell::new(Turn::first()),
             waits: Cell::new(false),
             held: Cell::new(false),
+            end: Cell::new(End::Open),
+            in_work: Cell::new(false),
+            used: Cell::new(Instant::now()),
+            cut: Cell::new(false),
+            task: RefCell::default(),
         })
     }
 
@@ -46,12 +71,12 @@ impl Pipeline {
         waits
     }
 
-    /// Whether the connection may answer another request in its turn.
-    fn is_over(&self) -> bool {
+    /// Whether the connection has had its turn. The first request always belongs to it.
+    pub(crate) fn is_turn_over(&self) -> bool {
         self.turn.borrow_mut().look()
     }
 
-    async fn next_turn(&self) {
+    pub(crate) async fn next_turn(&self) {
         let Some(worker) = self.worker.upgrade() else {
             return;
         };
@@ -60,46 +85,90 @@ impl Pipeline {
         self.waits.set(false);
         self.turn.replace(turn);
         if self.held.take() {
-            poll_fn(|cx: &mut Context<'_>| {
-                cx.waker().wake_by_ref();
-                Poll::Ready(())
-            })
-            .await;
+            self.wake();
         }
     }
-}
 
-/// Passes requests to an App, those of one connection in turns.
-pub(crate) struct InTurns<S>(Rc<S>);
-
-impl<S> InTurns<S> {
-    pub(crate) fn new(app: Rc<S>) -> Self {
-        Self(app)
-    }
-}
-
-impl<S> Service<Request> for InTurns<S>
-where
-    S: Service<Request> + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<S::Future, LocalBoxFuture<'static, Result<S::Response, S::Error>>>;
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+    /// A request goes to the App.
+    pub(crate) fn begin(&self, head: &RequestHead) {
+        self.in_work.set(true);
+        if head.connection_type() == ConnectionType::Close {
+            self.end.set(End::Last);
+        }
     }
 
-    fn call(&self, request: Request) -> Self::Future {
-        let pipeline = request.conn_data::<Rc<Pipeline>>();
-        let Some(pipeline) = pipeline.filter(|pipeline| pipeline.is_over()).cloned() else {
-            return Either::Left(self.0.call(request));
-        };
-        let app = Rc::clone(&self.0);
-        let answered = async move {
-            pipeline.next_turn().await;
-            app.call(request).await
-        };
-        Either::Right(answered.boxed_local())
+    /// The App has answered; no head is a failure.
+    pub(crate) fn answered(&self, head: Option<&ResponseHead>) {
+        self.in_work.set(false);
+        if head.is_some_and(|head| head.connection_type() == ConnectionType::Close) {
+            self.end.set(End::Last);
+        }
+    }
+
+    /// Whether no more requests are answered.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.end.get() != End::Open
+    }
+
+    /// Waits until everything that may still be written has been written.
+    pub(crate) async fn muted(&self) {
+        poll_fn(|cx: &mut Context<'_>| {
+            if self.end.get() == End::Muted {
+                return Poll::Ready(());
+            }
+            self.end.set(End::Behind);
+            self.is_driven_by(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// All that was to be written has been written.
+    pub(crate) fn flushed(&self) {
+        if self.end.get() == End::Behind {
+            self.end.set(End::Muted);
+            self.wake();
+        }
+    }
+
+    /// Whether what is written goes nowhere.
+    pub(crate) fn is_muted(&self) -> bool {
+        self.end.get() == End::Muted
+    }
+
+    /// Bytes were read or written.
+    pub(crate) fn progressed(&self) {
+        self.used.set(Instant::now());
+    }
+
+    pub(crate) fn used(&self) -> Instant {
+        self.used.get()
+    }
+
+    pub(crate) fn is_in_work(&self) -> bool {
+        self.in_work.get()
+    }
+
+    /// Ends the connection for the sake of another one.
+    pub(crate) fn cut(&self) {
+        self.cut.set(true);
+        self.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    pub(crate) fn is_driven_by(&self, waker: &Waker) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
+        }
     }
 }

@@ -1,36 +1,28 @@
 //! The server: actix-server, actix-http and an actix-web App, with the takeover in place.
 
 use std::any::Any;
-use std::cell::OnceCell;
 use std::fmt;
-use std::future::ready;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
-use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, Response};
+use actix_http::{Extensions, KeepAlive, Request, Response};
 use actix_server::ServerBuilder;
-use actix_service::{
-    IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_factory, fn_service,
-};
+use actix_service::{IntoServiceFactory, ServiceFactory};
 use actix_web::Error;
 use actix_web::dev::AppConfig;
-use fanfare_web::{Host, setup};
+use fanfare_web::Host;
 
+use crate::accept::{ConnectionOptions, Parts, accept};
 use crate::address::IntoBinds;
-use crate::app_once::AppOnce;
 use crate::bind::{BindError, Listener};
-use crate::connection::Connection;
-use crate::head_limit::{HeadLimits, within};
-use crate::idle::{self, Idle};
+use crate::connections::Crowd;
+use crate::head_limit::HeadLimits;
 use crate::listeners::Listeners;
-use crate::paced::Paced;
-use crate::pipeline::{InTurns, Pipeline};
+use crate::metrics::ConnectionMetrics;
 use crate::serve::Bound;
-use crate::takeover::TakeoverService;
 
 /// The highest number of worker threads: a channel name has room for no more.
 const MOST_WORKERS: usize = 64;
@@ -61,20 +53,8 @@ pub struct Server<F> {
     backlog: u32,
     socket_mode: Option<u32>,
     connections: ConnectionOptions,
-}
-
-/// Called with each new connection and the data that its requests will have.
-type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
-
-/// How the server treats one connection.
-#[derive(Clone)]
-struct ConnectionOptions {
-    keep_alive: KeepAlive,
-    client_request_timeout: Duration,
-    client_disconnect_timeout: Duration,
-    handshake_timeout: Duration,
-    head: HeadLimits,
-    on_connect: Option<OnConnect>,
+    http_connections: usize,
+    metrics: Option<ConnectionMetrics>,
 }
 
 impl<F> Server<F> {
@@ -96,8 +76,11 @@ impl<F> Server<F> {
                 client_disconnect_timeout: Duration::from_secs(1),
                 handshake_timeout: Duration::from_secs(5),
                 head: HeadLimits::default(),
+                write_timeout: Duration::from_secs(10),
                 on_connect: None,
             },
+            http_connections: 4096,
+            metrics: None,
         }
     }
 
@@ -155,6 +138,30 @@ impl<F> Server<F> {
     #[must_use]
     pub fn head_bytes(mut self, bytes: usize) -> Self {
         self.connections.head.head = bytes;
+        self
+    }
+
+    /// How long a connection may make no progress with a response, because the client does not read
+    /// it. After that it is closed. Zero means no limit. By default 10 seconds.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.write_timeout = timeout;
+        self
+    }
+
+    /// How many connections that are neither sessions nor handshakes the server has at once. One more
+    /// takes the place of the one that has made no progress for the longest time; it gets 503 while
+    /// there is a request in work on each. Zero means no limit. By default 4096.
+    #[must_use]
+    pub fn http_connections(mut self, connections: usize) -> Self {
+        self.http_connections = connections;
+        self
+    }
+
+    /// Counts the connections.
+    #[must_use]
+    pub fn metrics(mut self, metrics: ConnectionMetrics) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 
@@ -291,6 +298,7 @@ impl<F> Server<F> {
             host: self.host,
             app: self.app,
             connections: self.connections,
+            crowd: Crowd::new(self.http_connections, self.metrics),
         };
         let add = move |builder: ServerBuilder, name, listener| {
             let parts = parts.clone();
@@ -307,79 +315,4 @@ impl<F> Server<F> {
         let listeners = Listeners::new(builder, self.backlog, self.socket_mode, Box::new(add));
         Ok(Bound::new(host, listeners))
     }
-}
-
-/// What a worker thread builds its services from.
-#[derive(Clone)]
-struct Parts<F> {
-    host: Host,
-    app: F,
-    connections: ConnectionOptions,
-}
-
-fn accept<F, I, S, B, T>(
-    parts: Parts<F>,
-) -> impl ServiceFactory<T, Config = (), Response = (), Error = impl fmt::Debug, InitError = ()>
-where
-    F: Fn() -> I + Clone + 'static,
-    I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<Error>,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>>,
-    S::Service: 'static,
-    B: MessageBody + 'static,
-    T: Connection,
-{
-    let Parts {
-        host,
-        app,
-        connections,
-    } = parts;
-    let app = Rc::new(AppOnce::new(app));
-    let handshakes = Rc::clone(&app);
-    let (served, node) = (host.clone(), host.node().clone());
-    let timeout = connections.handshake_timeout;
-    let limits = connections.head;
-    let upgrade = fn_factory(move || {
-        // On the worker thread: its registry is there before its first session.
-        host.node().worker();
-        let (app, host) = (Rc::clone(&handshakes), host.clone());
-        async move {
-            let service = app.service::<I, S>().await?;
-            Ok::<_, S::InitError>(TakeoverService::new(service, host, timeout, limits))
-        }
-    });
-    let plain = fn_factory(move || {
-        let app = Rc::clone(&app);
-        async move { app.service::<I, S>().await.map(InTurns::new) }
-    });
-    let keep_alive = connections.keep_alive;
-    let http = HttpService::build()
-        .keep_alive(idle::with_grace(keep_alive))
-        .client_request_timeout(connections.client_request_timeout)
-        .client_disconnect_timeout(connections.client_disconnect_timeout)
-        .on_connect_ext(move |io: &Idle<Paced<T>>, data| {
-            if let Some(hook) = &connections.on_connect {
-                hook(io.io().io(), data);
-            }
-            data.insert(served.clone());
-            data.insert(Rc::clone(io.io().pipeline()));
-        })
-        .upgrade(upgrade)
-        .finish(within(
-            limits,
-            plain
-                .map(|response: S::Response| setup::explain(response.into()))
-                .map_err(|error: S::Error| error.into().error_response()),
-        ));
-    let worker = OnceCell::new();
-    fn_service(move |io: T| {
-        let worker = worker.get_or_init(|| Rc::downgrade(&node.worker()));
-        let pipeline = Pipeline::new(Weak::clone(worker));
-        let peer: Option<SocketAddr> = io.peer();
-        let io = Idle::new(Paced::new(io, pipeline), keep_alive, limits);
-        ready(Ok((io, Protocol::Http1, peer)))
-    })
-    .and_then(http)
 }

@@ -19,10 +19,12 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, ResponseError as _};
 use fanfare_web::{Code, Host, Offer, Refusal, Takeover, setup, spelling};
 use futures_util::FutureExt as _;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::connection::Connection;
 use crate::head;
 use crate::head_limit::HeadLimits;
+use crate::pipeline::Pipeline;
 
 /// What is read of a refused client before its connection ends, in bytes: unread input would make
 /// the system answer with a reset that overtakes the response.
@@ -83,8 +85,13 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
+    fn call(&self, (mut request, mut framed): (Request, Framed<T, Codec>)) -> Self::Future {
         let (app, timeout) = (Rc::clone(&self.app), self.timeout);
+        let pipeline = request.conn_data::<Rc<Pipeline>>();
+        if pipeline.is_some_and(|pipeline| pipeline.is_ending()) {
+            return Box::pin(finish(framed, timeout).map(Ok));
+        }
+        framed.io_mut().shakes_hands();
         if let Err(too_long) = self.limits.check(request.head()) {
             let response = refused(&too_long.refusal());
             return Box::pin(async move {
@@ -169,7 +176,7 @@ async fn conclude<T: Connection>(
             }
         };
         match SendResponse::new(framed, head.set_body(body)).await {
-            Ok(framed) => discard(framed).await,
+            Ok(framed) => discard(framed.into_parts().io).await,
             Err(error) => tracing::debug!(%error, "a refused client did not take its answer"),
         }
     };
@@ -178,9 +185,24 @@ async fn conclude<T: Connection>(
     }
 }
 
+/// Writes what came in front of a handshake that is not answered, because the connection ends.
+async fn finish<T: Connection>(framed: Framed<T, Codec>, timeout: Duration) {
+    let parts = framed.into_parts();
+    let (mut io, written) = (parts.io, parts.write_buf);
+    let finished = async {
+        if let Err(error) = io.write_all(&written).await {
+            tracing::debug!(%error, "a client did not take its last answer");
+            return;
+        }
+        discard(io).await;
+    };
+    if tokio::time::timeout(timeout, finished).await.is_err() {
+        tracing::debug!("a client was slow to go");
+    }
+}
+
 /// Reads a bounded rest, until the client has seen the end.
-async fn discard<T: Connection>(framed: Framed<T, Codec>) {
-    let mut io = framed.into_parts().io;
+async fn discard<T: Connection>(mut io: T) {
     io.end();
     let mut scratch = [0; 1024];
     let mut left = DISCARD;

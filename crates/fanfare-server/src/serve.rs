@@ -8,7 +8,7 @@ use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web;
 use anyhow::Context as _;
 use fanfare_consumer::{ClusterOptions, Layer};
-use fanfare_gateway::{DrainOptions, Server, Signals};
+use fanfare_gateway::{ConnectionMetrics, DrainOptions, Server, Signals};
 use fanfare_node::{Limits, PingOptions};
 use prometheus::Registry;
 
@@ -31,6 +31,7 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
     let registry = Registry::new();
     registry.register(Box::new(logging.lost().clone()))?;
     let metrics = HttpMetrics::new(&registry)?;
+    let connection_metrics = ConnectionMetrics::new(&registry)?;
     let node = cluster_options(&settings, &registry).node()?;
     let auth_metrics = AuthMetrics::new(&registry)?;
     let auth = settings.auth.as_ref();
@@ -44,6 +45,9 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
     let app_shared = shared.clone();
     let server = Server::new(node.clone(), move || app(&app_shared, &routes))
         .keep_alive(settings.http.keep_alive)
+        .write_timeout(settings.http.write)
+        .http_connections(settings.limits.http_connections)
+        .metrics(connection_metrics)
         .line_bytes(settings.http.line_bytes)
         .head_bytes(settings.http.head_bytes)
         .socket_mode(settings.http.socket_mode)

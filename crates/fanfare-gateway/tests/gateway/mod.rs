@@ -9,3 +9,4 @@ mod pipelines;
 mod refusals;
 mod rig;
 mod serving;
+mod unread;

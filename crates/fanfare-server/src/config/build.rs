@@ -65,6 +65,7 @@ fn http(reader: &mut Reader<'_>) -> Http {
         origins: listen::origins(reader),
         trusted_proxies: listen::trusted_proxies(reader),
         keep_alive: reader.milliseconds("http.keep_alive_ms"),
+        write: reader.milliseconds("http.write_ms"),
         line_bytes,
         head_bytes,
         socket_mode: listen::socket_mode(reader),
@@ -93,6 +94,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     Limits {
         sessions: reader.number("limits.sessions"),
         sessions_given: reader.is_given("limits.sessions"),
+        http_connections: reader.number("limits.http_connections"),
         message_bytes: reader.number("limits.message_bytes"),
         frame_bytes: reader.number("limits.frame_bytes"),
         outbox_bytes: reader.number("limits.outbox_bytes"),

@@ -56,6 +56,8 @@ pub(crate) struct Http {
     pub(crate) trusted_proxies: TrustedProxies,
     /// How long an unused HTTP connection stays open; zero closes it behind each answer.
     pub(crate) keep_alive: Duration,
+    /// How long a response may make no progress; zero is no limit.
+    pub(crate) write: Duration,
     /// Bytes of a request line.
     pub(crate) line_bytes: usize,
     /// Bytes of a request's head, with its line.
@@ -178,6 +180,8 @@ pub(crate) struct Limits {
     pub(crate) sessions: usize,
     /// Whether somebody chose that number: then it is a mistake when it cannot be reached.
     pub(crate) sessions_given: bool,
+    /// Connections that are neither sessions nor handshakes.
+    pub(crate) http_connections: usize,
     /// Bytes of a message from a client, all its fragments together.
     pub(crate) message_bytes: usize,
     /// Bytes of one frame from a client.

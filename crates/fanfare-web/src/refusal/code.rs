@@ -70,6 +70,8 @@ pub enum Code {
     RateLimited,
     /// The application rejected the handshake.
     Rejected,
+    /// The server has no place for another connection.
+    TooManyConnections,
     /// More groups than a session may have.
     TooManyGroups,
     /// No key, or no user.
@@ -132,6 +134,7 @@ impl Code {
             Self::LayerUnanswered => (StatusCode::SERVICE_UNAVAILABLE, "layer_unanswered"),
             Self::NodeFull => (StatusCode::SERVICE_UNAVAILABLE, "node_full"),
             Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "no_room"),
+            Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
         }
     }
 
@@ -156,6 +159,7 @@ impl Code {
             | Self::LayerDown
             | Self::LayerTimeout
             | Self::NoRoom
+            | Self::TooManyConnections
             | Self::Unavailable => Some(1),
             Self::LayerUnanswered | Self::NodeFull => Some(5),
             _ => None,

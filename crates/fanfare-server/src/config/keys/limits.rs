@@ -83,6 +83,16 @@ const LIMITS: &[Key] = &[
          it.",
     ),
     key(
+        "http_connections",
+        Kind::Number(1, 10_000_000),
+        "4096",
+        "connections",
+        "HTTP connections of this node that are neither sessions nor handshakes. One more takes the \
+         place of the one that has made no progress for the longest time. It gets 503 \
+         `too_many_connections` while there is a request in work on each. If `ulimit -Hn` is low, \
+         the server lowers the limit to a quarter of the descriptors that it can use.",
+    ),
+    key(
         "message_bytes",
         Kind::Number(1, GIGABYTE),
         "1_048_576",

@@ -100,6 +100,13 @@ const HTTP: &[Key] = &[
          was done. Set it longer than your balancer keeps its connections. 0: one request for each \
          connection.",
     ),
+    milliseconds(
+        "write_ms",
+        0,
+        "10_000",
+        "How long an HTTP connection may make no progress with a response, because the client does \
+         not read it. After that the server closes the connection. 0: no limit.",
+    ),
     key(
         "line_bytes",
         Kind::Number(256, LONGEST_LINE),

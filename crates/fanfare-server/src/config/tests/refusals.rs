@@ -1,5 +1,7 @@
 //! What is refused, and what is said about it.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -277,4 +279,12 @@ fn weak_keys_are_refused_or_warned_about_also_in_files() {
     let warnings = loaded.unwrap().warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("api.keys[1] (--set api.keys): is shorter than 16"));
+}
+
+#[test]
+fn the_bounds_of_plain_connections_are_read() {
+    let sets = ["http.write_ms=500", "limits.http_connections=70"];
+    let settings = settings("", &[], &sets);
+    assert_eq!(settings.http.write, Duration::from_millis(500));
+    assert_eq!(settings.limits.http_connections, 70);
 }
