@@ -7,6 +7,7 @@ use http::Uri;
 use url::Url;
 
 use super::reader::Reader;
+use super::secret_file;
 use super::settings::{Auth, Settings};
 
 /// What works where something else leads to a Unix socket.
@@ -21,17 +22,17 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
     let cache = reader.milliseconds("auth.cache_ms");
     let cache_entries = reader.number("auth.cache_entries");
     let ca_file = reader.text("auth.ca_file");
-    let url = reader.text("auth.url");
+    let (url, key) = secret_file::text(reader, "auth.url")?;
     if url.is_empty() {
         if !ca_file.is_empty() {
             reader.refuse("auth.ca_file", "is used with auth.url, which is not set");
         }
         return None;
     }
-    let (url, socket) = match parse(url) {
+    let (url, socket) = match parse(&url) {
         Ok(found) => found,
         Err(reason) => {
-            reader.refuse("auth.url", reason);
+            reader.refuse(&key, reason);
             return None;
         }
     };

@@ -73,6 +73,28 @@ pub(super) fn list(reader: &mut Reader<'_>, key: &str) -> Vec<Secret> {
     lines.enumerate().map(secret).collect()
 }
 
+/// The text of a key, or that of its file, and the key to blame for it. `None` if the file has none.
+pub(super) fn text(reader: &mut Reader<'_>, key: &'static str) -> Option<(String, String)> {
+    let given = reader.text(key);
+    let file_key = format!("{key}_file");
+    let path = reader.text(&file_key);
+    if path.is_empty() {
+        return Some((given.to_owned(), key.to_owned()));
+    }
+    if !given.is_empty() {
+        let reason = format!("stands beside {key}: only one of the two can be set");
+        reader.refuse(&file_key, reason);
+        return None;
+    }
+    let origin = reader.origin(&file_key);
+    let text = read(reader.problems, &file_key, &origin, path)?;
+    if text.is_empty() {
+        reader.refuse(&file_key, format!("{path} is empty"));
+        return None;
+    }
+    Some((text, file_key))
+}
+
 /// Puts the password of `password_file` in its place, in the table of a host.
 pub(super) fn fill_password(
     table: &mut serde_json::Map<String, serde_json::Value>,

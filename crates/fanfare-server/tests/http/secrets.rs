@@ -301,6 +301,42 @@ fn the_file_of_a_secret_is_named_with_its_key_and_what_is_wrong() -> Result<()> 
 }
 
 #[test]
+fn an_authentication_url_with_a_secret_may_stand_in_a_file() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let empty = file(&directory, "empty", "\n", 0o600)?;
+    let spaced = file(&directory, "spaced", &format!("{SECRET} x\n"), 0o600)?;
+    let missing = directory.path().join("missing");
+    let set = |path: &Path| format!("auth.url_file={}", path.display());
+    for (path, says) in [
+        (&missing, "cannot be read"),
+        (&empty, "is empty"),
+        (&spaced, "must be a URL"),
+    ] {
+        let error = refused(&["check", "--set", &set(path)], &[], 78)?;
+        ensure!(
+            error.contains("auth.url_file") && error.contains(says),
+            "{says}: {error}"
+        );
+    }
+    let url = file(
+        &directory,
+        "url",
+        &format!("http://h/a?key={SECRET}\n"),
+        0o600,
+    )?;
+    let ran = run(&["check", "--print", "--set", &set(&url)], &[])?;
+    ensure!(
+        ran.status == Some(0) && !ran.out.contains(SECRET),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let both = ["check", "--set", &set(&url), "--set", "auth.url=http://h/"];
+    ensure!(refused(&both, &[], 78)?.contains("only one of the two"));
+    Ok(())
+}
+
+#[test]
 fn a_file_that_everybody_can_read_is_taken_with_a_warning() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = file(

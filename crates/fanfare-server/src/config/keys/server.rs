@@ -166,6 +166,14 @@ const AUTH: &[Key] = &[
     )
     .showing(Shown::Url),
     key(
+        "url_file",
+        Kind::Text,
+        "\"\"",
+        "",
+        "A file with that URL, in place of `auth.url`, for a URL with a secret in its query. See \
+         [docs/CONFIGURATION.md](#secrets-in-files).",
+    ),
+    key(
         "ca_file",
         Kind::Text,
         "\"\"",
