@@ -17,6 +17,7 @@ mod frames;
 mod handshake;
 mod health_checks;
 mod matrix;
+mod memory;
 mod names;
 mod notation;
 mod page;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{Error, HttpResponse, guard, web};
-use fanfare_layer::{State, Status};
+use fanfare_layer::{MemoryBudget, State, Status};
 use fanfare_web::{Code, Refusal};
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::json;
@@ -42,12 +42,16 @@ pub async fn live() -> HttpResponse {
 }
 
 /// Answers 200 if the node should get traffic. Answers 503 until the layer has answered for the
-/// first time, after the layer has been unreachable for ten seconds, and during a drain.
+/// first time, after the layer has been unreachable for ten seconds, during a drain, and while the node
+/// is short of memory.
 ///
 /// # Errors
 /// The 503, with the JSON body of all errors.
 pub async fn ready(cluster: Cluster) -> Result<HttpResponse, Error> {
-    match obstacle(cluster.is_draining(), &cluster.node().status(), LAYER_GRACE) {
+    let node = cluster.node();
+    let status = node.status();
+    match obstacle(cluster.is_draining(), &status, LAYER_GRACE).or_else(|| shortage(node.memory()))
+    {
         None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
         Some(refusal) => Err(refusal.into()),
     }
@@ -82,6 +86,15 @@ pub fn obstacle(draining: bool, layer: &Status, grace: Duration) -> Option<Refus
     Some(match &layer.reason {
         None => Refusal::new(code, message),
         Some(reason) => Refusal::new(code, format!("{message}: {reason}")),
+    })
+}
+
+/// Why a node that is short of memory should get no traffic.
+pub fn shortage(memory: &MemoryBudget) -> Option<Refusal> {
+    memory.is_short().then(|| {
+        let (used, limit) = (memory.used(), memory.limit());
+        let message = format!("the node is short of memory: {used} of {limit} bytes wait");
+        Refusal::new(Code::NoRoom, message)
     })
 }
 

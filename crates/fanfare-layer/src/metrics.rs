@@ -117,6 +117,8 @@ pub(crate) struct PublishFailures {
 pub(crate) struct Drops {
     /// The inbox had no room.
     pub(crate) inbox_full: IntCounter,
+    /// The node was short of memory.
+    pub(crate) no_memory: IntCounter,
     /// No msgpack.
     pub(crate) malformed: IntCounter,
     /// Msgpack, but no map.
@@ -246,6 +248,7 @@ impl Drops {
     fn of(causes: &IntCounterVec) -> Self {
         Self {
             inbox_full: causes.with_label_values(&["inbox_full"]),
+            no_memory: causes.with_label_values(&["no_memory"]),
             malformed: causes.with_label_values(&["malformed"]),
             not_a_map: causes.with_label_values(&["not_a_map"]),
             no_type: causes.with_label_values(&["no_type"]),

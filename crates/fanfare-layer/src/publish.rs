@@ -33,6 +33,9 @@ pub enum PublishError {
          not keep up; it was not published"
     )]
     NoRoom,
+    /// The node keeps as much as it may for what waits; nothing was sent.
+    #[error("the node is short of memory, so the event was not published")]
+    NoMemory,
     /// The layer's serializer has no notation for a value in the event; nothing was sent.
     #[error(transparent)]
     Unserializable(#[from] SerializeError),

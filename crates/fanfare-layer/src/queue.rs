@@ -6,10 +6,11 @@
 //! are waited for, so that processes can share a channel.
 
 mod receiver;
+mod shedding;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use fanfare_protocol::{ChannelName, Envelope, NameMap};
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tokio::sync::Notify;
 
-use crate::{ChannelFull, ChannelLayer, SubscribeError};
+use crate::{ChannelFull, ChannelLayer, Charge, MemoryBudget, MemoryUse, SubscribeError};
 pub use receiver::Receiver;
 
 /// Bounds of a [`ChannelQueue`].
@@ -33,6 +34,15 @@ pub struct QueueOptions {
     pub unread: usize,
 }
 
+/// Counters of messages that nobody received.
+#[derive(Debug, Clone)]
+pub struct LostMessages {
+    /// Nobody took them in time.
+    pub expired: IntCounter,
+    /// They were dropped because the node was short of memory.
+    pub no_memory: IntCounter,
+}
+
 /// Named channels that several receivers share. Clones are handles on the same queues.
 #[derive(Clone)]
 pub struct ChannelQueue {
@@ -43,7 +53,8 @@ type Subscribed = BoxFuture<'static, Result<(), SubscribeError>>;
 
 struct Shared {
     options: QueueOptions,
-    expired: IntCounter,
+    lost: LostMessages,
+    budget: MemoryBudget,
     lines: Mutex<Lines>,
 }
 
@@ -72,6 +83,8 @@ struct Line {
 struct Waiting {
     envelope: Arc<Envelope>,
     arrived: Instant,
+    /// What it keeps in memory.
+    charge: Charge,
 }
 
 impl Default for QueueOptions {
@@ -85,21 +98,23 @@ impl Default for QueueOptions {
 }
 
 impl ChannelQueue {
-    /// Empty queues; `expired` counts the messages that nobody took in time.
-    pub fn new(options: QueueOptions, expired: IntCounter) -> Self {
+    /// Empty queues, whose messages draw from `budget`.
+    pub fn new(options: QueueOptions, lost: LostMessages, budget: MemoryBudget) -> Self {
         let lines = Lines {
             by_name: NameMap::default(),
             unread: 0,
             sweep_at: Instant::now() + options.expiry,
             closed: false,
         };
-        Self {
-            shared: Arc::new(Shared {
-                options,
-                expired,
-                lines: Mutex::new(lines),
-            }),
-        }
+        let shared = Arc::new(Shared {
+            options,
+            lost,
+            budget,
+            lines: Mutex::new(lines),
+        });
+        let holder: Weak<Shared> = Arc::downgrade(&shared);
+        shared.budget.add_holder(holder);
+        Self { shared }
     }
 
     /// Queues a message that arrived at `arrived` for one of the channel's receivers.
@@ -128,8 +143,15 @@ impl ChannelQueue {
                 channel: channel.clone(),
             });
         }
-        line.waiting.push_back(Waiting { envelope, arrived });
+        let bytes = envelope.event.memory_bytes();
+        line.waiting.push_back(Waiting {
+            envelope,
+            arrived,
+            charge: shared.budget.charge(MemoryUse::Channels).of(bytes),
+        });
         line.arrived.notify_one();
+        drop(lines);
+        shared.budget.relieve();
         Ok(())
     }
 
@@ -201,7 +223,7 @@ impl Shared {
         let old = |it: &Waiting| it.arrived.elapsed() >= self.options.expiry;
         while line.waiting.front().is_some_and(old) {
             line.waiting.pop_front();
-            self.expired.inc();
+            self.lost.expired.inc();
         }
     }
 

@@ -11,6 +11,9 @@ pub enum AdmitError {
         /// The limit.
         limit: usize,
     },
+    /// The node keeps as much as it may for what waits.
+    #[error("the node is short of memory")]
+    NoMemory,
     /// The node had its 64 worker threads when this thread started.
     #[error("the node has {MAX_WORKERS} worker threads already, which is the limit")]
     TooManyWorkers,

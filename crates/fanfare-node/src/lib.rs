@@ -23,6 +23,7 @@ mod fan_out;
 #[cfg(feature = "fault")]
 pub mod fault;
 mod identity;
+mod machine;
 mod metrics;
 mod node;
 mod options;
@@ -39,7 +40,7 @@ pub use error::{AdmitError, JoinError};
 pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent, SubscribeOptions};
 pub use identity::Identity;
 pub use node::Node;
-pub use options::{Limits, MembershipMode, NodeOptions, PingOptions};
+pub use options::{Limits, MembershipMode, NodeOptions, PingOptions, memory_limit};
 pub use session::{
     Admission, Handling, Inbound, Link, Mailbox, PendingGroups, Program, SessionContext, Socket,
     Step, Ticket,

@@ -1,7 +1,9 @@
 //! What a node counts.
 
-use fanfare_layer::Metrics;
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
+use fanfare_layer::{MemoryBudget, MemoryUse, Metrics};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// A node's counters; clones count together.
 #[derive(Clone)]
@@ -37,6 +39,7 @@ pub(crate) struct Closed {
     pub(crate) panic: IntCounter,
     pub(crate) kicked: IntCounter,
     pub(crate) failed: IntCounter,
+    pub(crate) no_memory: IntCounter,
 }
 
 /// Sessions refused at the handshake, by cause.
@@ -46,6 +49,7 @@ pub(crate) struct Refused {
     pub(crate) draining: IntCounter,
     pub(crate) layer: IntCounter,
     pub(crate) groups: IntCounter,
+    pub(crate) no_memory: IntCounter,
 }
 
 /// Events and frames that reached nobody, by cause.
@@ -65,6 +69,8 @@ pub(crate) struct Dropped {
     pub(crate) queue_full: IntCounter,
     /// Waited in a queue for too long.
     pub(crate) expired: IntCounter,
+    /// Refused, or dropped from a channel's queue, while the node was short of memory.
+    pub(crate) no_memory: IntCounter,
 }
 
 /// Restarts of supervised actors.
@@ -160,6 +166,7 @@ impl Closed {
             panic: family.with_label_values(&["panic"]),
             kicked: family.with_label_values(&["kicked"]),
             failed: family.with_label_values(&["failed"]),
+            no_memory: family.with_label_values(&["no_memory"]),
         }
     }
 }
@@ -171,6 +178,7 @@ impl Refused {
             draining: family.with_label_values(&["draining"]),
             layer: family.with_label_values(&["layer"]),
             groups: family.with_label_values(&["groups"]),
+            no_memory: family.with_label_values(&["no_memory"]),
         }
     }
 }
@@ -189,6 +197,47 @@ impl Dropped {
             inbox_full: family.with_label_values(&["inbox_full"]),
             queue_full: family.with_label_values(&["queue_full"]),
             expired: family.with_label_values(&["expired"]),
+            no_memory: family.with_label_values(&["no_memory"]),
         }
+    }
+}
+
+/// Reads a node's budget when metrics are collected.
+pub(crate) struct MemoryGauges {
+    budget: MemoryBudget,
+    limit: IntGauge,
+    waiting: IntGaugeVec,
+}
+
+impl MemoryGauges {
+    pub(crate) fn new(budget: MemoryBudget) -> prometheus::Result<Self> {
+        let help = "Bytes that may wait on this node, all queues together.";
+        let limit = IntGauge::new("fanfare_memory_limit_bytes", help)?;
+        let help = "Bytes that wait on this node, by what keeps them.";
+        let waiting = Opts::new("fanfare_memory_waiting_bytes", help);
+        let waiting = IntGaugeVec::new(waiting, &["what"])?;
+        Ok(Self {
+            budget,
+            limit,
+            waiting,
+        })
+    }
+}
+
+impl Collector for MemoryGauges {
+    fn desc(&self) -> Vec<&Desc> {
+        let limit = self.limit.desc().into_iter();
+        limit.chain(self.waiting.desc()).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let gauge = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.limit.set(gauge(self.budget.limit()));
+        for what in MemoryUse::ALL {
+            let waiting = self.waiting.with_label_values(&[what.name()]);
+            waiting.set(gauge(self.budget.used_by(what)));
+        }
+        let limit = self.limit.collect().into_iter();
+        limit.chain(self.waiting.collect()).collect()
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{ChannelLayer, ControlError, ControlTarget, Publish, Sink, State, Status};
+use fanfare_layer::{
+    ChannelLayer, ControlError, ControlTarget, MemoryBudget, Publish, PublishError, Sink, State,
+    Status,
+};
 use fanfare_protocol::{
     ChannelName, Encoder, Envelope, GroupName, Naming, NodeId, RouteEncoder, Target,
 };
@@ -15,7 +18,7 @@ use crate::closing::{Closing, LayerGuard};
 use crate::control::{ClusterCount, ClusterSession, Command, Commands, FindError};
 use crate::directory::{Changes, Directory, Question, Watchdog};
 use crate::error::AdmitError;
-use crate::metrics::NodeMetrics;
+use crate::metrics::{MemoryGauges, NodeMetrics};
 use crate::options::NodeOptions;
 
 /// A cheap handle on a node, usable from any thread.
@@ -73,10 +76,11 @@ impl Node {
             id,
             naming,
             changes,
-            options.queue.clone(),
+            (options.queue.clone(), options.memory.clone()),
             metrics.clone(),
         ));
         registry.register(Box::new(Watchdog::new(Arc::downgrade(&directory))?))?;
+        registry.register(Box::new(MemoryGauges::new(options.memory.clone())?))?;
         let layer = layer(Arc::clone(&directory) as Arc<dyn Sink>);
         layer
             .control()
@@ -152,6 +156,11 @@ impl Node {
         self.shared.planned_workers.store(count, Ordering::Release);
     }
 
+    /// What everything that waits on this node draws from.
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.shared.options.memory
+    }
+
     /// Sessions on this node, those with an unanswered handshake included.
     pub fn sessions(&self) -> usize {
         self.shared.sessions.load(Ordering::Acquire)
@@ -161,7 +170,7 @@ impl Node {
     /// refusal is counted as that of [`Ticket::admit`](crate::Ticket::admit) is.
     ///
     /// # Errors
-    /// [`AdmitError::Draining`] or [`AdmitError::NodeFull`].
+    /// [`AdmitError::Draining`], [`AdmitError::NoMemory`] or [`AdmitError::NodeFull`].
     pub fn check_room(&self) -> Result<(), AdmitError> {
         self.shared.check_room()
     }
@@ -305,6 +314,12 @@ impl Shared {
     }
 
     pub(crate) fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
+        // An order to close takes no memory, and gives some back.
+        if self.options.memory.is_short() && envelope.close.is_none() {
+            self.metrics.dropped.no_memory.inc();
+            self.options.memory.relieve();
+            return Publish::Done(Err(PublishError::NoMemory));
+        }
         self.metrics.published.inc();
         self.layer.publish(target, envelope)
     }
@@ -324,10 +339,7 @@ impl Shared {
 
     /// Counts a session in, if there is room for it.
     pub(crate) fn reserve_session(&self) -> Result<(), AdmitError> {
-        if self.refusing.load(Ordering::Acquire) {
-            self.metrics.refused.draining.inc();
-            return Err(AdmitError::Draining);
-        }
+        self.check_door()?;
         let limit = self.options.limits.sessions;
         if self.sessions.fetch_add(1, Ordering::AcqRel) >= limit {
             self.sessions.fetch_sub(1, Ordering::AcqRel);
@@ -338,12 +350,24 @@ impl Shared {
         Ok(())
     }
 
-    /// What [`Self::reserve_session`] would answer now; counts nobody in.
-    fn check_room(&self) -> Result<(), AdmitError> {
+    /// Whether nobody is admitted, whatever the number of sessions.
+    fn check_door(&self) -> Result<(), AdmitError> {
+        let refused = &self.metrics.refused;
         if self.refusing.load(Ordering::Acquire) {
-            self.metrics.refused.draining.inc();
+            refused.draining.inc();
             return Err(AdmitError::Draining);
         }
+        if self.options.memory.is_short() {
+            refused.no_memory.inc();
+            self.options.memory.relieve();
+            return Err(AdmitError::NoMemory);
+        }
+        Ok(())
+    }
+
+    /// What [`Self::reserve_session`] would answer now; counts nobody in.
+    fn check_room(&self) -> Result<(), AdmitError> {
+        self.check_door()?;
         let limit = self.options.limits.sessions;
         if self.sessions.load(Ordering::Acquire) >= limit {
             self.metrics.refused.node_full.inc();

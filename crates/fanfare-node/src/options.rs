@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use fanfare_layer::{GroupRules, QueueOptions};
+use fanfare_layer::{GroupRules, MemoryBudget, QueueOptions};
 use fanfare_protocol::frame::FrameLimits;
 use fanfare_protocol::{GroupName, Naming, NodeId};
+
+use crate::machine::machine_memory;
 
 /// The most worker threads of a node: they fit one word of bits.
 pub(crate) const MAX_WORKERS: usize = 64;
@@ -56,6 +58,15 @@ impl Default for Limits {
     }
 }
 
+/// The bound of a [`MemoryBudget`], in bytes. Of 0 it is three quarters of what the machine has, or
+/// the control group of this process.
+pub fn memory_limit(bytes: usize) -> usize {
+    match bytes {
+        0 => machine_memory() / 4 * 3,
+        bytes => bytes,
+    }
+}
+
 /// When silent clients are pinged and given up.
 #[derive(Debug, Clone)]
 pub struct PingOptions {
@@ -91,6 +102,8 @@ pub struct NodeOptions {
     pub naming: Naming,
     /// Bounds.
     pub limits: Limits,
+    /// The bound over everything that waits on the node. A layer over Redis is to draw from the same.
+    pub memory: MemoryBudget,
     /// Pings.
     pub ping: PingOptions,
     /// How long a join waits for the layer's acknowledgement.
@@ -152,6 +165,7 @@ impl NodeOptions {
             id,
             naming: Naming::plain("asgi"),
             limits: Limits::default(),
+            memory: MemoryBudget::new(memory_limit(0)),
             ping: PingOptions::default(),
             join_timeout: Duration::from_secs(2),
             publish_timeout: Duration::from_secs(4),

@@ -3,8 +3,9 @@
 //! `cli` reads the arguments and `config` the configuration; `serve` builds the node, the listener
 //! and the layer from it; `routes` answers WebSocket handshakes, for which `auth` asks the
 //! application who a client is, and `http` everything else.
-//! Nothing but this file looks at the environment.
+//! Nothing but this file looks at the environment. `allocator` is how memory goes back to the system.
 
+mod allocator;
 mod auth;
 mod banner;
 mod cli;

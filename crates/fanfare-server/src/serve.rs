@@ -140,6 +140,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
             Backend::Redis => Layer::Redis(settings.layer.redis.clone()),
         },
         prefix: settings.layer.prefix.clone(),
+        memory_bytes: limits.memory_bytes,
         limits: Limits {
             sessions: limits.sessions,
             message_bytes: limits.message_bytes,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_layer::{
-    ChannelLayer, GroupRules, LayerMetrics, MemoryBus, MemoryLayer, QueueOptions, Sink,
+    ChannelLayer, GroupRules, LayerMetrics, MemoryBudget, MemoryBus, MemoryLayer, QueueOptions,
+    Sink,
 };
-use fanfare_node::{Limits, MembershipMode, Node, NodeOptions, PingOptions};
+use fanfare_node::{Limits, MembershipMode, Node, NodeOptions, PingOptions, memory_limit};
 use fanfare_protocol::{Naming, NodeId};
 use prometheus::Registry;
 
@@ -50,6 +51,11 @@ pub struct ClusterOptions {
     pub prefix: String,
     /// Bounds of this node.
     pub limits: Limits,
+    /// Bytes that may wait on this node, all queues together: for slow clients, in messages that are
+    /// not complete, in channels that nobody receives from, on the way from and to Redis. From seven
+    /// eighths on the node refuses what is new, and cuts whoever holds most. 0 is three quarters of
+    /// what the machine has, or the control group of this process.
+    pub memory_bytes: usize,
     /// When a silent client is pinged, and when its connection is dropped.
     pub ping: PingOptions,
     /// How long joining a group waits for the layer's acknowledgement, and how long publishing
@@ -80,6 +86,7 @@ impl Default for ClusterOptions {
             layer: Layer::Memory,
             prefix: "asgi".to_owned(),
             limits: Limits::default(),
+            memory_bytes: 0,
             ping: PingOptions::default(),
             join_timeout: Duration::from_secs(2),
             publish_timeout: Duration::from_secs(4),
@@ -130,15 +137,18 @@ impl ClusterOptions {
         let carrier = self.layer.carrier(&self.prefix)?;
         let id = NodeId::random().map_err(|_| ClusterError::Random)?;
         let metrics = LayerMetrics::new(&self.registry)?;
+        let memory = MemoryBudget::new(memory_limit(self.memory_bytes));
         let at = Place {
             node: id,
             prefix: self.prefix,
             inbox_frames: self.limits.inbox_frames,
+            memory: memory.clone(),
         };
         let options = NodeOptions {
             id,
             naming: carrier.naming(&at.prefix),
             limits: self.limits,
+            memory,
             ping: self.ping,
             join_timeout: self.join_timeout,
             publish_timeout: self.publish_timeout,
@@ -167,6 +177,7 @@ struct Place {
     node: NodeId,
     prefix: String,
     inbox_frames: usize,
+    memory: MemoryBudget,
 }
 
 impl Carrier {
@@ -212,6 +223,7 @@ impl Carrier {
                     node: at.node,
                     publish_in_flight: at.inbox_frames,
                     inbox: at.inbox_frames.saturating_mul(STREAM),
+                    memory: at.memory,
                     pace: redis.pace,
                     format: redis.format,
                 };

@@ -18,8 +18,15 @@ fn queue() -> ChannelQueue {
         expiry: EXPIRY,
         unread: UNREAD,
     };
-    let expired = IntCounter::new("expired", "for the test").unwrap();
-    ChannelQueue::new(options, expired)
+    ChannelQueue::new(options, lost(), MemoryBudget::unlimited())
+}
+
+fn lost() -> LostMessages {
+    let counter = |name: &str| IntCounter::new(name, "for the test").unwrap();
+    LostMessages {
+        expired: counter("expired"),
+        no_memory: counter("no_memory"),
+    }
 }
 
 fn channel(name: &str) -> ChannelName {
@@ -48,7 +55,7 @@ fn names_that_nobody_reads_are_bounded_and_go_with_their_messages() {
         put(&queue, &format!("new{number}"), Duration::ZERO).unwrap();
     }
     assert_eq!(names(&queue), (UNREAD, UNREAD), "the old ones were swept");
-    assert_eq!(queue.shared.expired.get(), UNREAD as u64);
+    assert_eq!(queue.shared.lost.expired.get(), UNREAD as u64);
     let refused = put(&queue, "another", Duration::ZERO).unwrap_err();
     assert_eq!(refused.channel, channel("another"));
     assert_eq!(names(&queue), (UNREAD, UNREAD));
@@ -71,7 +78,7 @@ fn expired_messages_make_room_for_new_ones() {
         put(&queue, "jobs", EXPIRY).unwrap();
     }
     put(&queue, "jobs", Duration::ZERO).unwrap();
-    assert_eq!(queue.shared.expired.get(), CAPACITY as u64);
+    assert_eq!(queue.shared.lost.expired.get(), CAPACITY as u64);
 }
 
 /// A layer that notes the pulls, and brings a message at once where the test wants it.
@@ -265,4 +272,35 @@ fn a_channel_of_this_process_s_own_is_not_pulled_from() {
     assert_eq!(layer.count(), 0);
     drop(own);
     assert!(!queue.is_received(&name));
+}
+
+#[test]
+fn when_memory_is_short_the_channel_with_most_unread_bytes_loses_its_oldest_messages() {
+    let budget = MemoryBudget::new(1 << 20);
+    let options = QueueOptions::default();
+    let queue = ChannelQueue::new(options, lost(), budget.clone());
+    let put = |name: &str, number: u64, bytes: usize| {
+        let event = Event::new("test").with("number", number);
+        let event = event.with("text", "x".repeat(bytes));
+        let envelope = Arc::new(Envelope::new(event));
+        queue.put(&channel(name), envelope, Instant::now()).unwrap();
+    };
+    put("small", 0, 1000);
+    for number in 0..100 {
+        put("large", number, 100_000);
+        assert!(budget.used() <= budget.limit(), "{}", budget.used());
+    }
+    let lines = queue.shared.lines.lock();
+    let numbers = |name: &str| {
+        let line = &lines.by_name[&channel(name)];
+        let events = line.waiting.iter().map(|it| &it.envelope.event);
+        let numbers = events.map(|event| event.get("number").cloned());
+        numbers.collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("small").len(), 1, "it holds the least");
+    let kept = numbers("large");
+    assert!((4..10).contains(&kept.len()), "{kept:?}");
+    assert_eq!(kept.last(), Some(&Some(99_u64.into())), "the newest stay");
+    let dropped = queue.shared.lost.no_memory.get();
+    assert_eq!(dropped, 100 - kept.len() as u64);
 }

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use fanfare_layer::{ChannelFull, ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
+use fanfare_layer::{
+    ChannelFull, ChannelQueue, Delivery, Full, LostMessages, MemoryBudget, QueueOptions, Sink,
+    Undelivered,
+};
 use fanfare_protocol::{ChannelName, Target};
 use fanfare_rig::{eventually, within};
 use prometheus::IntCounter;
@@ -42,8 +45,12 @@ impl Arrivals {
             expiry: EXPIRY,
             unread: 10,
         };
+        let lost = LostMessages {
+            expired: expired.clone(),
+            no_memory: IntCounter::new("no_memory", "dropped for want of memory")?,
+        };
         Ok(Self {
-            queue: ChannelQueue::new(options, expired.clone()),
+            queue: ChannelQueue::new(options, lost, MemoryBudget::unlimited()),
             expired,
             overflow: AtomicUsize::new(0),
             age: Mutex::default(),

@@ -24,7 +24,7 @@ use crate::redis::options::RedisPace;
 use crate::redis::options::capacities::Capacities;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
-use crate::{Delivery, LayerMetrics, PublishError};
+use crate::{Delivery, LayerMetrics, MemoryBudget, PublishError};
 
 pub(super) const SOON: Duration = Duration::from_secs(10);
 /// Longer than any test takes: nothing may come only because a wait is over.
@@ -104,7 +104,12 @@ impl Process {
             keys: keys.clone(),
             serializer: serializer(),
         };
-        let incoming = Arc::new(Incoming::new(bodies, incoming, metrics.clone()));
+        let incoming = Arc::new(Incoming::new(
+            bodies,
+            incoming,
+            &MemoryBudget::unlimited(),
+            metrics.clone(),
+        ));
         let mut hosts = Vec::new();
         let mut servers = Vec::new();
         for url in &urls {

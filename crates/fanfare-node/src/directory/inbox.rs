@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::Delivery;
+use fanfare_layer::{Account, Delivery, MemoryBudget, MemoryUse};
 use fanfare_protocol::{ChannelName, GroupName};
 use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
+
+use super::relief::Relief;
 
 /// What another thread wants to know of a worker; answered between two turns of its fan-out.
 pub(crate) enum Question {
@@ -54,10 +56,11 @@ pub(crate) enum Unqueued {
 }
 
 /// Deliveries in their order, each with the bytes that it counts for.
-#[derive(Default)]
 struct Waiting {
     deliveries: VecDeque<(Delivery, usize)>,
     bytes: usize,
+    /// Tells the node's budget of these bytes.
+    account: Account,
 }
 
 /// What waits for one worker's registry.
@@ -80,12 +83,19 @@ pub(crate) struct Inbox {
     room: Notify,
     /// Somebody waits for room.
     awaited: AtomicBool,
+    pub(super) relief: Relief,
 }
 
 impl Inbox {
-    pub(crate) fn new(bounds: InboxBounds) -> Self {
+    pub(crate) fn new(bounds: InboxBounds, memory: &MemoryBudget) -> Self {
+        let queue = Waiting {
+            deliveries: VecDeque::new(),
+            bytes: 0,
+            account: memory.account(MemoryUse::Inboxes),
+        };
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(queue),
+            relief: Relief::default(),
             questions: Mutex::new(Some(Vec::new())),
             asked: AtomicBool::new(false),
             len: AtomicUsize::new(0),
@@ -145,6 +155,7 @@ impl Inbox {
     fn append(&self, queue: &mut Waiting, delivery: Delivery, bytes: usize) {
         queue.deliveries.push_back((delivery, bytes));
         queue.bytes += bytes;
+        queue.account.set(queue.bytes);
         self.len.store(queue.deliveries.len(), Ordering::Release);
         self.bytes.store(queue.bytes, Ordering::Release);
     }
@@ -190,6 +201,8 @@ impl Inbox {
         let mut queue = self.queue.lock();
         self.closed.store(true, Ordering::Release);
         queue.bytes = 0;
+        queue.account.set(0);
+        self.relief.weigh(0);
         let lost = std::mem::take(&mut queue.deliveries);
         self.len.store(0, Ordering::Release);
         self.bytes.store(0, Ordering::Release);
@@ -209,9 +222,11 @@ impl Inbox {
     }
 
     pub(crate) fn pop(&self) -> Option<Delivery> {
-        let mut queue = self.queue.lock();
+        let mut guard = self.queue.lock();
+        let queue = &mut *guard;
         let (delivery, taken) = queue.deliveries.pop_front()?;
         queue.bytes = queue.bytes.saturating_sub(taken);
+        queue.account.set(queue.bytes);
         let (len, bytes) = (queue.deliveries.len(), queue.bytes);
         if len == 0 {
             self.overflowed.store(false, Ordering::Release);
@@ -221,7 +236,7 @@ impl Inbox {
         }
         self.len.store(len, Ordering::Release);
         self.bytes.store(bytes, Ordering::Release);
-        drop(queue);
+        drop(guard);
         let has_room = len * 2 <= self.bounds.frames && bytes * 2 <= self.bounds.bytes;
         if has_room && self.awaited.swap(false, Ordering::AcqRel) {
             self.room.notify_waiters();
@@ -231,7 +246,14 @@ impl Inbox {
 
     /// Whether something is in the queue or has been asked.
     pub(crate) fn has_work(&self) -> bool {
-        self.len.load(Ordering::Acquire) > 0 || self.asked.load(Ordering::Acquire)
+        self.len.load(Ordering::Acquire) > 0
+            || self.asked.load(Ordering::Acquire)
+            || self.relief.is_asked()
+    }
+
+    /// Wakes the registry.
+    pub(super) fn wake(&self) {
+        self.registry.wake();
     }
 
     /// Ready when something is in the queue or has been asked.
@@ -268,138 +290,5 @@ impl Inbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use fanfare_protocol::{Envelope, Event, Target};
-
-    use super::*;
-
-    const BOUNDS: InboxBounds = InboxBounds {
-        frames: 4096,
-        bytes: 1 << 20,
-        handoff_frames: 8192,
-        handoff_bytes: 2 << 20,
-    };
-
-    fn delivery(text: &str) -> (Delivery, usize) {
-        let event = Event::new("t").with("message", text);
-        let bytes = event.memory_bytes();
-        let delivery = Delivery {
-            target: Target::Group(GroupName::everyone()),
-            envelope: Arc::new(Envelope::new(event)),
-            arrived: Instant::now(),
-        };
-        (delivery, bytes)
-    }
-
-    #[test]
-    fn large_events_fill_an_inbox_by_their_bytes() {
-        let inbox = Inbox::new(BOUNDS);
-        let large = "x".repeat(300_000);
-        let mut pushed = 0;
-        while inbox.has_room() {
-            let (delivery, bytes) = delivery(&large);
-            inbox.push(delivery, bytes).unwrap();
-            pushed += 1;
-        }
-        assert_eq!(
-            pushed, 4,
-            "1 MiB holds three of them, and the fourth passes the bound"
-        );
-        while inbox.pop().is_some() {}
-        assert!(inbox.has_room());
-    }
-
-    #[test]
-    fn what_comes_from_other_nodes_is_refused_beyond_the_wider_bounds_and_only_then() {
-        let inbox = Inbox::new(BOUNDS);
-        let large = "x".repeat(300_000);
-        let mut taken = 0;
-        loop {
-            let (delivery, bytes) = delivery(&large);
-            if let Err(why) = inbox.hand_off(delivery, bytes) {
-                assert_eq!(why, Unqueued::Full);
-                break;
-            }
-            taken += 1;
-        }
-        assert_eq!(taken, 6, "2 MiB hold six");
-        assert!(
-            !inbox.has_room(),
-            "publishers of this node wait behind them"
-        );
-        assert!(inbox.pop().is_some());
-        let (delivery, bytes) = delivery(&large);
-        assert_eq!(
-            inbox.hand_off(delivery, bytes),
-            Ok(()),
-            "there is room again"
-        );
-    }
-
-    #[test]
-    fn one_event_larger_than_the_bound_finds_room_alone() {
-        let inbox = Inbox::new(BOUNDS);
-        let (delivery, bytes) = delivery(&"x".repeat(3 << 20));
-        assert!(inbox.has_room() && inbox.hand_off(delivery, bytes).is_ok());
-        assert!(inbox.pop().is_some());
-    }
-
-    #[test]
-    fn the_oldest_delivery_is_as_old_as_its_arrival() {
-        let inbox = Inbox::new(BOUNDS);
-        let now = Instant::now();
-        assert_eq!(inbox.oldest(now), Duration::ZERO);
-        for _ in 0..2 {
-            let (delivery, bytes) = delivery("x");
-            inbox.push(delivery, bytes).unwrap();
-        }
-        let first = inbox.queue.lock().deliveries[0].0.arrived;
-        assert_eq!(
-            inbox.oldest(first + Duration::from_secs(3)),
-            Duration::from_secs(3)
-        );
-    }
-
-    #[test]
-    fn a_worker_that_has_ended_keeps_nobody_waiting_for_its_answer() {
-        let inbox = Inbox::new(BOUNDS);
-        let ask = || {
-            let (answer, answered) = oneshot::channel();
-            let group = GroupName::everyone();
-            inbox.ask(Question::Channels { group, answer });
-            answered
-        };
-        let before = ask();
-        inbox.close();
-        for mut asked in [before, ask()] {
-            assert_eq!(asked.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        }
-        inbox.open();
-        assert_eq!(ask().try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        assert_eq!(inbox.questions().len(), 1);
-    }
-
-    #[test]
-    fn a_worker_that_has_ended_takes_nothing_and_keeps_no_publisher_waiting() {
-        let inbox = Arc::new(Inbox::new(BOUNDS));
-        let large = "x".repeat(300_000);
-        while inbox.has_room() {
-            let (delivery, bytes) = delivery(&large);
-            inbox.push(delivery, bytes).unwrap();
-        }
-        let mut room = inbox.room();
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        assert!(room.as_mut().poll(&mut context).is_pending());
-        assert_eq!(inbox.close(), 4);
-        assert!(room.as_mut().poll(&mut context).is_ready());
-        assert!(inbox.has_room() && inbox.pop().is_none());
-        for give in [Inbox::push, Inbox::hand_off] {
-            let (delivery, bytes) = delivery("x");
-            assert_eq!(give(&inbox, delivery, bytes), Err(Unqueued::Ended));
-        }
-        inbox.open();
-        let (delivery, bytes) = delivery("x");
-        assert_eq!(inbox.push(delivery, bytes), Ok(()));
-        assert!(inbox.pop().is_some());
-    }
-}
+#[path = "inbox_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 mod hand_off;
 mod inbox;
 mod queues;
+mod relief;
 mod requests;
 #[cfg(test)]
 mod simulation;
@@ -19,7 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fanfare_layer::{ChannelQueue, Delivery, Full, QueueOptions, Sink, Undelivered};
+use fanfare_layer::{
+    ChannelQueue, Delivery, Full, LostMessages, MemoryBudget, QueueOptions, Sink, Undelivered,
+};
 use fanfare_protocol::{ChannelName, GroupName, NameHash, NameMap, Naming, NodeId, Target};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
@@ -63,6 +66,8 @@ pub(crate) struct Directory {
     workers: Workers,
     /// What waits for those who receive from normal channels.
     pub(crate) queues: Queues,
+    /// What its inboxes and queues draw from.
+    memory: MemoryBudget,
     /// What the bridge has to tell the layer; `None` where the layer needs no subscriptions.
     pub(crate) changes: Option<Changes>,
     metrics: NodeMetrics,
@@ -73,9 +78,14 @@ impl Directory {
         node: NodeId,
         naming: Naming,
         changes: Option<Changes>,
-        queue: QueueOptions,
+        (queue, memory): (QueueOptions, MemoryBudget),
         metrics: NodeMetrics,
     ) -> Self {
+        let lost = LostMessages {
+            expired: metrics.dropped.expired.clone(),
+            no_memory: metrics.dropped.no_memory.clone(),
+        };
+        let queue = ChannelQueue::new(queue, lost, memory.clone());
         Self {
             node,
             naming,
@@ -83,7 +93,8 @@ impl Directory {
             filled: AtomicUsize::new(0),
             hash: NameHash::default(),
             workers: Workers::new(),
-            queues: Queues::new(ChannelQueue::new(queue, metrics.dropped.expired.clone())),
+            queues: Queues::new(queue),
+            memory,
             changes,
             metrics,
         }
@@ -91,7 +102,7 @@ impl Directory {
 
     /// Adds a worker thread; its inbox gets the deliveries.
     pub(crate) fn add_worker(&self, bounds: InboxBounds) -> WorkerPlace {
-        self.workers.enter(bounds)
+        self.workers.enter(bounds, &self.memory)
     }
 
     /// A worker thread has ended, and with it its sessions. `next_generation`: above those of all
@@ -349,54 +360,4 @@ fn bits(mut word: u64) -> impl Iterator<Item = u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use prometheus::Registry;
-
-    use super::*;
-    use crate::options::MembershipMode;
-
-    /// The groups of the application, counted one by one.
-    fn counted(directory: &Directory) -> usize {
-        let groups = directory.groups();
-        let of_application =
-            |group: &&(GroupName, usize)| !group.0.as_str().starts_with("fanfare.");
-        groups.iter().filter(of_application).count()
-    }
-
-    #[test]
-    fn the_count_of_groups_is_exact_after_each_join_and_leave() {
-        let linger = Duration::from_secs(60);
-        let lingering = || Some(Changes::new(linger, MembershipMode::PerNode));
-        for changes in [None, lingering()] {
-            let directory = Directory::new(
-                NodeId::random().expect("randomness"),
-                Naming::plain("asgi"),
-                changes,
-                QueueOptions::default(),
-                NodeMetrics::new(&Registry::new()).expect("a fresh registry"),
-            );
-            let names = ["a", "b", "fanfare.all", "fanfare.user.ann"];
-            let groups = names.map(|name| GroupName::parse(name).expect(name));
-            for expected in [2, 0, 2] {
-                for group in &groups {
-                    for worker in [0, 1] {
-                        if expected == 0 {
-                            directory.leave(group, worker, true);
-                        } else {
-                            drop(directory.join(group, worker));
-                        }
-                        assert_eq!(directory.count(), counted(&directory), "{group:?}");
-                    }
-                }
-                assert_eq!(directory.count(), expected);
-                // A leave too many changes nothing.
-                if expected == 0 {
-                    directory.leave(&groups[0], 0, true);
-                    assert_eq!(directory.count(), 0);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -121,7 +121,10 @@ impl World {
             NodeId::random().unwrap(),
             Naming::plain("asgi"),
             Some(Changes::new(LINGER, MembershipMode::PerNode)),
-            QueueOptions::default(),
+            (
+                QueueOptions::default(),
+                fanfare_layer::MemoryBudget::unlimited(),
+            ),
             metrics,
         ));
         Self {

@@ -150,6 +150,7 @@ mod tests {
         let id = NodeId::random().expect("randomness");
         let changes = Changes::new(Duration::ZERO, MembershipMode::PerNode);
         let queue = fanfare_layer::QueueOptions::default();
+        let queue = (queue, fanfare_layer::MemoryBudget::unlimited());
         Directory::new(id, Naming::plain("asgi"), Some(changes), queue, metrics)
     }
 

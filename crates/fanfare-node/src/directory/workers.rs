@@ -4,8 +4,9 @@
 //! when the thread has ended. Whoever has it next starts the generations of its slots above all
 //! earlier ones, so a name of the past reaches nobody.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
+use fanfare_layer::MemoryBudget;
 use parking_lot::Mutex;
 
 use super::inbox::{Inbox, InboxBounds};
@@ -46,9 +47,14 @@ impl Workers {
     }
 
     /// Takes the lowest free number.
-    pub(super) fn enter(&self, bounds: InboxBounds) -> WorkerPlace {
+    pub(super) fn enter(&self, bounds: InboxBounds, memory: &MemoryBudget) -> WorkerPlace {
         let (number, first_generation) = self.take().unwrap_or((NO_NUMBER, 0));
-        let own = || Arc::new(Inbox::new(bounds));
+        let own = || {
+            let inbox = Arc::new(Inbox::new(bounds, memory));
+            let holder: Weak<Inbox> = Arc::downgrade(&inbox);
+            memory.add_holder(holder);
+            inbox
+        };
         let place = self.inboxes.get(usize::from(number));
         let inbox = place.map_or_else(own, |place| Arc::clone(place.get_or_init(own)));
         inbox.open();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::shared_event::{SharedBatch, SharedEvent};
 use super::slot_ref::SlotRef;
-use super::slots::{COPIED, Slots};
+use super::slots::{COPIED, Pinned, Slots};
 
 /// A batch is sealed at this size, so that what a slow session pins stays small.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -52,6 +52,8 @@ pub(crate) struct Batch {
     content: Content,
     events: SmallVec<[Mark; 1]>,
     skips: Option<Box<Skips>>,
+    /// Counts the frames while slow sessions keep them.
+    pinned: Pinned,
     /// The next member to serve.
     pub(crate) cursor: u32,
     /// Members beyond this index joined later and are not served.
@@ -80,9 +82,9 @@ enum Share {
 
 impl Content {
     #[inline]
-    fn give(&self, slots: &mut Slots, member: SlotRef, events: u32) {
+    fn give(&self, slots: &mut Slots, member: SlotRef, events: u32, pinned: Option<&Pinned>) {
         match self {
-            Self::Frames(frames) => slots.send(member, frames, events),
+            Self::Frames(frames) => slots.send_shared(member, frames, events, pinned),
             Self::Events(batch) => slots.post(member, batch),
             Self::Close(mail, close) => slots.kick(member, mail, close),
         }
@@ -157,6 +159,7 @@ impl OpenBatch {
             content,
             events: open.events,
             skips: open.skips,
+            pinned: Pinned::new(),
             cursor: 0,
             end: u32::try_from(members).unwrap_or(u32::MAX),
         }
@@ -181,8 +184,11 @@ impl Batch {
     #[inline]
     pub(crate) fn serve(&self, slots: &mut Slots, member: SlotRef) {
         match self.share(member) {
-            Share::Whole => self.content.give(slots, member, self.events()),
-            Share::Part(content, events) => content.give(slots, member, events),
+            Share::Whole => {
+                let pinned = Some(&self.pinned);
+                self.content.give(slots, member, self.events(), pinned);
+            }
+            Share::Part(content, events) => content.give(slots, member, events, None),
             Share::Nothing => {}
         }
     }

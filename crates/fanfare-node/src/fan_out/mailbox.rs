@@ -45,6 +45,21 @@ impl MailboxState {
         self.queue.borrow().is_over(bounds)
     }
 
+    /// Bytes of the events that wait.
+    pub(crate) fn event_bytes(&self) -> usize {
+        self.queue.borrow().event_bytes()
+    }
+
+    /// Bytes of the client's messages that wait.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.queue.borrow().message_bytes()
+    }
+
+    /// Drops the events that wait.
+    pub(crate) fn forget_events(&self) {
+        self.queue.borrow_mut().forget_events();
+    }
+
     /// Appends a message to the output.
     pub(crate) fn push(&self, opcode: Opcode, payload: &[u8]) {
         let output = &mut *self.output.borrow_mut();

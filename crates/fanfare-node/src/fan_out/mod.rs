@@ -9,12 +9,14 @@ mod lane;
 mod mailbox;
 mod outbox;
 mod queue;
+mod relief;
 mod roster;
 mod seat;
 mod shared_event;
 mod slot_ref;
 mod slots;
 mod subscribe_options;
+mod tab;
 mod tally;
 
 pub use event_sink::{Arrived, DeliveryMode};
@@ -30,6 +32,7 @@ pub(crate) use roster::{Dropped, Roster, Subscribed};
 pub(crate) use seat::{CloseRequest, Seat, SeatState};
 pub(crate) use slot_ref::{Bounds, SlotRef};
 pub(crate) use slots::{COPIED, Slots};
+pub(crate) use tab::Tab;
 pub(crate) use tally::Tally;
 
 /// What the fan-out works on; one borrow for a whole slice.

@@ -2,30 +2,47 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
+
+use super::tab::TabCharge;
 
 /// The most slices one writev takes.
 pub(crate) const MAX_SLICES: usize = 32;
 
 /// Encoded frames that the socket had no room for, in order.
-#[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Chunk>,
     bytes: usize,
     frames: usize,
+    /// Of what no other session shares.
+    own: TabCharge,
+    own_bytes: usize,
 }
 
 /// A run of frames. It counts with all the memory that it pins, which for the rest of a batch is
 /// the whole batch.
-#[derive(Debug)]
 struct Chunk {
     rest: Bytes,
     frames: u32,
     pinned: usize,
+    /// Of a batch that other sessions wait for too: it is on the thread's tab once.
+    shared: Option<Rc<TabCharge>>,
 }
 
 impl Outbox {
+    /// An empty one, which counts its bytes in `own`.
+    pub(crate) fn new(own: TabCharge) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            bytes: 0,
+            frames: 0,
+            own,
+            own_bytes: 0,
+        }
+    }
+
     /// Bytes pinned by what waits.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -45,14 +62,25 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Appends `rest`, the unsent part of an allocation of `pinned` bytes.
-    pub(crate) fn push(&mut self, rest: Bytes, frames: u32, pinned: usize) {
+    /// Appends `rest`, the unsent part of an allocation of `pinned` bytes. `shared` counts an
+    /// allocation that others wait for too.
+    pub(crate) fn push(
+        &mut self,
+        rest: Bytes,
+        frames: u32,
+        pinned: usize,
+        shared: Option<Rc<TabCharge>>,
+    ) {
         self.bytes += pinned;
         self.frames += frames as usize;
+        if shared.is_none() {
+            self.count_own(self.own_bytes + pinned);
+        }
         self.queue.push_back(Chunk {
             rest,
             frames,
             pinned,
+            shared,
         });
     }
 
@@ -60,11 +88,18 @@ impl Outbox {
     pub(crate) fn push_front(&mut self, rest: Bytes) {
         let pinned = rest.len();
         self.bytes += pinned;
+        self.count_own(self.own_bytes + pinned);
         self.queue.push_front(Chunk {
             rest,
             frames: 0,
             pinned,
+            shared: None,
         });
+    }
+
+    fn count_own(&mut self, bytes: usize) {
+        self.own_bytes = bytes;
+        self.own.set(bytes);
     }
 
     /// The front of the queue as slices for writev; answers how many were filled.
@@ -87,7 +122,12 @@ impl Outbox {
             sent -= chunk.rest.len();
             self.bytes -= chunk.pinned;
             self.frames -= chunk.frames as usize;
+            let own = match chunk.shared {
+                None => chunk.pinned,
+                Some(_) => 0,
+            };
             self.queue.pop_front();
+            self.count_own(self.own_bytes - own);
         }
     }
 }
@@ -95,13 +135,18 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fan_out::Tab;
+
+    fn outbox() -> Outbox {
+        Outbox::new(Tab::unlimited().charge(0))
+    }
 
     #[test]
     fn a_chunk_counts_whole_until_its_last_byte_is_sent() {
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         let batch = Bytes::from_static(b"0123456789");
-        outbox.push(batch.slice(4..), 2, batch.len());
-        outbox.push(Bytes::from_static(b"ab"), 1, 2);
+        outbox.push(batch.slice(4..), 2, batch.len(), None);
+        outbox.push(Bytes::from_static(b"ab"), 1, 2, None);
         assert_eq!((outbox.bytes(), outbox.frames()), (12, 3));
         outbox.advance(5);
         assert_eq!((outbox.bytes(), outbox.frames()), (12, 3));
@@ -114,8 +159,8 @@ mod tests {
 
     #[test]
     fn the_head_goes_in_front_of_what_waits() {
-        let mut outbox = Outbox::default();
-        outbox.push(Bytes::from_static(b"event"), 1, 5);
+        let mut outbox = outbox();
+        outbox.push(Bytes::from_static(b"event"), 1, 5, None);
         outbox.push_front(Bytes::from_static(b"head"));
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         assert_eq!(outbox.slices(&mut slices), 2);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use fanfare_protocol::CloseCode;
 
-use super::shared_event::{SharedBatch, SharedEvent};
+use super::shared_event::{EventRun, SharedBatch, SharedEvent};
 use super::slot_ref::Bounds;
 
 /// What comes to a program.
@@ -54,7 +54,7 @@ enum Entry {
     /// The events of one batch, which all members of a lane share, from an index on: so a batch
     /// costs a mailbox one entry.
     Events {
-        batch: Rc<[Rc<SharedEvent>]>,
+        batch: Rc<EventRun>,
         next: u32,
         tag: Option<u32>,
     },
@@ -141,6 +141,23 @@ impl Queue {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Bytes of the events that wait.
+    pub(crate) fn event_bytes(&self) -> usize {
+        self.event_bytes
+    }
+
+    /// Bytes of the client's messages that wait.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
+    /// Drops the events that wait.
+    pub(crate) fn forget_events(&mut self) {
+        self.entries
+            .retain(|entry| !matches!(entry, Entry::Events { .. }));
+        (self.events, self.event_bytes) = (0, 0);
     }
 
     /// Events that wait.

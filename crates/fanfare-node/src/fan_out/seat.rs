@@ -20,10 +20,22 @@ pub(crate) enum CloseRequest {
     Slow,
     /// Its socket answered an error.
     Lost,
+    /// The node is short of memory, and most waited for this session.
+    NoMemory,
     /// The node is shutting down.
     Drain,
     /// An application wants it closed.
     Kick(Rc<Close>),
+}
+
+impl CloseRequest {
+    /// Whether the session ends without last words.
+    pub(super) fn is_at_once(&self) -> bool {
+        match self {
+            Self::Slow | Self::Lost | Self::NoMemory => true,
+            Self::Drain | Self::Kick(_) => false,
+        }
+    }
 }
 
 /// How far the end of a session has come.
@@ -87,8 +99,8 @@ impl Seat {
     }
 
     pub(super) fn refuses_frames(&self) -> bool {
-        let cut = |why: &CloseRequest| matches!(why, CloseRequest::Slow | CloseRequest::Lost);
-        self.state == SeatState::Closed || self.close_requested.as_deref().is_some_and(cut)
+        let why = self.close_requested.as_deref();
+        self.state == SeatState::Closed || why.is_some_and(CloseRequest::is_at_once)
     }
 
     /// A program that is given time before a close must not be given more meanwhile.

@@ -2,12 +2,15 @@
 
 use std::any::Any;
 use std::cell::OnceCell;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fanfare_layer::Delivery;
 use fanfare_protocol::{Encoder, Envelope, Event, Outgoing, Target, Undeliverable};
+
+use super::tab::{Tab, TabCharge};
 
 /// An event as the members of one lane see it: decoded once and encoded once for all of them.
 pub struct SharedEvent {
@@ -21,20 +24,44 @@ pub struct SharedEvent {
 /// Events that came together for one group, or one event for a single session.
 #[derive(Clone)]
 pub(crate) struct SharedBatch {
-    pub(crate) events: Rc<[Rc<SharedEvent>]>,
+    pub(crate) events: Rc<EventRun>,
     /// About what they keep in memory.
     pub(crate) bytes: usize,
     /// The group's index in the roster; `None` for what is for a single session.
     pub(crate) group: Option<u32>,
 }
 
+/// The events of a batch. They are on the thread's tab from the first mailbox that keeps them to the
+/// last.
+pub(crate) struct EventRun {
+    events: Vec<Rc<SharedEvent>>,
+    charge: OnceCell<TabCharge>,
+}
+
 impl SharedBatch {
     pub(crate) fn new(events: Vec<Rc<SharedEvent>>, group: Option<u32>) -> Self {
+        let bytes = events.iter().map(|event| event.bytes()).sum();
+        let charge = OnceCell::new();
         Self {
-            bytes: events.iter().map(|event| event.bytes()).sum(),
-            events: events.into(),
+            events: Rc::new(EventRun { events, charge }),
+            bytes,
             group,
         }
+    }
+}
+
+impl EventRun {
+    /// A mailbox keeps them.
+    pub(super) fn count_in(&self, tab: &Rc<Tab>, bytes: usize) {
+        self.charge.get_or_init(|| tab.charge(bytes));
+    }
+}
+
+impl Deref for EventRun {
+    type Target = [Rc<SharedEvent>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.events
     }
 }
 

@@ -5,6 +5,7 @@
 //! that still names it, anywhere, is dead at once. The table lives outside the registry: a
 //! registry that panics orphans nothing.
 
+use std::cell::OnceCell;
 use std::io;
 use std::rc::Rc;
 
@@ -13,9 +14,11 @@ use fanfare_protocol::Close;
 
 use super::event_sink::{EventSink, post_to_actor};
 use super::fd;
+use super::relief::Waiters;
 use super::seat::{CloseRequest, Seat, SeatState};
 use super::shared_event::{SharedBatch, SharedEvent};
 use super::slot_ref::{Bounds, SlotRef};
+use super::tab::{Tab, TabCharge};
 use super::tally::Tally;
 
 /// The session cannot be written to directly: what is for it goes to its outbox.
@@ -37,12 +40,20 @@ pub(crate) struct Slots {
     /// The generation of a new slot.
     first_generation: u32,
     pub(crate) tally: Tally,
+    /// What is kept for the sessions.
+    pub(super) tab: Rc<Tab>,
+    pub(super) waiters: Waiters,
 }
 
+/// Counts the memory of frames once, however many outboxes they are in; filled by the first.
+pub(super) type Pinned = OnceCell<Rc<TabCharge>>;
+
 impl Slots {
-    pub(crate) fn new(bounds: Bounds, first_generation: u32) -> Self {
+    pub(crate) fn new(bounds: Bounds, first_generation: u32, tab: Rc<Tab>) -> Self {
         Self {
             first_generation,
+            tab,
+            waiters: Waiters::default(),
             words: Vec::new(),
             seats: Vec::new(),
             free: Vec::new(),
@@ -79,6 +90,8 @@ impl Slots {
             return None;
         }
         let seat = self.seats.get_mut(member.slot as usize)?.take();
+        let input = self.waiters.remove(member.slot);
+        self.tab.change(input, 0);
         if member.generation() < LAST_GENERATION {
             *self.words.get_mut(member.slot as usize)? = (member.generation() + 1) << 1;
             self.free.push(member.slot);
@@ -172,7 +185,7 @@ impl Slots {
             return;
         };
         // What ends it at once goes before what waits: a bound holds for those too.
-        let at_once = matches!(why, CloseRequest::Slow | CloseRequest::Lost);
+        let at_once = why.is_at_once();
         if seat.close_requested.is_none() || (at_once && !seat.refuses_frames()) {
             let slow = why == CloseRequest::Slow;
             seat.close_requested = Some(Rc::new(why));
@@ -194,6 +207,7 @@ impl Slots {
             && let Some(word) = self.words.get_mut(member.slot as usize)
         {
             *word &= !BLOCKED;
+            self.waiters.forget_idle(member.slot);
         }
     }
 
@@ -207,13 +221,25 @@ impl Slots {
     /// on this thread comes through here, or from here through the outbox.
     #[inline]
     pub(crate) fn send(&mut self, member: SlotRef, frames: &Bytes, count: u32) {
+        self.send_shared(member, frames, count, None);
+    }
+
+    /// As [`Self::send`], for frames that other members get too.
+    #[inline]
+    pub(super) fn send_shared(
+        &mut self,
+        member: SlotRef,
+        frames: &Bytes,
+        count: u32,
+        pinned: Option<&Pinned>,
+    ) {
         match self.words.get(member.slot as usize) {
-            Some(word) if *word == member.word => self.send_now(member, frames, count),
+            Some(word) if *word == member.word => self.send_now(member, frames, count, pinned),
             Some(word) if *word == member.word | BLOCKED => {
                 if let Some((own, events)) = self.seat(member).and_then(Seat::unwritten) {
-                    self.enqueue(member, &own, 0, events);
+                    self.enqueue(member, &own, (0, events), None);
                 }
-                self.enqueue(member, frames, 0, count);
+                self.enqueue(member, frames, (0, count), pinned);
             }
             _ => {}
         }
@@ -246,12 +272,15 @@ impl Slots {
             EventSink::Mailbox(mailbox) => {
                 self.tally.posted += count;
                 let place = batch.group.and_then(|group| seat.membership(group));
+                batch.events.count_in(&self.tab, batch.bytes);
                 let first = mailbox.post(batch, place.map(|place| place.tag));
+                let waiting = mailbox.event_bytes();
                 if mailbox.is_over(bounds) {
                     self.request_close(member, CloseRequest::Slow);
                 } else if first && let Some(waker) = &seat.waker {
                     waker.wake_by_ref();
                 }
+                self.keep_mail(member, waiting);
             }
             EventSink::Actor(recipient) => {
                 let full = post_to_actor(recipient, &batch.events);
@@ -273,7 +302,7 @@ impl Slots {
 
     /// The word has been compared: alive, not blocked, nothing waits in front.
     #[inline]
-    fn send_now(&mut self, member: SlotRef, frames: &Bytes, count: u32) {
+    fn send_now(&mut self, member: SlotRef, frames: &Bytes, count: u32, pinned: Option<&Pinned>) {
         self.tally.sends += 1;
         match fd::send(member.fd, frames) {
             Ok(sent) if sent == frames.len() => {
@@ -282,11 +311,11 @@ impl Slots {
             }
             Ok(sent) => {
                 self.block(member);
-                self.enqueue(member, frames, sent, count);
+                self.enqueue(member, frames, (sent, count), pinned);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.block(member);
-                self.enqueue(member, frames, 0, count);
+                self.enqueue(member, frames, (0, count), pinned);
             }
             Err(_) => {
                 self.tally.refused += u64::from(count);
@@ -295,9 +324,17 @@ impl Slots {
         }
     }
 
+    /// Keeps what a socket has not taken of frames: from byte `sent` on.
     #[cold]
-    fn enqueue(&mut self, member: SlotRef, frames: &Bytes, sent: usize, count: u32) {
+    fn enqueue(
+        &mut self,
+        member: SlotRef,
+        frames: &Bytes,
+        (sent, count): (usize, u32),
+        pinned: Option<&Pinned>,
+    ) {
         let bounds = self.bounds;
+        let tab = Rc::clone(&self.tab);
         let Some(seat) = self.seat_mut(member) else {
             return;
         };
@@ -307,12 +344,13 @@ impl Slots {
         }
         let rest = frames.slice(sent..);
         let bytes = frames.len();
-        let outbox = seat.outbox.get_or_insert_default();
+        let outbox = seat.outbox(&tab);
         let first = outbox.is_empty();
         if rest.len() <= COPIED {
-            outbox.push(Bytes::copy_from_slice(&rest), count, rest.len());
+            outbox.push(Bytes::copy_from_slice(&rest), count, rest.len(), None);
         } else {
-            outbox.push(rest, count, bytes);
+            let shared = pinned.map(|it| it.get_or_init(|| Rc::new(tab.charge(bytes))));
+            outbox.push(rest, count, bytes, shared.cloned());
         }
         // What waits alone is always taken: one message may be as large as the whole bound. A ping or
         // a close behind it is no reason to cut its session.
@@ -320,6 +358,8 @@ impl Slots {
         let over = !first
             && ((!control && outbox.bytes() > bounds.bytes)
                 || outbox.frames().max(outbox.runs()) > bounds.frames);
+        tab.weigh(outbox.bytes());
+        self.waiters.add(member.slot);
         self.tally.delivered += u64::from(count);
         self.tally.bytes += bytes as u64;
         if over {

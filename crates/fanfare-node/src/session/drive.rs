@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use super::ending::{Ending, Phase};
 use super::{Session, Step};
 use crate::fan_out::{CloseRequest, SeatState};
-use crate::worker::{READ_BYTES, Turn};
+use crate::worker::{READ_BYTES, SeatGuard, Turn};
 
 /// Polls the session inside its actor's task; takes no memory of its own.
 pub(super) struct Drive;
@@ -29,7 +29,14 @@ impl ActorFuture<Session> for Drive {
         actor: &mut Context<Session>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        let ending = ready!(session.poll(task));
+        let before = session.kept_input();
+        let polled = session.poll(task);
+        let after = session.kept_input();
+        if before != after {
+            let SeatGuard { worker, member } = &session.place;
+            worker.keep_input(*member, after);
+        }
+        let ending = ready!(polled);
         session.ending = Some(ending);
         actor.stop();
         Poll::Ready(())
@@ -69,6 +76,7 @@ impl Session {
         match glance.close_requested.as_deref() {
             Some(CloseRequest::Slow) => return Poll::Ready(Ending::Slow),
             Some(CloseRequest::Lost) => return Poll::Ready(Ending::Lost),
+            Some(CloseRequest::NoMemory) => return Poll::Ready(Ending::NoMemory),
             Some(why) if self.phase == Phase::Open => self.obey(task, why),
             _ => {}
         }
@@ -90,6 +98,12 @@ impl Session {
             return Poll::Ready(ending);
         }
         read
+    }
+
+    /// Bytes of the client's input that wait: messages that are not complete or not handled.
+    fn kept_input(&self) -> usize {
+        let backlog = self.backlog.as_ref().map_or(0, |backlog| backlog.len());
+        self.decoder.kept_bytes() + backlog + self.program_input()
     }
 
     fn glance(&mut self, task: &TaskContext<'_>) -> Glance {

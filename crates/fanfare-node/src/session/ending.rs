@@ -49,6 +49,8 @@ pub(super) enum Ending {
     Kicked,
     /// Its program failed.
     Failed,
+    /// The node was short of memory, and most waited for it.
+    NoMemory,
 }
 
 impl Ending {
@@ -64,6 +66,7 @@ impl Ending {
             Self::Drain => "drain",
             Self::Kicked => "kicked",
             Self::Failed => "failed",
+            Self::NoMemory => "no_memory",
         }
     }
 
@@ -78,6 +81,7 @@ impl Ending {
             Self::Drain => &closed.drain,
             Self::Kicked => &closed.kicked,
             Self::Failed => &closed.failed,
+            Self::NoMemory => &closed.no_memory,
         }
     }
 }

@@ -89,9 +89,8 @@ impl Session {
         received: Bytes,
     ) {
         let worker = Rc::clone(&place.worker);
-        if let Some(seat) = worker.fan_out.borrow_mut().slots.seat_mut(place.member) {
-            seat.outbox.get_or_insert_default().push_front(head);
-        }
+        let slots = &mut worker.fan_out.borrow_mut().slots;
+        slots.put_in_front(place.member, head);
         worker.node().metrics.opened.inc();
         if let Some(access) = &terms.access {
             tracing::info!(target: "fanfare::access", "WebSocket CONNECT {access}");

@@ -82,6 +82,14 @@ impl Session {
         }
     }
 
+    /// Bytes of the client's messages that wait for the program.
+    pub(super) fn program_input(&self) -> usize {
+        match &self.terms.handler {
+            Handler::Program(running) => running.mailbox().state().message_bytes(),
+            Handler::Inbound(..) | Handler::Concluded => 0,
+        }
+    }
+
     pub(super) fn is_program_busy(&self) -> bool {
         matches!(&self.terms.handler, Handler::Program(running) if running.mailbox().is_busy())
     }

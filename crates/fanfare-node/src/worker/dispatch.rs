@@ -25,6 +25,7 @@ impl WorkerThread {
             self.answer(question);
         }
         let fan_out = &mut *self.fan_out.borrow_mut();
+        self.relieve(fan_out);
         let limits = &self.node.options.limits;
         let started = Instant::now();
         for taken in 1..=TURN {
@@ -55,6 +56,7 @@ impl WorkerThread {
                 }
             },
         );
+        self.tab.set_in_flight(roster.waiting_bytes());
         self.count(std::mem::take(&mut slots.tally));
     }
 
@@ -129,6 +131,7 @@ impl WorkerThread {
         if tally.mailbox_full > 0 {
             metrics.dropped.mailbox_full.inc_by(tally.mailbox_full);
         }
+        self.check_memory();
     }
 
     fn answer(&self, question: Question) {

@@ -5,6 +5,7 @@ mod draining;
 mod flusher;
 mod joining;
 mod members;
+mod memory;
 mod registry;
 mod replies;
 mod run_queue;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
+use fanfare_layer::MemoryUse;
 use fanfare_protocol::{ChannelName, Encoder, GroupName, SessionId};
 use tokio::sync::oneshot;
 
@@ -26,7 +28,7 @@ use crate::directory::{Inbox, InboxBounds, WorkerPlace};
 use crate::error::AdmitError;
 use crate::fan_out::{
     Bounds, DeliveryMode, EventSink, FanOut, MailboxState, Roster, Seat, SeatState, SlotRef, Slots,
-    SubscribeOptions,
+    SubscribeOptions, Tab,
 };
 use crate::node::Shared;
 use draining::Draining;
@@ -62,6 +64,8 @@ pub struct WorkerThread {
     node: Arc<Shared>,
     inbox: Arc<Inbox>,
     pub(crate) fan_out: RefCell<FanOut>,
+    /// What is kept for its sessions.
+    tab: Rc<Tab>,
     pub(crate) wheel: RefCell<Wheel>,
     /// One buffer for all reads of the thread: a session keeps bytes only while a message is
     /// incomplete.
@@ -95,13 +99,16 @@ impl WorkerThread {
             handoff_bytes: limits.handoff_bytes,
         });
         let wheel = Wheel::new(node.options.tick());
+        let account = node.options.memory.account(MemoryUse::Sessions);
+        let tab = Rc::new(Tab::new(account));
         Self {
             index,
             inbox,
             fan_out: RefCell::new(FanOut {
-                slots: Slots::new(bounds, first_generation),
+                slots: Slots::new(bounds, first_generation, Rc::clone(&tab)),
                 roster: Roster::default(),
             }),
+            tab,
             wheel: RefCell::new(wheel),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
             replies: RefCell::default(),

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_layer::{ChannelLayer as _, Publish};
-use fanfare_node::Socket;
-use fanfare_protocol::Target;
+use fanfare_layer::{ChannelLayer as _, MemoryBudget, MemoryUse, Publish, PublishError};
+use fanfare_node::{AdmitError, NodeOptions, Socket};
+use fanfare_protocol::{CloseCode, Envelope, Target};
 use fanfare_rig::LayerDouble;
 use futures_util::FutureExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
-use super::client::{Client, Frame, PATIENCE, Rig, group, options};
+use super::client::{Client, Frame, PATIENCE, Rig, envelope, group, masked, options};
 
 async fn read_all(mut client: Client) {
     while client.frame().await != Frame::End {}
@@ -138,4 +138,81 @@ async fn a_client_is_not_given_up_while_its_session_waits_for_the_layer() {
     assert!(given_up.is_err(), "{given_up:?}");
     let_go.add_permits(1);
     client.expect_text("patience").await;
+}
+
+#[actix::test]
+async fn a_node_that_is_short_of_memory_takes_neither_sessions_nor_events_and_still_closes() {
+    let rig = Rig::new(NodeOptions {
+        memory: MemoryBudget::new(1 << 20),
+        ..options()
+    });
+    let mut client = rig.open(&["a"]).await.unwrap();
+    let others = rig.node.memory().charge(MemoryUse::Redis).of(1 << 20);
+    let refused = rig.open(&["a"]).await.err();
+    assert_eq!(refused, Some(AdmitError::NoMemory));
+    assert_eq!(rig.node.check_room(), Err(AdmitError::NoMemory));
+    let to = || Target::Group(group("a"));
+    let publish = rig.node.publish(to(), envelope("text"));
+    assert!(matches!(
+        publish,
+        Publish::Done(Err(PublishError::NoMemory))
+    ));
+    assert_eq!(rig.count("fanfare_events_dropped_total", "no_memory"), 1.0);
+    assert_eq!(
+        rig.count("fanfare_sessions_refused_total", "no_memory"),
+        2.0
+    );
+    assert_eq!(
+        rig.count("fanfare_memory_waiting_bytes", "redis"),
+        f64::from(1 << 20)
+    );
+    drop(others);
+    rig.publish(to(), "text").await;
+    client.expect_text("text").await;
+    let _others = rig.node.memory().charge(MemoryUse::Redis).of(1 << 20);
+    let close = Envelope::closing(CloseCode(4000), "over").unwrap();
+    let closing = rig.node.publish(to(), Arc::new(close));
+    closing.confirmed().await.unwrap();
+    assert_eq!(client.frame().await, Frame::Close(4000));
+}
+
+#[actix::test]
+async fn clients_whose_messages_never_end_are_cut_when_together_they_keep_too_much() {
+    let rig = Rig::new(NodeOptions {
+        memory: MemoryBudget::new(1 << 20),
+        ..options()
+    });
+    let memory = rig.node.memory();
+    let mut honest = rig.open(&["a"]).await.unwrap();
+    let mut others = Vec::new();
+    // The first of three fragments.
+    let mut fragment = masked(2, &[b'x'; 50_000]);
+    fragment[0] &= 0x7f;
+    for _ in 0..600 {
+        if rig.count("fanfare_sessions_closed_total", "no_memory") >= 10.0 {
+            break;
+        }
+        // Handshakes are refused while memory is short.
+        let Ok(mut client) = rig.open(&["b"]).await else {
+            continue;
+        };
+        client.write(&fragment).await;
+        others.push(client);
+        assert!(memory.used() <= 1 << 20, "{} bytes wait", memory.used());
+    }
+    let cut = ("fanfare_sessions_closed_total", "no_memory");
+    rig.until(cut.0, cut.1, 10.0).await;
+    while memory.is_short() {
+        tokio::task::yield_now().await;
+    }
+    rig.publish(Target::Group(group("a")), "text").await;
+    honest.expect_text("text").await;
+    drop(others);
+    let emptied = async {
+        while memory.used() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let emptied = tokio::time::timeout(PATIENCE, emptied).await;
+    emptied.unwrap_or_else(|_| panic!("{} bytes are left", memory.used()));
 }

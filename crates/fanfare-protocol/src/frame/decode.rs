@@ -65,6 +65,12 @@ impl Decoder {
         Ok((taken, message))
     }
 
+    /// Bytes that are kept of a message that is not complete, or was answered last.
+    #[inline]
+    pub fn kept_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.bytes())
+    }
+
     /// Whether a message is under way: bytes of it are kept here.
     pub fn is_partial(&self) -> bool {
         self.partial

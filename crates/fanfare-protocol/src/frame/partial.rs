@@ -103,6 +103,12 @@ impl Partial {
         }
     }
 
+    /// Bytes of the payloads under way.
+    pub(super) fn bytes(&self) -> usize {
+        let message = self.message.as_ref();
+        self.control.capacity() + message.map_or(0, |message| message.payload.capacity())
+    }
+
     /// Whether all of this can be freed.
     pub(super) fn is_answered(&self) -> bool {
         self.answered

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fanfare_layer::redis::{self, RedisOptions, RedisPace};
-use fanfare_layer::{ChannelLayer, LayerMetrics, PublishError, State};
+use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryBudget, PublishError, State};
 use fanfare_protocol::{NodeId, SerializeError};
 
 use super::{Exit, Failed};
@@ -23,6 +23,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>
         node: NodeId::random().context("the operating system has no random bytes")?,
         publish_in_flight: 1,
         inbox: settings.limits.inbox_frames,
+        memory: MemoryBudget::unlimited(),
         pace: RedisPace::every(DEADLINE),
         format: redis.wire_format().context("the wire format")?,
     };

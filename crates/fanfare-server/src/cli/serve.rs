@@ -4,14 +4,18 @@ use anyhow::Context as _;
 
 use super::{Exit, Failed};
 use crate::config::{Loaded, LogFormat, Settings};
-use crate::{fd_limit, logging};
+use crate::{allocator, fd_limit, logging};
 
 /// Runs the server until it is told to stop.
 pub(super) fn run(loaded: Loaded) -> Result<(), Failed> {
     let mut settings = loaded.settings;
+    let allocator = allocator::give_back_unused();
     let logging = logging::init(&settings.log).context("starting the log")?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Err(error) = allocator {
+        tracing::warn!(%error, "unused memory goes back to the system only while there is traffic");
     }
     fd_limit::prepare(&mut settings.limits);
     make_key(&mut settings).context("making an API key")?;

@@ -104,6 +104,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         fan_out_bytes: reader.number("limits.fan_out_bytes"),
         handoff_frames: reader.number("limits.handoff_frames"),
         handoff_bytes: reader.number("limits.handoff_bytes"),
+        memory_bytes: reader.number("limits.memory_bytes"),
         groups_per_session: reader.number("limits.groups_per_session"),
         handshake: reader.milliseconds("limits.handshake_ms"),
         publish: reader.milliseconds("limits.publish_ms"),

@@ -196,6 +196,8 @@ pub(crate) struct Limits {
     pub(crate) fan_out_bytes: usize,
     pub(crate) handoff_frames: usize,
     pub(crate) handoff_bytes: usize,
+    /// Bytes that wait on the node, all queues together; 0 is three quarters of what there is.
+    pub(crate) memory_bytes: usize,
     /// Groups that one session may be in.
     pub(crate) groups_per_session: usize,
     /// From the accepted connection to the handshake's answer.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use fanfare_layer::State;
 use fanfare_node::Node;
 use fanfare_protocol::GroupName;
@@ -12,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::audit::{Publisher, Publishing};
+use super::body::Body;
 use super::publish::{self, Publication};
 use super::{Shared, auth, batch, postable, readable};
 use fanfare_web::{Address, Code, Refusal, has_utf8_path};
@@ -78,9 +78,9 @@ async fn publish_one(
 ) -> Result<HttpResponse, Refusal> {
     let target = publish::target(address, &shared.node)?;
     let exclude = publish::excluded_in_query(request.query_string(), &shared.node)?;
-    let body = read(request, body, shared).await?;
-    let event = publish::event(&body)?;
-    let publishing = Publishing::new(address, event.event_type(), body.len());
+    let body = Body::read(request, body, shared).await?;
+    let event = publish::event(&body.bytes)?;
+    let publishing = Publishing::new(address, event.event_type(), body.bytes.len());
     let publication = Publication {
         target,
         event,
@@ -100,8 +100,9 @@ async fn batch(
     shared: web::Data<Shared>,
 ) -> Result<HttpResponse, Refusal> {
     publish::no_parameters(request.query_string())?;
-    let body = read(&request, body, &shared).await?;
-    let results = batch::publish(&body, &shared.node, &Publisher::of(&request, &shared)).await?;
+    let body = Body::read(&request, body, &shared).await?;
+    let publisher = Publisher::of(&request, &shared);
+    let results = batch::publish(&body.bytes, &shared.node, &publisher).await?;
     Ok(HttpResponse::Ok().json(json!({ "results": results })))
 }
 
@@ -185,38 +186,5 @@ fn parameter(request: &HttpRequest, name: &str, code: Code) -> Result<String, Re
     match percent_decode_str(raw).decode_utf8() {
         Ok(text) if has_utf8_path(request) => Ok(text.into_owned()),
         _ => Err(Refusal::new(code, format!("{raw:?} is not UTF-8")).at(name)),
-    }
-}
-
-/// The whole body, refused as early as its length is known to pass the limit, and when it takes
-/// longer than the head may take.
-async fn read(
-    request: &HttpRequest,
-    body: web::Payload,
-    shared: &Shared,
-) -> Result<Bytes, Refusal> {
-    let limit = shared.settings.limits.body_bytes;
-    let too_large = || {
-        Refusal::new(
-            Code::BodyTooLarge,
-            format!("the body is over {limit} bytes"),
-        )
-    };
-    let length = request
-        .headers()
-        .get(actix_web::http::header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let patience = shared.settings.limits.handshake;
-    match tokio::time::timeout(patience, body.to_bytes_limited(limit)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(error))) => Err(Refusal::new(Code::BodyIncomplete, error.to_string())),
-        Ok(Err(_)) => Err(too_large()),
-        Err(_elapsed) => Err(Refusal::new(
-            Code::BodyTimeout,
-            format!("the body did not arrive within {} ms", patience.as_millis()),
-        )),
     }
 }

@@ -20,7 +20,9 @@ async fn live() -> HttpResponse {
 
 async fn ready(shared: web::Data<Shared>) -> Result<HttpResponse, Refusal> {
     let grace = shared.settings.health.layer_grace;
-    match health::obstacle(shared.is_draining(), &shared.node.status(), grace) {
+    let status = shared.node.status();
+    let obstacle = health::obstacle(shared.is_draining(), &status, grace);
+    match obstacle.or_else(|| health::shortage(shared.node.memory())) {
         None => Ok(HttpResponse::Ok().json(json!({ "status": "ready" }))),
         Some(refusal) => Err(refusal),
     }

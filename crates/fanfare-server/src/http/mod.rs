@@ -5,6 +5,7 @@ mod api;
 pub(crate) mod audit;
 mod auth;
 mod batch;
+mod body;
 mod guard;
 mod guesses;
 mod health;

@@ -12,6 +12,7 @@ impl From<AdmitError> for Refusal {
     fn from(error: AdmitError) -> Self {
         let code = match error {
             AdmitError::NodeFull { .. } | AdmitError::TooManyWorkers => Code::NodeFull,
+            AdmitError::NoMemory => Code::NoRoom,
             AdmitError::Draining => Code::Draining,
             AdmitError::TooManyGroups { .. } => Code::TooManyGroups,
             AdmitError::LayerDown => Code::LayerDown,
@@ -37,7 +38,7 @@ impl From<PublishError> for Refusal {
         let code = match &error {
             PublishError::Down(_) => Code::LayerDown,
             PublishError::Unanswered(_) => Code::LayerUnanswered,
-            PublishError::NoRoom => Code::NoRoom,
+            PublishError::NoRoom | PublishError::NoMemory => Code::NoRoom,
             PublishError::Closed => Code::Draining,
             PublishError::ChannelFull { .. } => Code::ChannelFull,
             PublishError::Unserializable(reason) => match reason {

@@ -60,7 +60,7 @@ pub enum Code {
     MethodNotAllowed,
     /// The node has no room for another session.
     NodeFull,
-    /// A publish found no room in time; nothing was published.
+    /// There is no room for a publish, a body or a session for now; nothing was published.
     NoRoom,
     /// There is nothing at the path.
     NotFound,

@@ -305,6 +305,7 @@ mod tests {
             node: NodeId::random()?,
             publish_in_flight: 1,
             inbox: 1,
+            memory: crate::MemoryBudget::unlimited(),
             pace: RedisPace::every(SOON),
             format: Format::default(),
         };

@@ -9,6 +9,7 @@ use fanfare_protocol::serializer::Notation;
 use fanfare_protocol::{Naming, NodeId, Serializer};
 
 use self::core::CoreOptions;
+use crate::MemoryBudget;
 use crate::redis::hosts::host::Host;
 
 /// How to reach Redis and what to speak there.
@@ -26,6 +27,9 @@ pub struct RedisOptions {
     /// Deliveries that wait to be drained from the stream; bodies of 64 MiB together are as full.
     /// With pub/sub further ones are dropped and counted, with core they stay in Redis.
     pub inbox: usize,
+    /// What waits draws from it. When it is short, further messages of pub/sub are dropped and
+    /// counted, those of core stay in Redis.
+    pub memory: MemoryBudget,
     /// How hosts are watched.
     pub pace: RedisPace,
     /// The wire format.

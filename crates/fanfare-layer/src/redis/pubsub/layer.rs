@@ -59,7 +59,12 @@ impl PubSubLayer {
             serializer: serializer.clone(),
             subscriptions: subscriptions.clone(),
         };
-        let incoming = Arc::new(Incoming::new(bodies, options.inbox, metrics.clone()));
+        let incoming = Arc::new(Incoming::new(
+            bodies,
+            options.inbox,
+            &options.memory,
+            metrics.clone(),
+        ));
         let share = options.publish_in_flight / count.max(1);
         let mut pipes = Vec::with_capacity(count);
         let mut tasks = Vec::with_capacity(count);
@@ -70,7 +75,12 @@ impl PubSubLayer {
                 publishes: share,
                 bytes: IN_FLIGHT_BYTES / count.max(1),
             };
-            let outgoing = Arc::new(Outgoing::new(room, unheard, metrics.clone()));
+            let outgoing = Arc::new(Outgoing::new(
+                room,
+                unheard,
+                &options.memory,
+                metrics.clone(),
+            ));
             let backend = PubSubHost {
                 keys: keys.clone(),
                 incoming: incoming.clone(),

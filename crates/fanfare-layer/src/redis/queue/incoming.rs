@@ -15,7 +15,7 @@ use prometheus::IntCounter;
 use tokio::sync::Notify;
 
 use crate::metrics::Drops;
-use crate::{Delivery, LayerMetrics, Throttle};
+use crate::{Account, Delivery, LayerMetrics, MemoryBudget, MemoryUse, Throttle};
 
 /// Messages a reader takes at once.
 const BATCH: usize = 256;
@@ -40,12 +40,14 @@ pub(in crate::redis) trait Unpack: Send + Sync + 'static {
     ) -> Result<(), Refused>;
 }
 
-/// A bounded queue between what reads from Redis and what delivers. [`Inbox::push`] drops the newest
-/// when it is full: a subscriber of Redis must never wait, or the backlog grows in redis-rs and in
-/// the server instead. Who can leave messages in Redis waits for [`Inbox::room`] and offers.
+/// A bounded queue between what reads from Redis and what delivers. [`Incoming::push`] drops the newest
+/// when it is full or memory is short: a subscriber of Redis must never wait, or the backlog grows in
+/// redis-rs and in the server instead. Who can leave messages in Redis waits for [`Incoming::room`] and
+/// offers.
 pub(in crate::redis) struct Incoming<U: Unpack> {
     unpack: U,
     limit: usize,
+    budget: MemoryBudget,
     queue: Mutex<Queue<U::Source>>,
     arrived: Notify,
     /// Something was taken.
@@ -77,19 +79,27 @@ struct Queue<S> {
     messages: VecDeque<Message<S>>,
     /// The sum of their bodies.
     bytes: usize,
+    account: Account,
     closed: bool,
 }
 
 impl<U: Unpack> Incoming<U> {
-    pub(in crate::redis) fn new(unpack: U, limit: usize, metrics: LayerMetrics) -> Self {
+    pub(in crate::redis) fn new(
+        unpack: U,
+        limit: usize,
+        budget: &MemoryBudget,
+        metrics: LayerMetrics,
+    ) -> Self {
         let queue = Queue {
             messages: VecDeque::new(),
             bytes: 0,
+            account: budget.account(MemoryUse::Redis),
             closed: false,
         };
         Self {
             unpack,
             limit: limit.max(1),
+            budget: budget.clone(),
             queue: Mutex::new(queue),
             arrived: Notify::new(),
             taken: Notify::new(),
@@ -100,11 +110,17 @@ impl<U: Unpack> Incoming<U> {
 
     /// Queues a message that has just arrived, or drops and counts it.
     pub(in crate::redis) fn push(&self, source: U::Source, body: Bytes) {
-        if let Err((source, _)) = self.offer(source, body) {
-            self.metrics.received.inc();
-            let cause = &self.metrics.dropped.inbox_full;
-            self.dropped(cause, self.unpack.spelled(&source), "the inbox is full");
-        }
+        let drops = &self.metrics.dropped;
+        let (source, cause, reason) = if self.budget.is_short() {
+            (source, &drops.no_memory, "the node is short of memory")
+        } else if let Err((source, _)) = self.offer(source, body) {
+            (source, &drops.inbox_full, "the inbox is full")
+        } else {
+            return;
+        };
+        self.metrics.received.inc();
+        self.dropped(cause, self.unpack.spelled(&source), reason);
+        self.budget.relieve();
     }
 
     /// Queues a message that has just arrived, or gives it back when there is no room.
@@ -120,6 +136,8 @@ impl<U: Unpack> Incoming<U> {
                 return Err((source, body));
             }
             queue.bytes += body.len();
+            let bytes = queue.bytes;
+            queue.account.set(bytes);
             queue.messages.push_back(Message {
                 source,
                 body,
@@ -135,6 +153,7 @@ impl<U: Unpack> Incoming<U> {
     /// quicker. For ever, once it is closed and nobody takes what is there.
     pub(in crate::redis) async fn room(&self, bytes: usize) {
         loop {
+            self.budget.room().await;
             let mut taken = pin!(self.taken.notified());
             // Before the look, so that what comes behind the look wakes it.
             taken.as_mut().enable();
@@ -215,6 +234,8 @@ impl<U: Unpack> Incoming<U> {
         let count = queue.messages.iter().take(BATCH).take_while(fits).count();
         let messages: Vec<_> = queue.messages.drain(..count).collect();
         queue.bytes -= messages.iter().map(|it| it.body.len()).sum::<usize>();
+        let bytes = queue.bytes;
+        queue.account.set(bytes);
         if !messages.is_empty() {
             self.taken.notify_waiters();
         }
@@ -294,7 +315,7 @@ mod tests {
     #[test]
     fn large_bodies_fill_the_inbox_before_their_number_does() {
         let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
-        let incoming = Incoming::new(Nothing, 1000, metrics.clone());
+        let incoming = Incoming::new(Nothing, 1000, &MemoryBudget::unlimited(), metrics.clone());
         let push = |bytes: usize| incoming.push((), vec![0; bytes].into());
         let piece = MOST_BYTES / 4;
         (0..4).for_each(|_| push(piece));
@@ -307,5 +328,19 @@ mod tests {
         assert_eq!(metrics.dropped.inbox_full.get(), 1, "one is always taken");
         push(1);
         assert_eq!(metrics.dropped.inbox_full.get(), 2);
+    }
+
+    #[test]
+    fn what_comes_while_memory_is_short_is_dropped_and_counted() {
+        let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
+        let budget = MemoryBudget::new(1000);
+        let incoming = Incoming::new(Nothing, 1000, &budget, metrics.clone());
+        let others = budget.charge(MemoryUse::Bodies).of(900);
+        incoming.push((), vec![0; 10].into());
+        assert_eq!(metrics.dropped.no_memory.get(), 1);
+        drop(others);
+        incoming.push((), vec![0; 10].into());
+        assert_eq!(metrics.dropped.no_memory.get(), 1);
+        assert_eq!(incoming.take().0.len(), 1);
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use crate::{LayerMetrics, Publish, PublishError};
+use crate::{Account, LayerMetrics, MemoryBudget, MemoryUse, Publish, PublishError};
 
 /// Publishes and bytes that go out in one write. A slow line must bring a batch over, and its
 /// answer back, within the time of a probe.
@@ -51,6 +51,9 @@ struct State<W> {
     in_flight: usize,
     /// The sum of their bodies.
     bytes: usize,
+    /// The sum of the bodies that wait in line.
+    waiting_bytes: usize,
+    account: Account,
 }
 
 /// What a publish has to send.
@@ -92,7 +95,12 @@ struct Ticket<W: Work> {
 }
 
 impl<W: Work> Outgoing<W> {
-    pub(in crate::redis) fn new(room: Room, refusal: PublishError, metrics: LayerMetrics) -> Self {
+    pub(in crate::redis) fn new(
+        room: Room,
+        refusal: PublishError,
+        budget: &MemoryBudget,
+        metrics: LayerMetrics,
+    ) -> Self {
         let state = State {
             refusal: Some(refusal),
             queue: VecDeque::new(),
@@ -100,6 +108,8 @@ impl<W: Work> Outgoing<W> {
             next_ticket: 0,
             in_flight: 0,
             bytes: 0,
+            waiting_bytes: 0,
+            account: budget.account(MemoryUse::Redis),
         };
         Self {
             room,
@@ -128,11 +138,13 @@ impl<W: Work> Outgoing<W> {
         let (admitted, admission) = oneshot::channel();
         let number = state.next_ticket;
         state.next_ticket += 1;
+        state.waiting_bytes += job.work.bytes();
         state.waiting.push_back(Waiting {
             ticket: number,
             job,
             admitted,
         });
+        state.settle();
         let ticket = Ticket {
             outgoing: self.clone(),
             number,
@@ -164,6 +176,8 @@ impl<W: Work> Outgoing<W> {
                 .into_iter()
                 .map(|waiting| waiting.job),
         );
+        state.waiting_bytes = 0;
+        state.settle();
         drop(state);
         for job in jobs {
             self.settle(job, Err(reason.clone()));
@@ -210,10 +224,12 @@ impl<W: Work> Outgoing<W> {
         while self.room.is_in(&state)
             && let Some(first) = state.waiting.pop_front()
         {
+            state.waiting_bytes -= first.job.work.bytes();
             state.enqueue(first.job);
             let_in.push(first.admitted);
         }
         let idle = state.in_flight == 0;
+        state.settle();
         drop(state);
         if idle {
             self.idle.notify_waiters();
@@ -240,8 +256,9 @@ impl<W: Work> Outgoing<W> {
             PublishError::Down(_) => failures.down.inc(),
             PublishError::Unanswered(_) => failures.unanswered.inc(),
             PublishError::Closed => failures.closed.inc(),
-            // A publisher finds that out by itself; its place in the line counts it.
-            PublishError::NoRoom => {}
+            // Found out before it comes here: by the publisher, whose place in the line counts it, and
+            // by the node.
+            PublishError::NoRoom | PublishError::NoMemory => {}
             PublishError::ChannelFull { .. } => failures.channel_full.inc(),
             PublishError::Unserializable(_) => failures.unserializable.inc(),
         }
@@ -252,8 +269,10 @@ impl<W: Work> Outgoing<W> {
         let place = state
             .waiting
             .binary_search_by_key(&ticket, |waiting| waiting.ticket);
-        if let Ok(place) = place {
-            state.waiting.remove(place);
+        let given_up = place.ok().and_then(|place| state.waiting.remove(place));
+        if let Some(given_up) = given_up {
+            state.waiting_bytes -= given_up.job.work.bytes();
+            state.settle();
             drop(state);
             self.metrics.failures.abandoned.inc();
         }
@@ -272,6 +291,12 @@ impl<W: Work> State<W> {
         self.in_flight += 1;
         self.bytes += job.work.bytes();
         self.queue.push_back(job);
+        self.settle();
+    }
+
+    /// Tells the node's budget what is kept here.
+    fn settle(&mut self) {
+        self.account.set(self.bytes + self.waiting_bytes);
     }
 
     fn take_batch(&mut self) -> Vec<Job<W>> {

@@ -27,7 +27,7 @@ use crate::redis::options::capacities::Capacities;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
-use crate::{LayerMetrics, Publish, PublishError};
+use crate::{LayerMetrics, MemoryBudget, Publish, PublishError};
 
 const SOON: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
@@ -84,7 +84,12 @@ impl Site {
             bytes: 1 << 30,
         };
         let unheard = PublishError::Down("not yet".into());
-        let outgoing = Arc::new(Outgoing::new(room, unheard, metrics.clone()));
+        let outgoing = Arc::new(Outgoing::new(
+            room,
+            unheard,
+            &MemoryBudget::unlimited(),
+            metrics.clone(),
+        ));
         outgoing.open();
         let bodies = Bodies {
             keys: keys.clone(),
@@ -94,7 +99,12 @@ impl Site {
             keys: keys.clone(),
             options,
             servers: connections.clone(),
-            incoming: Arc::new(Incoming::new(bodies, 1, metrics.clone())),
+            incoming: Arc::new(Incoming::new(
+                bodies,
+                1,
+                &MemoryBudget::unlimited(),
+                metrics.clone(),
+            )),
             demand: Demand::default(),
             metrics: metrics.clone(),
             pace: RedisPace::every(LIMIT),

@@ -15,6 +15,7 @@ use crate::fan_out::shared_event::{SharedBatch, SharedEvent};
 use crate::fan_out::slot_ref::{Membership, STAGED, SlotRef};
 use crate::fan_out::slots::Slots;
 use crate::fan_out::subscribe_options::SubscribeOptions;
+use crate::fan_out::tab::TabCharge;
 
 /// One subscription that is not live yet.
 struct Staged {
@@ -24,6 +25,8 @@ struct Staged {
     holders: u32,
     events: Vec<Rc<SharedEvent>>,
     bytes: usize,
+    /// Of these bytes; `None` while nothing is staged.
+    charge: Option<TabCharge>,
 }
 
 /// The subscriptions of a roster that are not live yet.
@@ -57,6 +60,7 @@ impl Staging {
             holders: 1,
             events: Vec::new(),
             bytes: 0,
+            charge: None,
         });
         self.next
     }
@@ -96,10 +100,13 @@ impl Staging {
             }
             staged.events.push(Rc::clone(&event));
             staged.bytes += event.bytes();
+            let charge = staged.charge.get_or_insert_with(|| slots.tab.charge(0));
+            charge.set(staged.bytes);
             let over = staged.events.len() > bounds.frames || staged.bytes > bounds.bytes;
             if over && staged.events.len() > 1 {
                 staged.events = Vec::new();
                 staged.bytes = 0;
+                staged.charge = None;
                 slots.request_close(staged.member, CloseRequest::Slow);
             }
         }

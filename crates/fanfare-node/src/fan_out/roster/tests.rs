@@ -8,6 +8,7 @@ use fanfare_protocol::{DeliverTable, Encoder, Envelope, Event, Outgoing, RouteEn
 use proptest::prelude::*;
 
 use super::*;
+use crate::fan_out::Tab;
 use crate::fan_out::event_sink::EventSink;
 use crate::fan_out::seat::Seat;
 use crate::fan_out::slot_ref::Bounds;
@@ -42,7 +43,7 @@ impl FanOut {
             deliver_unknown: true,
         };
         Self {
-            slots: Slots::new(bounds, 0),
+            slots: Slots::new(bounds, 0, Tab::unlimited()),
             roster: Roster::default(),
             encoders: [
                 Arc::new(RouteEncoder(table.clone())),

@@ -168,6 +168,16 @@ const LIMITS: &[Key] = &[
          dropped in the same way.",
     ),
     key(
+        "memory_bytes",
+        Kind::Number(0, 1024 * GIGABYTE),
+        "0",
+        "bytes",
+        "Bytes that may wait on this node, all queues together. From seven eighths on, publishes, \
+         handshakes and the bodies of requests get 503, and the server drops the sessions and the \
+         messages of channels that hold most. 0 stands for three quarters of the memory of the \
+         machine or of the control group. [OPERATIONS.md](OPERATIONS.md#memory) has the details.",
+    ),
+    key(
         "groups_per_session",
         Kind::Number(1, MOST_QUEUED),
         "100",

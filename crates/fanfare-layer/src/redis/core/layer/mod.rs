@@ -216,7 +216,12 @@ fn shared(options: &RedisOptions, core: CoreOptions, metrics: LayerMetrics) -> S
         keys,
         options: core,
         servers: servers.collect(),
-        incoming: Arc::new(Incoming::new(bodies, options.inbox, metrics.clone())),
+        incoming: Arc::new(Incoming::new(
+            bodies,
+            options.inbox,
+            &options.memory,
+            metrics.clone(),
+        )),
         demand: Demand::default(),
         metrics,
         pace: options.pace,
@@ -229,7 +234,7 @@ fn outgoing(options: &RedisOptions, shared: &Shared) -> Arc<Outgoing<PublishRequ
         bytes: IN_FLIGHT_BYTES,
     };
     let unheard = PublishError::Down("no host has answered yet".into());
-    let outgoing = Outgoing::new(room, unheard, shared.metrics.clone());
+    let outgoing = Outgoing::new(room, unheard, &options.memory, shared.metrics.clone());
     // From the start: each order finds out by itself which hosts it needs.
     outgoing.open();
     Arc::new(outgoing)

@@ -13,7 +13,8 @@ fn outgoing(publishes: usize) -> Arc<Outgoing<Piece>> {
     let bytes = 1000;
     let room = Room { publishes, bytes };
     let metrics = LayerMetrics::new(&prometheus::Registry::new()).unwrap();
-    let outgoing = Outgoing::new(room, PublishError::Down("not yet".into()), metrics);
+    let budget = MemoryBudget::unlimited();
+    let outgoing = Outgoing::new(room, PublishError::Down("not yet".into()), &budget, metrics);
     outgoing.open();
     Arc::new(outgoing)
 }

@@ -8,7 +8,7 @@ use fanfare_protocol::{Encoder, Envelope, Event, Outgoing, Target, Undeliverable
 use proptest::prelude::*;
 
 use super::*;
-use crate::fan_out::{Bounds, EventSink, Input, MailboxState, Seat};
+use crate::fan_out::{Bounds, EventSink, Input, MailboxState, Seat, Tab};
 
 const GROUPS: usize = 50;
 
@@ -59,7 +59,7 @@ impl Rig {
             frames: 1 << 10,
         };
         let mut fan_out = FanOut {
-            slots: Slots::new(bounds, 0),
+            slots: Slots::new(bounds, 0, Tab::unlimited()),
             roster: Roster::default(),
         };
         let mailbox = Rc::<MailboxState>::default();
