@@ -1,6 +1,7 @@
 //! The product as its users meet it: real processes, real sockets, a real Redis, real Python, a
 //! real browser. What a single crate can show by itself is tested there, not here.
 
+mod absent_redis;
 mod agreement;
 mod browser;
 mod cli;
