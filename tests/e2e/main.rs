@@ -5,6 +5,7 @@ mod absent_redis;
 mod agreement;
 mod browser;
 mod cli;
+mod close_events;
 mod cluster;
 mod core_faults;
 mod delivery;

@@ -10,6 +10,7 @@
 //! what a delivery means is the sink's business.
 
 mod budget;
+mod close_events;
 mod control;
 mod layer;
 mod lease;
@@ -25,6 +26,7 @@ mod sink;
 mod throttle;
 
 pub use budget::{Account, Charge, MemoryBudget, MemoryUse, Shed};
+pub use close_events::CloseEvents;
 pub use control::{
     ControlChannel, ControlError, ControlHandler, ControlReplies, ControlTarget, MAX_CONTROL_BYTES,
 };

@@ -129,6 +129,8 @@ pub(crate) struct Drops {
     pub(crate) type_not_string: IntCounter,
     /// Came on a Redis channel that is no legal group or channel.
     pub(crate) bad_name: IntCounter,
+    /// Asks to close sessions with a code or a reason that cannot be sent.
+    pub(crate) bad_close: IntCounter,
     /// None of our keys decrypts it.
     pub(crate) undecryptable: IntCounter,
     /// Older than messages may become.
@@ -254,6 +256,7 @@ impl Drops {
             no_type: causes.with_label_values(&["no_type"]),
             type_not_string: causes.with_label_values(&["type_not_string"]),
             bad_name: causes.with_label_values(&["bad_name"]),
+            bad_close: causes.with_label_values(&["bad_close"]),
             undecryptable: causes.with_label_values(&["undecryptable"]),
             expired: causes.with_label_values(&["expired"]),
             unreturned: causes.with_label_values(&["unreturned"]),

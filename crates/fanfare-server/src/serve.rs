@@ -162,6 +162,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
         publish_timeout: limits.publish,
         close_timeout: settings.drain.close,
         groups: settings.groups.clone(),
+        close_events: settings.layer.close_events,
         registry: registry.clone(),
         ..ClusterOptions::default()
     }

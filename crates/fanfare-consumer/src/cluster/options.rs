@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_layer::{
-    ChannelLayer, GroupRules, LayerMetrics, MemoryBudget, MemoryBus, MemoryLayer, QueueOptions,
-    Sink,
+    ChannelLayer, CloseEvents, GroupRules, LayerMetrics, MemoryBudget, MemoryBus, MemoryLayer,
+    QueueOptions, Sink,
 };
 use fanfare_node::{Limits, MembershipMode, Node, NodeOptions, PingOptions, memory_limit};
 use fanfare_protocol::{Naming, NodeId};
@@ -76,6 +76,11 @@ pub struct ClusterOptions {
     pub queue: QueueOptions,
     /// Rules of groups by patterns of their names; the first that matches counts.
     pub groups: GroupRules,
+    /// Whether an event of type `fanfare.close` closes sessions: one that anybody publishes, in Python
+    /// for example, to everyone, to a user or to the channel of a session. Its `code` and `reason`
+    /// are those of the close. Leave it ignored where a program merges what a browser sent into its
+    /// events. Not on a [`Layer::Bus`].
+    pub close_events: CloseEvents,
     /// The registry for the metrics of the node. Each cluster needs its own registry.
     pub registry: Registry,
 }
@@ -94,6 +99,7 @@ impl Default for ClusterOptions {
             linger: Duration::from_secs(3),
             queue: QueueOptions::default(),
             groups: GroupRules::default(),
+            close_events: CloseEvents::Ignored,
             registry: Registry::new(),
         }
     }
@@ -143,6 +149,7 @@ impl ClusterOptions {
             prefix: self.prefix,
             inbox_frames: self.limits.inbox_frames,
             memory: memory.clone(),
+            close_events: self.close_events,
         };
         let options = NodeOptions {
             id,
@@ -178,6 +185,7 @@ struct Place {
     prefix: String,
     inbox_frames: usize,
     memory: MemoryBudget,
+    close_events: CloseEvents,
 }
 
 impl Carrier {
@@ -213,7 +221,11 @@ impl Carrier {
         metrics: LayerMetrics,
     ) -> Arc<dyn ChannelLayer> {
         match self {
-            Self::Memory => Arc::new(MemoryLayer::new(at.node, sink, metrics)),
+            Self::Memory => {
+                let close_events = at.close_events;
+                let layer = MemoryLayer::with_close_events(at.node, sink, metrics, close_events);
+                Arc::new(layer)
+            }
             Self::Bus(bus) => Arc::new(MemoryLayer::on(&bus, at.node, sink, metrics)),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {
@@ -224,6 +236,7 @@ impl Carrier {
                     publish_in_flight: at.inbox_frames,
                     inbox: at.inbox_frames.saturating_mul(STREAM),
                     memory: at.memory,
+                    close_events: at.close_events,
                     pace: redis.pace,
                     format: redis.format,
                 };

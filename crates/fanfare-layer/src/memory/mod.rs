@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use crate::control::ControlChannel;
 use crate::lease::LeaseStore;
 use crate::{
-    ChannelLayer, Delivery, Full, LayerMetrics, Publish, PublishError, Sink, State, Status,
-    SubscribeError, Subscription, Undelivered,
+    ChannelLayer, CloseEvents, Delivery, Full, LayerMetrics, Publish, PublishError, Sink, State,
+    Status, SubscribeError, Subscription, Undelivered,
 };
 
 pub use bus::MemoryBus;
@@ -45,19 +45,30 @@ struct Entrance {
     node: NodeId,
     sink: Arc<dyn Sink>,
     metrics: LayerMetrics,
+    close_events: CloseEvents,
     closed: AtomicBool,
 }
 
 impl MemoryLayer {
     /// The layer of this node alone, which delivers into `sink`; up from the start.
     pub fn new(node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
-        let entrance = Entrance::new(node, sink, metrics);
+        Self::with_close_events(node, sink, metrics, CloseEvents::Ignored)
+    }
+
+    /// The same, where events of type `fanfare.close` may close sessions.
+    pub fn with_close_events(
+        node: NodeId,
+        sink: Arc<dyn Sink>,
+        metrics: LayerMetrics,
+        close_events: CloseEvents,
+    ) -> Self {
+        let entrance = Entrance::new(node, sink, metrics, close_events);
         Self::over(Arc::default(), entrance, false)
     }
 
     /// The layer of one of several nodes; up from the start.
     pub fn on(bus: &MemoryBus, node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Self {
-        let entrance = Entrance::new(node, sink, metrics);
+        let entrance = Entrance::new(node, sink, metrics, CloseEvents::Ignored);
         bus.shared.join(&entrance);
         Self::over(bus.shared.clone(), entrance, true)
     }
@@ -80,11 +91,17 @@ impl MemoryLayer {
 }
 
 impl Entrance {
-    fn new(node: NodeId, sink: Arc<dyn Sink>, metrics: LayerMetrics) -> Arc<Self> {
+    fn new(
+        node: NodeId,
+        sink: Arc<dyn Sink>,
+        metrics: LayerMetrics,
+        close_events: CloseEvents,
+    ) -> Arc<Self> {
         Arc::new(Self {
             node,
             sink,
             metrics,
+            close_events,
             closed: AtomicBool::new(false),
         })
     }
@@ -137,6 +154,15 @@ impl Drop for Waiting {
 
 impl ChannelLayer for MemoryLayer {
     fn publish(&self, target: Target, envelope: Arc<Envelope>) -> Publish {
+        let entrance = &self.entrance;
+        let envelope = match entrance.close_events.apply(&target, envelope) {
+            Ok(envelope) => envelope,
+            Err(reason) => {
+                entrance.metrics.dropped.bad_close.inc();
+                tracing::warn!(reason, "an event that should close sessions is dropped");
+                return Publish::Done(Ok(()));
+            }
+        };
         let delivery = Delivery {
             target,
             envelope,

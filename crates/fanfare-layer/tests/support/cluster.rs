@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fanfare_layer::redis::{Capacities, CoreOptions, Format, Host, RedisOptions, RedisPace};
-use fanfare_layer::{LayerMetrics, MemoryBudget, MemoryLayer, State};
+use fanfare_layer::{CloseEvents, LayerMetrics, MemoryBudget, MemoryLayer, State};
 use fanfare_protocol::serializer::Notation;
 use fanfare_protocol::{Naming, NodeId, Serializer};
 use fanfare_rig::RedisServer;
@@ -167,6 +167,7 @@ pub(crate) fn options(urls: impl IntoIterator<Item = String>) -> Result<RedisOpt
         publish_in_flight: 1024,
         inbox: 10_000,
         memory: MemoryBudget::unlimited(),
+        close_events: CloseEvents::Ignored,
         pace: RedisPace::every(Duration::from_secs(5)),
         format: Format::default(),
     })

@@ -24,7 +24,7 @@ use crate::redis::options::RedisPace;
 use crate::redis::options::capacities::Capacities;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
-use crate::{Delivery, LayerMetrics, MemoryBudget, PublishError};
+use crate::{CloseEvents, Delivery, LayerMetrics, MemoryBudget, PublishError};
 
 pub(super) const SOON: Duration = Duration::from_secs(10);
 /// Longer than any test takes: nothing may come only because a wait is over.
@@ -103,6 +103,7 @@ impl Process {
         let bodies = Bodies {
             keys: keys.clone(),
             serializer: serializer(),
+            close_events: CloseEvents::Ignored,
         };
         let incoming = Arc::new(Incoming::new(
             bodies,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fanfare_layer::redis::{self, RedisOptions, RedisPace};
-use fanfare_layer::{ChannelLayer, LayerMetrics, MemoryBudget, PublishError, State};
+use fanfare_layer::{ChannelLayer, CloseEvents, LayerMetrics, MemoryBudget, PublishError, State};
 use fanfare_protocol::{NodeId, SerializeError};
 
 use super::{Exit, Failed};
@@ -24,6 +24,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Arc<dyn ChannelLayer>
         publish_in_flight: 1,
         inbox: settings.limits.inbox_frames,
         memory: MemoryBudget::unlimited(),
+        close_events: CloseEvents::Ignored,
         pace: RedisPace::every(DEADLINE),
         format: redis.wire_format().context("the wire format")?,
     };

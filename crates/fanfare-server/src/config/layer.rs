@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fanfare_consumer::{CoreFormat, MembershipMode, Notation, RedisFormat, RedisLayer};
+use fanfare_layer::CloseEvents;
 use fanfare_layer::redis::{Capacities, Host, RedisPace};
 use fanfare_protocol::Naming;
 
@@ -42,6 +43,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Layer {
         redis: redis(reader, hosts),
         host_labels,
         join: reader.milliseconds("layer.join_ms"),
+        close_events: match reader.flag("layer.close_events") {
+            true => CloseEvents::Honoured,
+            false => CloseEvents::Ignored,
+        },
     }
 }
 

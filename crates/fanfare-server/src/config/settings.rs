@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fanfare_consumer::{Notation, RedisFormat, RedisLayer};
 use fanfare_gateway::Bind;
-use fanfare_layer::GroupRules;
+use fanfare_layer::{CloseEvents, GroupRules};
 use fanfare_web::TrustedProxies;
 use fanfare_web::template::{GroupTemplate, PathTemplate};
 use http::Uri;
@@ -133,6 +133,8 @@ pub(crate) struct Layer {
     pub(crate) host_labels: Vec<String>,
     /// How long a handshake waits for the layer to acknowledge its groups.
     pub(crate) join: Duration,
+    /// Whether events of type `fanfare.close` close sessions.
+    pub(crate) close_events: CloseEvents,
 }
 
 /// What is spoken on Redis, in the words of the configuration.
@@ -169,6 +171,7 @@ impl std::fmt::Debug for Layer {
             .field("keys", &self.redis.symmetric_encryption_keys.len())
             .field("format", &self.redis.format)
             .field("join", &self.join)
+            .field("close_events", &self.close_events)
             .finish_non_exhaustive()
     }
 }

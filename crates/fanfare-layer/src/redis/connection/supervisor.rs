@@ -306,6 +306,7 @@ mod tests {
             publish_in_flight: 1,
             inbox: 1,
             memory: crate::MemoryBudget::unlimited(),
+            close_events: crate::CloseEvents::Ignored,
             pace: RedisPace::every(SOON),
             format: Format::default(),
         };

@@ -6,13 +6,14 @@ use fanfare_protocol::serializer::Addressed;
 use fanfare_protocol::{ChannelName, GroupName, NameSet, Naming, Serializer, Target};
 
 use super::keys::{Addressee, Keys, group_named};
-use crate::Delivery;
 use crate::redis::queue::incoming::{Message, Refused, Unpack};
+use crate::{CloseEvents, Delivery};
 
 /// Bodies as the core format has them; whom they are for says `__asgi_channel__`.
 pub(super) struct Bodies {
     pub(super) keys: Arc<Keys>,
     pub(super) serializer: Serializer,
+    pub(super) close_events: CloseEvents,
 }
 
 /// How people call [`Source::Lane`].
@@ -55,12 +56,23 @@ impl Unpack for Bodies {
         let Addressees { groups, channels } = self.addressees(&received.to)?;
         let envelope = Arc::new(received.envelope);
         let groups = groups.into_iter().map(Target::Group);
-        let targets = groups.chain(channels.into_iter().map(Target::Channel));
-        into.extend(targets.map(|target| Delivery {
-            target,
-            envelope: envelope.clone(),
-            arrived: message.arrived,
-        }));
+        // A list of names is how a group is written whose members are the sessions themselves: that
+        // closes nobody.
+        let of_channels = match received.to {
+            Addressed::One(_) => self.close_events,
+            Addressed::Many(_) | Addressed::Nobody => CloseEvents::Ignored,
+        };
+        let groups = groups.map(|group| (group, self.close_events));
+        let channels = channels.into_iter().map(Target::Channel);
+        let channels = channels.map(|channel| (channel, of_channels));
+        for (target, close_events) in groups.chain(channels) {
+            let applied = close_events.apply(&target, envelope.clone());
+            into.push(Delivery {
+                envelope: applied.map_err(Refused::Close)?,
+                target,
+                arrived: message.arrived,
+            });
+        }
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ fn bodies() -> Bodies {
     Bodies {
         keys: Arc::new(Keys::new("asgi", NodeId::parse(NODE).unwrap())),
         serializer: serializer(),
+        close_events: CloseEvents::Honoured,
     }
 }
 
@@ -50,6 +51,7 @@ fn unpacked(bodies: &Bodies, to: Recipients<'_>) -> Result<Vec<String>, String> 
         Ok(()) => Ok(into.iter().map(spelled).collect()),
         Err(Refused::Name(reason)) => Err(format!("name: {reason}")),
         Err(Refused::Body(error)) => Err(error.to_string()),
+        Err(Refused::Close(reason)) => Err(format!("close: {reason}")),
         Err(Refused::Expired) => Err("expired".into()),
     }
 }

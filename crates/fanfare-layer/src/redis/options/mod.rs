@@ -9,8 +9,8 @@ use fanfare_protocol::serializer::Notation;
 use fanfare_protocol::{Naming, NodeId, Serializer};
 
 use self::core::CoreOptions;
-use crate::MemoryBudget;
 use crate::redis::hosts::host::Host;
+use crate::{CloseEvents, MemoryBudget};
 
 /// How to reach Redis and what to speak there.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct RedisOptions {
     /// What waits draws from it. When it is short, further messages of pub/sub are dropped and
     /// counted, those of core stay in Redis.
     pub memory: MemoryBudget,
+    /// What events of type `fanfare.close` do.
+    pub close_events: CloseEvents,
     /// How hosts are watched.
     pub pace: RedisPace,
     /// The wire format.

@@ -57,6 +57,7 @@ impl PubSubLayer {
             .collect();
         let bodies = Bodies {
             serializer: serializer.clone(),
+            close_events: options.close_events,
             subscriptions: subscriptions.clone(),
         };
         let incoming = Arc::new(Incoming::new(

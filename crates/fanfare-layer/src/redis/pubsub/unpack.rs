@@ -6,7 +6,7 @@ use fanfare_protocol::{Envelope, Event, GroupName, Serializer, Target, Value};
 
 use crate::redis::connection::subscriptions::Subscriptions;
 use crate::redis::queue::incoming::{Message, Refused, Unpack};
-use crate::{Delivery, Subscription};
+use crate::{CloseEvents, Delivery, Subscription};
 
 /// The field of an order to close that names its group.
 const GROUP: &str = "group";
@@ -14,6 +14,7 @@ const GROUP: &str = "group";
 /// Bodies as the pub/sub format has them.
 pub(super) struct Bodies {
     pub(super) serializer: Serializer,
+    pub(super) close_events: CloseEvents,
     /// Those of all hosts: orders to close reach nodes that have no member of the group.
     pub(super) subscriptions: Vec<Arc<Subscriptions>>,
 }
@@ -48,9 +49,13 @@ impl Unpack for Bodies {
 
     fn unpack(&self, message: &Message<Source>, into: &mut Vec<Delivery>) -> Result<(), Refused> {
         let received = self.serializer.read(&message.body).map_err(Refused::Body)?;
-        let envelope = received.envelope;
+        let mut envelope = Arc::new(received.envelope);
         let target = match &message.source {
-            Source::Of(target) => target.clone(),
+            Source::Of(target) => {
+                let applied = self.close_events.apply(target, envelope);
+                envelope = applied.map_err(Refused::Close)?;
+                target.clone()
+            }
             Source::Closes => match self.closed(&envelope)? {
                 Some(group) => Target::Group(group),
                 None => return Ok(()),
@@ -58,7 +63,7 @@ impl Unpack for Bodies {
         };
         into.push(Delivery {
             target,
-            envelope: Arc::new(envelope),
+            envelope,
             arrived: message.arrived,
         });
         Ok(())

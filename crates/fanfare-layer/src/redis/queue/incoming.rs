@@ -71,6 +71,8 @@ pub(in crate::redis) enum Refused {
     Body(DecodeError),
     /// It names no receiver that a message of its source can have.
     Name(String),
+    /// It asks to close sessions, and cannot.
+    Close(String),
     /// It is too old.
     Expired,
 }
@@ -257,6 +259,7 @@ impl<U: Unpack> Incoming<U> {
                 self.dropped(drops.cause_of(error), name, &error.to_string());
             }
             Refused::Name(reason) => self.dropped(&drops.bad_name, name, reason),
+            Refused::Close(reason) => self.dropped(&drops.bad_close, name, reason),
             Refused::Expired => drops.expired.inc(),
         }
     }

@@ -27,7 +27,7 @@ use crate::redis::options::capacities::Capacities;
 use crate::redis::options::core::CoreOptions;
 use crate::redis::queue::incoming::Incoming;
 use crate::redis::queue::outgoing::{Outgoing, Room};
-use crate::{LayerMetrics, MemoryBudget, Publish, PublishError};
+use crate::{CloseEvents, LayerMetrics, MemoryBudget, Publish, PublishError};
 
 const SOON: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
@@ -94,6 +94,7 @@ impl Site {
         let bodies = Bodies {
             keys: keys.clone(),
             serializer: serializer.clone(),
+            close_events: CloseEvents::Ignored,
         };
         let shared = Shared {
             keys: keys.clone(),

@@ -116,6 +116,15 @@ const LAYER: &[Key] = &[
         "How long a handshake waits until the layer has acknowledged its groups. After this time \
          the handshake gets 503.",
     ),
+    key(
+        "close_events",
+        Kind::Flag,
+        "false",
+        "",
+        "Whether an event of type `fanfare.close` closes the sessions that it reaches. Whoever can \
+         publish can send it, from Python too: to `fanfare.all`, to `fanfare.user.ID` or to the channel \
+         of a session. [docs/DJANGO.md](DJANGO.md#close-sessions-from-python) says when that is safe.",
+    ),
 ];
 
 const CORE: &[Key] = &[

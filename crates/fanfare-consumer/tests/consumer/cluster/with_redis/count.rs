@@ -9,7 +9,7 @@ use fanfare_consumer::{
     AskError, Cluster, ClusterOptions, CoreFormat, Layer, RedisFormat, RedisLayer,
 };
 use fanfare_layer::redis::{Format, Host, RedisOptions, RedisPace, connect};
-use fanfare_layer::{ControlHandler, LayerMetrics, MemoryBudget};
+use fanfare_layer::{CloseEvents, ControlHandler, LayerMetrics, MemoryBudget};
 use fanfare_protocol::{GroupName, NodeId};
 use fanfare_rig::{RedisServer, eventually};
 use futures_util::FutureExt as _;
@@ -93,6 +93,7 @@ async fn a_silent_node_is_named_in_a_count() -> Result<()> {
         publish_in_flight: 1,
         inbox: 1,
         memory: MemoryBudget::unlimited(),
+        close_events: CloseEvents::Ignored,
         pace: RedisPace::every(Duration::from_secs(5)),
         format: Format::default(),
     };

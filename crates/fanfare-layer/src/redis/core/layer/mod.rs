@@ -207,6 +207,7 @@ fn shared(options: &RedisOptions, core: CoreOptions, metrics: LayerMetrics) -> S
     let bodies = Bodies {
         keys: keys.clone(),
         serializer: core.serializer.clone(),
+        close_events: options.close_events,
     };
     let servers = options.hosts.iter().map(|host| {
         let unheard = PublishError::Down(format!("{host} has not answered yet"));
