@@ -38,12 +38,6 @@ pub(crate) struct Life<C, M: 'static, I> {
     received: PhantomData<fn(I)>,
 }
 
-/// What is to be handled next.
-enum Next<M> {
-    Event(Rc<SharedEvent>),
-    Other(Wake<M>),
-}
-
 impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
     pub(crate) fn new(consumer: C, session: Session<M>, route: Arc<str>) -> Self {
         Self {
@@ -103,31 +97,30 @@ impl<C: Consumer<M, I>, M: 'static, I: FromFrame> Life<C, M, I> {
         self.handle(wake).await?;
         let mut turn = Turn::first();
         let mut is_over = turn.step();
-        while let Some(next) = self.next().await {
-            if is_over {
-                self.count_handled();
-                turn = self.session.mailbox().next_turn().await;
-            }
-            match next {
-                Next::Event(shared) => self.handle_event(&shared).await?,
-                Next::Other(wake) => self.handle(wake).await?,
+        loop {
+            // By far the most frequent thing that comes in numbers has a way of its own.
+            if let Some(shared) = self.session.next_event() {
+                if is_over {
+                    turn = self.next_turn().await;
+                }
+                self.handle_event(&shared).await?;
+            } else {
+                let there = poll_fn(|cx| Poll::Ready(self.session.poll_wake(cx))).await;
+                let Poll::Ready(wake) = there else {
+                    return ControlFlow::Continue(());
+                };
+                if is_over {
+                    turn = self.next_turn().await;
+                }
+                self.handle(wake).await?;
             }
             is_over = turn.step();
         }
-        ControlFlow::Continue(())
     }
 
-    /// What is there already.
-    async fn next(&mut self) -> Option<Next<M>> {
-        // By far the most frequent thing that comes in numbers has a way of its own.
-        if let Some(shared) = self.session.next_event() {
-            return Some(Next::Event(shared));
-        }
-        let there = poll_fn(|cx| Poll::Ready(self.session.poll_wake(cx))).await;
-        match there {
-            Poll::Ready(wake) => Some(Next::Other(wake)),
-            Poll::Pending => None,
-        }
+    async fn next_turn(&mut self) -> Turn {
+        self.count_handled();
+        self.session.mailbox().next_turn().await
     }
 
     async fn handle_event(&mut self, shared: &Rc<SharedEvent>) -> ControlFlow<()> {

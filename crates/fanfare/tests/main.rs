@@ -22,6 +22,7 @@ mod panics;
 mod sessions;
 mod setups;
 mod support;
+mod turns;
 mod upstream_consumers;
 mod upstream_daphne;
 mod upstream_http;
