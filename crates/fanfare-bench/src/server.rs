@@ -30,6 +30,15 @@ const SETTINGS: [&str; 7] = [
 /// The shipped chat route, under another path and with the user of the query.
 const USER_ROUTE: &str = r#"routes=[{ path = "/users/{group}", groups = ["{group}"], on_receive = "group_send", event_type = "chat.message", deliver = { "chat.message" = { send = "message" } }, user = { query = "user" } }]"#;
 
+/// No limits by rate: all clients share one address, and a burst is what they measure. An earlier
+/// build does not know the keys.
+const UNLIMITED: [&str; 4] = [
+    "limits.rate.messages_per_second=0",
+    "limits.rate.bytes_per_second=0",
+    "limits.rate.handshakes_per_second_per_address=0",
+    "limits.rate.sessions_per_address=0",
+];
+
 /// Which program serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -129,11 +138,14 @@ pub(crate) fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(own_path()?.with_file_name(name))
 }
 
-/// The product with [`SETTINGS`] and more, of which the last one of a key counts.
+/// The product with [`SETTINGS`], without limits by rate if it has any, and more, of which the last
+/// one of a key counts.
 fn fanfare(path: &Path, more: &[String]) -> anyhow::Result<Command> {
     let mut command = built(path, "fanfare-server")?;
     command.arg("serve");
-    for setting in SETTINGS.into_iter().chain(more.iter().map(String::as_str)) {
+    let unlimited = UNLIMITED.into_iter().filter(|setting| knows(path, setting));
+    let more = more.iter().map(String::as_str);
+    for setting in SETTINGS.into_iter().chain(unlimited).chain(more) {
         command.args(["--set", setting]);
     }
     for (name, _) in std::env::vars_os() {
@@ -142,6 +154,14 @@ fn fanfare(path: &Path, more: &[String]) -> anyhow::Result<Command> {
         }
     }
     Ok(command)
+}
+
+/// Whether a build of the product takes a setting.
+fn knows(path: &Path, setting: &str) -> bool {
+    let mut check = Command::new(path);
+    check.args(["check", "--set", setting]);
+    let check = check.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    check.is_ok_and(|status| status.success())
 }
 
 /// The program of a package that has been built to this path.

@@ -29,6 +29,7 @@ impl Enrolled {
         let place = SeatGuard {
             worker: Rc::clone(worker),
             member,
+            network: None,
         };
         // Everyone's group needs no acknowledgement that an actor would wait for.
         if let Some(options) = worker.defaults(member) {

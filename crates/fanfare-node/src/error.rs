@@ -14,6 +14,12 @@ pub enum AdmitError {
     /// The node keeps as much as it may for what waits.
     #[error("the node is short of memory")]
     NoMemory,
+    /// `limits.rate.sessions_per_address`.
+    #[error("this address has {limit} sessions already, which is the limit")]
+    TooManySessions {
+        /// The limit.
+        limit: usize,
+    },
     /// The node had its 64 worker threads when this thread started.
     #[error("the node has {MAX_WORKERS} worker threads already, which is the limit")]
     TooManyWorkers,

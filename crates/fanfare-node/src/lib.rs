@@ -13,6 +13,7 @@
 //! finds them where they were. This crate knows no HTTP, no configuration and no listener; it is
 //! the only one with `unsafe`, in `fd.rs`.
 
+mod addresses;
 mod bridge;
 mod closing;
 mod control;
@@ -33,6 +34,7 @@ mod start;
 mod supervise;
 mod worker;
 
+pub use addresses::{Budgets, Network};
 pub use closing::LayerGuard;
 pub use control::{ClusterCount, ClusterSession, FindError};
 pub use enrolled::Enrolled;
@@ -40,7 +42,7 @@ pub use error::{AdmitError, JoinError};
 pub use fan_out::{Arrived, DeliveryMode, Input, SharedEvent, SubscribeOptions};
 pub use identity::Identity;
 pub use node::Node;
-pub use options::{Limits, MembershipMode, NodeOptions, PingOptions, memory_limit};
+pub use options::{Limits, MembershipMode, NodeOptions, PingOptions, RateLimits, memory_limit};
 pub use session::{
     Admission, Handling, Inbound, Link, Mailbox, PendingGroups, Program, SessionContext, Socket,
     Step, Ticket,

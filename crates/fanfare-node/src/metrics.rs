@@ -24,6 +24,7 @@ pub(crate) struct NodeMetrics {
     pub(crate) restarts: Restarts,
     pub(crate) fan_out: Histogram,
     pub(crate) abandoned: IntCounter,
+    pub(crate) throttled: Throttled,
 }
 
 /// Sessions closed, by reason.
@@ -46,10 +47,23 @@ pub(crate) struct Closed {
 #[derive(Clone)]
 pub(crate) struct Refused {
     pub(crate) node_full: IntCounter,
+    /// The address had as many sessions as it may have.
+    pub(crate) too_many_sessions: IntCounter,
+    /// The address had sent too many handshakes.
+    pub(crate) rate_limited: IntCounter,
     pub(crate) draining: IntCounter,
     pub(crate) layer: IntCounter,
     pub(crate) groups: IntCounter,
     pub(crate) no_memory: IntCounter,
+}
+
+/// Sessions that sent faster than they may.
+#[derive(Clone)]
+pub(crate) struct Throttled {
+    /// Those that are not read now.
+    pub(crate) sessions: IntGauge,
+    /// How often one was not read.
+    pub(crate) pauses: IntCounter,
 }
 
 /// Events and frames that reached nobody, by cause.
@@ -90,7 +104,7 @@ impl NodeMetrics {
         )?;
         let refused = metrics.family(
             "fanfare_sessions_refused_total",
-            "Handshakes refused for want of room, by cause.",
+            "Handshakes refused for want of room or because they came too often, by cause.",
             "cause",
         )?;
         let dropped = metrics.family(
@@ -139,6 +153,7 @@ impl NodeMetrics {
                 "fanfare_programs_abandoned_total",
                 "Consumers given up because they took too long after their session's end.",
             )?,
+            throttled: Throttled::new(metrics)?,
             restarts: Restarts {
                 registry: restarts.with_label_values(&["registry"]),
                 bridge: restarts.with_label_values(&["bridge"]),
@@ -148,6 +163,21 @@ impl NodeMetrics {
                 "From an event's arrival at this node to the end of its fan-out on one worker.",
                 // 50 us to 6.6 s in steps of 2.
                 prometheus::exponential_buckets(0.000_05, 2.0, 18)?,
+            )?,
+        })
+    }
+}
+
+impl Throttled {
+    fn new(metrics: Metrics<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            sessions: metrics.gauge(
+                "fanfare_sessions_throttled",
+                "Sessions that are not read because they sent faster than limits.rate.",
+            )?,
+            pauses: metrics.counter(
+                "fanfare_throttles_total",
+                "Pauses in reading a session that sent faster than limits.rate.",
             )?,
         })
     }
@@ -175,6 +205,8 @@ impl Refused {
     fn new(family: &IntCounterVec) -> Self {
         Self {
             node_full: family.with_label_values(&["node_full"]),
+            too_many_sessions: family.with_label_values(&["too_many_sessions"]),
+            rate_limited: family.with_label_values(&["rate_limited"]),
             draining: family.with_label_values(&["draining"]),
             layer: family.with_label_values(&["layer"]),
             groups: family.with_label_values(&["groups"]),

@@ -1,5 +1,7 @@
 //! The node: what all its worker threads share, behind one cheap handle.
 
+mod room;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,10 +16,10 @@ use fanfare_protocol::{
 use prometheus::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::addresses::Addresses;
 use crate::closing::{Closing, LayerGuard};
 use crate::control::{ClusterCount, ClusterSession, Command, Commands, FindError};
 use crate::directory::{Changes, Directory, Question, Watchdog};
-use crate::error::AdmitError;
 use crate::metrics::{MemoryGauges, NodeMetrics};
 use crate::options::NodeOptions;
 
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     /// How events would become frames for actors, which take none.
     pub(crate) actors_encoder: Arc<dyn Encoder>,
     sessions: AtomicUsize,
+    addresses: Addresses,
     /// Programs that run after their session's end.
     pub(crate) programs: AtomicUsize,
     /// Signalled whenever the number of sessions or of programs falls, to zero at the latest.
@@ -86,6 +89,7 @@ impl Node {
             .control()
             .serve(Arc::new(Commands(Arc::clone(&directory))));
         let shared = Shared {
+            addresses: Addresses::new(&options.limits.rate),
             options,
             directory,
             status: layer.status(),
@@ -164,15 +168,6 @@ impl Node {
     /// Sessions on this node, those with an unanswered handshake included.
     pub fn sessions(&self) -> usize {
         self.shared.sessions.load(Ordering::Acquire)
-    }
-
-    /// Whether a session would be seated now: for what is to be spared when there is no room. A
-    /// refusal is counted as that of [`Ticket::admit`](crate::Ticket::admit) is.
-    ///
-    /// # Errors
-    /// [`AdmitError::Draining`], [`AdmitError::NoMemory`] or [`AdmitError::NodeFull`].
-    pub fn check_room(&self) -> Result<(), AdmitError> {
-        self.shared.check_room()
     }
 
     /// How many groups of the application have members on this node. Costs the same whatever their
@@ -335,51 +330,5 @@ impl Shared {
         let there = status.wait_for(|status| status.state == State::Up);
         // A layer that has gone for good is not there either.
         matches!(tokio::time::timeout_at(deadline, there).await, Ok(Ok(_)))
-    }
-
-    /// Counts a session in, if there is room for it.
-    pub(crate) fn reserve_session(&self) -> Result<(), AdmitError> {
-        self.check_door()?;
-        let limit = self.options.limits.sessions;
-        if self.sessions.fetch_add(1, Ordering::AcqRel) >= limit {
-            self.sessions.fetch_sub(1, Ordering::AcqRel);
-            self.metrics.refused.node_full.inc();
-            return Err(AdmitError::NodeFull { limit });
-        }
-        self.metrics.sessions.inc();
-        Ok(())
-    }
-
-    /// Whether nobody is admitted, whatever the number of sessions.
-    fn check_door(&self) -> Result<(), AdmitError> {
-        let refused = &self.metrics.refused;
-        if self.refusing.load(Ordering::Acquire) {
-            refused.draining.inc();
-            return Err(AdmitError::Draining);
-        }
-        if self.options.memory.is_short() {
-            refused.no_memory.inc();
-            self.options.memory.relieve();
-            return Err(AdmitError::NoMemory);
-        }
-        Ok(())
-    }
-
-    /// What [`Self::reserve_session`] would answer now; counts nobody in.
-    fn check_room(&self) -> Result<(), AdmitError> {
-        self.check_door()?;
-        let limit = self.options.limits.sessions;
-        if self.sessions.load(Ordering::Acquire) >= limit {
-            self.metrics.refused.node_full.inc();
-            return Err(AdmitError::NodeFull { limit });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn return_session(&self) {
-        self.metrics.sessions.dec();
-        if self.sessions.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.emptied.notify_waiters();
-        }
     }
 }

@@ -38,6 +38,50 @@ pub struct Limits {
     pub fan_out_bytes: usize,
     /// Groups of one session, besides everyone's.
     pub groups_per_session: usize,
+    /// How fast a client may go.
+    pub rate: RateLimits,
+}
+
+/// How much a session may send, and what an address may have, as in the configuration's
+/// `limits.rate`. In every field 0 is no limit, but for `burst`, where it is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Messages and pings of one session in a second. A session that sends more is not read until
+    /// it may send the next.
+    pub messages_per_second: u32,
+    /// Bytes of one session in a second, those of the frames' headers included. A second's bytes may
+    /// come at once, and a message is read to its end.
+    pub bytes_per_second: u32,
+    /// Messages of one session, and handshakes of one address, that may come at once.
+    pub burst: u32,
+    /// Handshakes of one address in a second; more are refused. For IPv6 an address is a network of
+    /// 64 bits.
+    pub handshakes_per_second_per_address: u32,
+    /// Sessions of one address at one time, on this node.
+    pub sessions_per_address: usize,
+}
+
+impl RateLimits {
+    /// No limits.
+    pub const OFF: Self = Self {
+        messages_per_second: 0,
+        bytes_per_second: 0,
+        burst: 1,
+        handshakes_per_second_per_address: 0,
+        sessions_per_address: 0,
+    };
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            messages_per_second: 5000,
+            bytes_per_second: 256 * 1024,
+            burst: 500,
+            handshakes_per_second_per_address: 500,
+            sessions_per_address: 10_000,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -54,6 +98,7 @@ impl Default for Limits {
             handoff_bytes: 64 << 20,
             fan_out_bytes: 32 << 20,
             groups_per_session: 100,
+            rate: RateLimits::default(),
         }
     }
 }

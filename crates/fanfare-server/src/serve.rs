@@ -153,6 +153,7 @@ fn cluster_options(settings: &Settings, registry: &Registry) -> ClusterOptions {
             handoff_frames: limits.handoff_frames,
             handoff_bytes: limits.handoff_bytes,
             groups_per_session: limits.groups_per_session,
+            rate: limits.rate.clone(),
         },
         ping: PingOptions {
             interval: settings.ping.interval,

@@ -1,5 +1,6 @@
 //! The steps from a handshake to a session, in their order, for every kind of route.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
@@ -8,6 +9,7 @@ use fanfare_node::{Admission, AdmitError, Handling, Identity, Node, Ticket};
 use fanfare_protocol::{Encoder, GroupName};
 
 use crate::answer::Accept;
+use crate::client::client;
 use crate::handshake::Handshake;
 use crate::host::node_of;
 use crate::middleware::OriginRule;
@@ -21,6 +23,7 @@ use crate::template::GroupTemplate;
 /// ticket's groups are joined; [`answer`](Self::answer).
 pub struct Opening {
     handshake: Handshake,
+    client: Option<IpAddr>,
     node: Node,
     groups: Vec<GroupName>,
 }
@@ -40,8 +43,9 @@ pub struct SessionSpec {
 }
 
 impl Opening {
-    /// Checks method, handshake, origin (unless a middleware does), the names of the route's groups,
-    /// the spelling of the path, and that the node has room.
+    /// Checks method, the rate of the client's handshakes, handshake, origin (unless a middleware
+    /// does), the names of the route's groups, the spelling of the path, and that the node has room
+    /// for the client.
     ///
     /// # Errors
     /// The refusal that is the answer.
@@ -53,6 +57,13 @@ impl Opening {
         if request.method() != Method::GET {
             return Err(Refusal::method_not_allowed("GET"));
         }
+        let node = node_of(request).ok_or_else(Refusal::internal);
+        let client = client(request);
+        if let Ok(node) = &node {
+            node.take_handshake(client).map_err(|wait| {
+                Refusal::too_often("this address sends too many handshakes", wait)
+            })?;
+        }
         let handshake = Handshake::check(request)?;
         if let Some(rule) = origins {
             rule.check(request)?;
@@ -63,10 +74,11 @@ impl Opening {
                 "there is nothing at this path: it is not spelled in the one way that it has";
             return Err(Refusal::new(Code::NotFound, message));
         }
-        let node = node_of(request).ok_or_else(Refusal::internal)?;
-        node.check_room()?;
+        let node = node?;
+        node.check_room(client)?;
         Ok(Self {
             handshake,
+            client,
             node,
             groups,
         })
@@ -91,6 +103,7 @@ impl Opening {
         } = session;
         let admission = Admission {
             link: self.handshake.link(),
+            client: self.client,
             encoder,
             handling,
             groups: std::mem::take(&mut self.groups),

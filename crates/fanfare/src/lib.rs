@@ -77,7 +77,9 @@ pub use fanfare_gateway::{
 #[doc(inline)]
 pub use fanfare_layer::{GroupRule, GroupRules, LeaseError, MemoryBus, PatternError, PublishError};
 #[doc(inline)]
-pub use fanfare_node::{AdmitError, Arrived, JoinError, Limits, MembershipMode, PingOptions};
+pub use fanfare_node::{
+    AdmitError, Arrived, JoinError, Limits, MembershipMode, PingOptions, RateLimits,
+};
 #[doc(inline)]
 pub use fanfare_protocol::{
     ChannelName, Close, CloseCode, CloseError, Event, GroupName, NameError, TypedError, Value,

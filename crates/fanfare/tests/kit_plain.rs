@@ -39,6 +39,7 @@ async fn echo(request: HttpRequest, cluster: Cluster) -> actix_web::Result<HttpR
     }
     let admission = Admission {
         link: handshake.link(),
+        client: None,
         encoder: Arc::new(RouteEncoder(DeliverTable {
             send: [("chat".to_owned(), "text".to_owned())].into(),
             deliver_unknown: true,

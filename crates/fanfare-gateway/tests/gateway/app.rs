@@ -79,6 +79,7 @@ async fn socket(
     let handshake = Handshake::check(&request).map_err(Refused::Handshake)?;
     let admission = Admission {
         link: handshake.link(),
+        client: None,
         encoder: Arc::clone(&shared.encoder),
         handling: Handling::Inbound(Rc::new(Echo)),
         groups: vec![GroupName::parse(&group).unwrap()],

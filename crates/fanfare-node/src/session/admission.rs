@@ -1,5 +1,6 @@
 //! What a session is to be, as the server says it.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use crate::identity::Identity;
 pub struct Admission {
     /// Its socket.
     pub link: Link,
+    /// The address of its client, which counts its sessions; `None` counts none.
+    pub client: Option<IpAddr>,
     /// How events become its frames; sessions that share the encoder share the frames.
     pub encoder: Arc<dyn Encoder>,
     /// Who handles its messages, and perhaps its events.

@@ -61,7 +61,7 @@ impl SessionContext<'_> {
     }
 
     fn send(&mut self, opcode: Opcode, payload: &[u8]) {
-        let SeatGuard { worker, member } = self.place;
+        let SeatGuard { worker, member, .. } = self.place;
         worker.reply(*member, opcode, payload);
     }
 }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use actix::fut::ActorFuture;
 use actix::{ActorContext as _, Context};
@@ -13,6 +14,7 @@ use fanfare_protocol::frame::{FrameError, FrameLimits, Message, Opcode};
 use futures_util::FutureExt as _;
 
 use super::ending::{Ending, Phase};
+use super::pace::Allowance;
 use super::{Session, Step};
 use crate::fan_out::{CloseRequest, SeatState};
 use crate::worker::{READ_BYTES, SeatGuard, Turn};
@@ -33,7 +35,7 @@ impl ActorFuture<Session> for Drive {
         let polled = session.poll(task);
         let after = session.kept_input();
         if before != after {
-            let SeatGuard { worker, member } = &session.place;
+            let SeatGuard { worker, member, .. } = &session.place;
             worker.keep_input(*member, after);
         }
         let ending = ready!(polled);
@@ -54,7 +56,7 @@ struct Glance {
 /// What follows the handling of a message.
 enum After {
     Read,
-    /// Nothing more is read until the publish has found room.
+    /// Nothing more is read until the publish has found room, or the client may send again.
     Wait,
     /// The session has had its turn; the rest comes in the next one.
     TurnOver,
@@ -174,6 +176,7 @@ impl Session {
             // It wakes the session's task when it gets on.
             return Poll::Pending;
         }
+        ready!(self.poll_pause(task));
         let mut turn = ready!(self.poll_turn());
         if let Some(mut backlog) = self.backlog.take() {
             let (used, after) = self.consume(task, &mut backlog, &mut turn);
@@ -222,12 +225,14 @@ impl Session {
         }
     }
 
-    /// Whether nothing more is handled now. A publish is polled once more, to register for its room;
-    /// a program has been polled.
+    /// Whether nothing more is handled now. A publish or a pause is polled once more, to register for
+    /// its end; a program has been polled.
     fn is_stopped_by(&mut self, task: &TaskContext<'_>, after: &After) -> bool {
         match after {
             After::Read | After::Closing => return false,
-            After::Wait if self.publishing.is_some() => task.waker().wake_by_ref(),
+            After::Wait if self.publishing.is_some() || self.pause.is_some() => {
+                task.waker().wake_by_ref();
+            }
             After::Wait => {}
             After::TurnOver => self.queue_turn(task),
         }
@@ -271,6 +276,7 @@ impl Session {
         turn: &mut Turn,
     ) -> (usize, After) {
         let limits = self.place.worker.node().options.limits.frames();
+        let allowance = self.allowance();
         let mut at = 0;
         loop {
             let rest = input.get_mut(at..).unwrap_or_default();
@@ -284,7 +290,7 @@ impl Session {
             if self.is_program_full() {
                 return (at, After::Wait);
             }
-            let (used, after) = self.next(&limits, rest);
+            let (used, after) = self.next(&limits, &allowance, rest);
             at += used;
             if !matches!(after, After::Read) {
                 return (at, after);
@@ -305,11 +311,19 @@ impl Session {
     }
 
     /// Decodes and handles one message; answers how many bytes it took.
-    fn next(&mut self, limits: &FrameLimits, input: &mut [u8]) -> (usize, After) {
+    fn next(
+        &mut self,
+        limits: &FrameLimits,
+        allowance: &Allowance,
+        input: &mut [u8],
+    ) -> (usize, After) {
         let whole = input.len();
         let (used, message) = match self.decoder.next(limits, input) {
             Ok((used, Some(message))) => (used, message),
-            Ok((_, None)) => return (whole, After::Read),
+            Ok((_, None)) => {
+                let pause = self.pace.take_part(allowance, whole);
+                return (whole, self.read_on(pause));
+            }
             Err(error) => {
                 let FrameError { code, reason } = error;
                 self.close(Goodbye::Violation { code, reason }, Ending::Protocol);
@@ -319,6 +333,7 @@ impl Session {
         if self.phase != Phase::Open && !matches!(message, Message::Close(_)) {
             return (used, After::Read);
         }
+        let pongs = matches!(message, Message::Pong(_));
         let worker = Rc::clone(&self.place.worker);
         let step = match message {
             Message::Text(text) => {
@@ -341,7 +356,22 @@ impl Session {
                 return (used, After::Closing);
             }
         };
-        (used, self.after(step))
+        match self.after(step) {
+            After::Read => {
+                let pause = self.pace.take(allowance, u32::from(!pongs), used);
+                (used, self.read_on(pause))
+            }
+            other => (used, other),
+        }
+    }
+
+    /// Reads on, unless the client has sent more than it may.
+    fn read_on(&mut self, pause: Option<Duration>) -> After {
+        if self.pause(pause) {
+            After::Wait
+        } else {
+            After::Read
+        }
     }
 
     fn after(&mut self, step: Step) -> After {

@@ -102,7 +102,7 @@ impl Session {
     }
 
     fn schedule(&self, after: Duration) {
-        let SeatGuard { worker, member } = &self.place;
+        let SeatGuard { worker, member, .. } = &self.place;
         worker.schedule(*member, Timer::Session, after);
     }
 
@@ -134,8 +134,9 @@ impl Session {
         }
         let ping = &self.place.worker.node().options.ping;
         let silence = self.ticks_length(self.silence());
-        // While the session waits for the layer it does not read, and the pong may be there.
-        let reads = self.publishing.is_none() && !self.is_program_full();
+        // While the session waits it does not read, and the pong may be there.
+        let waits = self.publishing.is_some() || self.pause.is_some();
+        let reads = !waits && !self.is_program_full();
         if self.life.awaits_pong()
             && silence >= ping.timeout
             && reads
@@ -172,6 +173,7 @@ impl Session {
         }
         self.cause = Some(cause);
         self.publishing = None;
+        self.pause = None;
         self.shut_program();
         let mut frame = BytesMut::new();
         let close = match self.encoder() {

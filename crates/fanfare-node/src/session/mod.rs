@@ -6,6 +6,7 @@ mod drive;
 mod ending;
 mod life;
 mod mailbox;
+mod pace;
 mod pending_groups;
 mod program;
 mod running;
@@ -33,6 +34,7 @@ use crate::worker::{SeatGuard, TurnNumber};
 use drive::Drive;
 use ending::{Ending, Phase};
 use life::Life;
+use pace::{Pace, Pause};
 use running::Running;
 
 /// The actor. Its fields are dropped in this order: the seat is given up before the socket, so
@@ -51,6 +53,10 @@ pub(crate) struct Session {
     /// Of the session in the run queue, while it waits there.
     turn_number: Option<TurnNumber>,
     life: Life,
+    /// How much the client has sent, against its rate.
+    pace: Pace,
+    /// While the client is over its rate the session does not read its socket.
+    pause: Option<Box<Pause>>,
     /// Why the session is closing, once somebody has begun to close it.
     cause: Option<Ending>,
     /// The code of the close frame that was sent, or that the peer sent first.
@@ -106,6 +112,8 @@ impl Session {
             publishing: None,
             turn_number: None,
             life: Life::new(worker.ticks.get()),
+            pace: Pace::default(),
+            pause: None,
             cause: None,
             code: None,
             patience: None,

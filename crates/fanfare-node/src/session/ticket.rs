@@ -10,6 +10,7 @@ use fanfare_protocol::{ChannelName, CloseCode, Event, json};
 use super::pending_groups::PendingGroups;
 use super::running::Running;
 use super::{Admission, Handler, Handling, Mailbox, Program, Session, SessionOptions, Socket};
+use crate::addresses::Network;
 use crate::error::AdmitError;
 use crate::fan_out::{EventSink, Seat, SubscribeOptions};
 use crate::worker::{SeatGuard, WorkerThread};
@@ -53,6 +54,7 @@ impl Ticket {
     pub fn seat(worker: &Rc<WorkerThread>, admission: Admission) -> Result<Self, AdmitError> {
         let Admission {
             link,
+            client,
             encoder,
             handling,
             groups,
@@ -71,7 +73,8 @@ impl Ticket {
             all.extend(memberships.filter(|own| !groups.contains(own)).cloned());
         }
         worker.check_groups(all.len())?;
-        node.reserve_session()?;
+        let network = client.map(Network::of);
+        node.reserve_session(network)?;
         let options = SubscribeOptions {
             encoder: Arc::clone(&encoder),
             mode: handling.mode(),
@@ -85,6 +88,7 @@ impl Ticket {
         ));
         let member = seat.ok_or_else(|| {
             node.return_session();
+            node.leave(network);
             AdmitError::NodeFull {
                 limit: node.options.limits.sessions,
             }
@@ -92,6 +96,7 @@ impl Ticket {
         let place = SeatGuard {
             worker: Rc::clone(worker),
             member,
+            network,
         };
         let (handler, mailbox) = match handling {
             Handling::Inbound(inbound) => (Some(Handler::Inbound(inbound, groups)), None),

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use fanfare_layer::MemoryUse;
 use fanfare_protocol::{ChannelName, Encoder, GroupName, SessionId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::directory::{Inbox, InboxBounds, WorkerPlace};
 use crate::error::AdmitError;
@@ -75,6 +76,7 @@ pub struct WorkerThread {
     run_queue: RunQueue,
     /// Ticks of the wheel since the start: the clock of pings, read without a system call.
     pub(crate) ticks: Cell<u64>,
+    started: Instant,
     draining: Cell<Option<Draining>>,
     #[cfg(feature = "fault")]
     pub(crate) registry: RefCell<Option<actix::Recipient<crate::supervise::Crash>>>,
@@ -115,6 +117,7 @@ impl WorkerThread {
             flusher: Flusher::default(),
             run_queue: RunQueue::default(),
             ticks: Cell::new(0),
+            started: Instant::now(),
             draining: Cell::new(None),
             #[cfg(feature = "fault")]
             registry: RefCell::new(None),
@@ -124,6 +127,11 @@ impl WorkerThread {
 
     pub(crate) fn index(&self) -> u8 {
         self.index
+    }
+
+    /// When the thread began to serve.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     pub(crate) fn node(&self) -> &Arc<Shared> {

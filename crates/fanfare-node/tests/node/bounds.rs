@@ -150,7 +150,7 @@ async fn a_node_that_is_short_of_memory_takes_neither_sessions_nor_events_and_st
     let others = rig.node.memory().charge(MemoryUse::Redis).of(1 << 20);
     let refused = rig.open(&["a"]).await.err();
     assert_eq!(refused, Some(AdmitError::NoMemory));
-    assert_eq!(rig.node.check_room(), Err(AdmitError::NoMemory));
+    assert_eq!(rig.node.check_room(None), Err(AdmitError::NoMemory));
     let to = || Target::Group(group("a"));
     let publish = rig.node.publish(to(), envelope("text"));
     assert!(matches!(

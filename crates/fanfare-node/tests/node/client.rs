@@ -1,5 +1,6 @@
 //! A node with a memory layer on this thread, and clients on socket pairs.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub(crate) struct Rig {
     pub(crate) node: Node,
     pub(crate) registry: Registry,
     encoder: Arc<dyn Encoder>,
+    /// The address of those who open sessions from now on.
+    pub(crate) client: Option<IpAddr>,
 }
 
 pub(crate) fn options() -> NodeOptions {
@@ -97,6 +100,7 @@ impl Rig {
             node,
             registry,
             encoder,
+            client: None,
         }
     }
 
@@ -144,6 +148,7 @@ impl Rig {
     ) -> Result<Ticket, AdmitError> {
         let admission = Admission {
             link: Link::of(socket),
+            client: self.client,
             encoder: Arc::clone(&self.encoder),
             handling,
             groups: groups.iter().map(|name| group(name)).collect(),

@@ -7,6 +7,7 @@ mod faults;
 mod members;
 mod membership;
 mod programs;
+mod rate;
 mod sessions;
 mod silence;
 mod streams;

@@ -10,12 +10,12 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Verdict};
 use super::socket::SocketConnector;
 use super::throttles::Throttles;
+use super::turns::Turns;
 use super::{Outcome, Question, Unavailable, tls};
 use crate::config::settings::Auth;
 use crate::metrics::{AuthMetrics, AuthOutcome};
@@ -33,7 +33,7 @@ pub(super) struct Asker {
     /// For a question as a whole.
     timeout: Duration,
     /// As many as there may be requests at once.
-    turns: Semaphore,
+    turns: Turns,
     metrics: AuthMetrics,
     throttles: Throttles,
 }
@@ -63,7 +63,7 @@ impl Asker {
             client: Way::new(settings)?,
             url: settings.url.clone(),
             timeout: settings.timeout,
-            turns: Semaphore::new(settings.concurrency),
+            turns: Turns::new(settings.concurrency),
             metrics,
             throttles: Throttles::default(),
         })
@@ -95,8 +95,8 @@ impl Asker {
     async fn decide(&self, question: &Question, started: Instant) -> Result<Verdict, Failure> {
         // Who gets a turn has at least half of the time left: with less, an application that is
         // slow would be asked for answers that nobody waits for any more.
-        let turn = timeout_at(started + self.timeout / 2, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
+        let turn = self.turns.take(question.asking());
+        let Ok(_turn) = timeout_at(started + self.timeout / 2, turn).await else {
             let what = "auth.concurrency requests were running all the time";
             return Err(Failure::new(AuthOutcome::Busy, what));
         };

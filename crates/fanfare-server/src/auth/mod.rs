@@ -11,6 +11,7 @@ mod question;
 mod socket;
 mod throttles;
 mod tls;
+mod turns;
 
 use std::sync::Arc;
 

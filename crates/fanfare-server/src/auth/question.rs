@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use actix_web::HttpRequest;
 use actix_web::http::header as web;
+use fanfare_node::Network;
 use fanfare_protocol::GroupName;
 use fanfare_web::spelling::UNRESERVED;
 use fanfare_web::template::PathTemplate;
@@ -40,7 +41,11 @@ pub(super) struct Secret(hmac::Key);
 /// The headers of a request to the application. All that an answer can depend on is in here, and
 /// so is all that tells two questions apart.
 #[derive(Debug, Clone)]
-pub(crate) struct Question(HeaderMap);
+pub(crate) struct Question {
+    headers: HeaderMap,
+    /// The address of the client, which has its share of the turns.
+    asking: Option<Network>,
+}
 
 /// What the server has decided about a handshake before it asks. The application authorises this,
 /// because it is what the session gets.
@@ -101,23 +106,30 @@ impl Question {
             }
         }
         forwarded(request, client, &mut headers);
-        Ok(Self(headers))
+        Ok(Self {
+            headers,
+            asking: client.ip().map(Network::of),
+        })
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        &self.0
+        &self.headers
+    }
+
+    pub(super) fn asking(&self) -> Option<Network> {
+        self.asking
     }
 
     /// The canonical path, for the log.
     pub(super) fn path(&self) -> &str {
-        let path = self.0.get(PATH).and_then(|path| path.to_str().ok());
+        let path = self.headers.get(PATH).and_then(|path| path.to_str().ok());
         path.unwrap_or_default()
     }
 
     /// Equal for two handshakes that look the same to the application.
     pub(super) fn key(&self, secret: &Secret) -> Key {
         let mut context = hmac::Context::with_key(&secret.0);
-        for (name, value) in &self.0 {
+        for (name, value) in &self.headers {
             // With their lengths in front, no two lists of parts are one text.
             for part in [name.as_str().as_bytes(), value.as_bytes()] {
                 context.update(&part.len().to_be_bytes());
@@ -208,7 +220,10 @@ mod tests {
     }
 
     fn text<'q>(question: &'q Question, name: &str) -> Option<&'q str> {
-        question.0.get(name).and_then(|value| value.to_str().ok())
+        question
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
     }
 
     #[test]
@@ -231,7 +246,7 @@ mod tests {
         ]);
         let client = Client::Peer(PEER.parse().unwrap());
         let question = asking(&request, &client);
-        let names: Vec<_> = question.0.keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = question.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names.len(), 13, "{names:?}");
         for (name, value) in [
             ("accept", "application/json"),

@@ -1,5 +1,6 @@
 //! From checked types to checked values: the settings.
 
+use fanfare_node::RateLimits;
 use tracing_subscriber::EnvFilter;
 
 use super::api_keys;
@@ -106,9 +107,21 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         handoff_bytes: reader.number("limits.handoff_bytes"),
         memory_bytes: reader.number("limits.memory_bytes"),
         groups_per_session: reader.number("limits.groups_per_session"),
+        rate: rate(reader),
         handshake: reader.milliseconds("limits.handshake_ms"),
         publish: reader.milliseconds("limits.publish_ms"),
         body_bytes: reader.number("limits.body_bytes"),
+    }
+}
+
+fn rate(reader: &mut Reader<'_>) -> RateLimits {
+    RateLimits {
+        messages_per_second: reader.small("limits.rate.messages_per_second"),
+        bytes_per_second: reader.small("limits.rate.bytes_per_second"),
+        burst: reader.small("limits.rate.burst"),
+        handshakes_per_second_per_address: reader
+            .small("limits.rate.handshakes_per_second_per_address"),
+        sessions_per_address: reader.number("limits.rate.sessions_per_address"),
     }
 }
 

@@ -89,6 +89,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The same for a key whose range fits.
+    pub(super) fn small(&self, key: &str) -> u32 {
+        u32::try_from(self.number(key)).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn milliseconds(&self, key: &str) -> Duration {
         Duration::from_millis(self.number(key) as u64)
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fanfare_consumer::{Notation, RedisFormat, RedisLayer};
 use fanfare_gateway::Bind;
 use fanfare_layer::{CloseEvents, GroupRules};
+use fanfare_node::RateLimits;
 use fanfare_web::TrustedProxies;
 use fanfare_web::template::{GroupTemplate, PathTemplate};
 use http::Uri;
@@ -203,6 +204,8 @@ pub(crate) struct Limits {
     pub(crate) memory_bytes: usize,
     /// Groups that one session may be in.
     pub(crate) groups_per_session: usize,
+    /// How fast one client may go.
+    pub(crate) rate: RateLimits,
     /// From the accepted connection to the handshake's answer.
     pub(crate) handshake: Duration,
     /// Bytes of a request's body.

@@ -32,7 +32,10 @@ pub(crate) fn configure(
     routes: WorkerRoutes,
 ) -> impl FnOnce(&mut web::ServiceConfig) {
     move |app| {
-        app.app_data(shared)
+        // Whoever asks for the address of a client finds the proxies here.
+        let proxies = shared.settings.http.trusted_proxies.clone();
+        app.app_data(web::Data::new(proxies))
+            .app_data(shared)
             .configure(health::configure)
             .configure(pages::configure)
             .configure(api::configure)

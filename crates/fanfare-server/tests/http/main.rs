@@ -18,6 +18,7 @@ mod heads;
 mod health;
 mod keep_alive;
 mod pages;
+mod rate;
 mod secrets;
 mod spellings;
 mod system_authorities;

@@ -13,6 +13,7 @@ impl From<AdmitError> for Refusal {
         let code = match error {
             AdmitError::NodeFull { .. } | AdmitError::TooManyWorkers => Code::NodeFull,
             AdmitError::NoMemory => Code::NoRoom,
+            AdmitError::TooManySessions { .. } => Code::TooManySessions,
             AdmitError::Draining => Code::Draining,
             AdmitError::TooManyGroups { .. } => Code::TooManyGroups,
             AdmitError::LayerDown => Code::LayerDown,

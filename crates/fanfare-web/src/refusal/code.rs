@@ -74,6 +74,8 @@ pub enum Code {
     TooManyConnections,
     /// More groups than a session may have.
     TooManyGroups,
+    /// As many sessions as the client may have.
+    TooManySessions,
     /// No key, or no user.
     Unauthorized,
     /// Something that the application needs does not work for now.
@@ -106,6 +108,7 @@ impl Code {
             Self::AuthenticationRequired => (StatusCode::UNAUTHORIZED, "authentication_required"),
             Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
             Self::OriginDenied => (StatusCode::FORBIDDEN, "origin_denied"),
+            Self::TooManySessions => (StatusCode::FORBIDDEN, "too_many_sessions"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::UnknownChannel => (StatusCode::NOT_FOUND, "unknown_channel"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),

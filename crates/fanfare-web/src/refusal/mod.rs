@@ -5,6 +5,7 @@ mod code;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -66,6 +67,12 @@ impl Refusal {
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let message = format!("this path answers to {allow} only");
         Self::new(Code::MethodNotAllowed, message).allowing(allow)
+    }
+
+    /// Somebody asks more often than is allowed, and may ask again after `wait`.
+    pub fn too_often(message: &'static str, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::new(Code::RateLimited, message).retry_after(seconds)
     }
 
     /// Adds an `Allow` header.

@@ -110,6 +110,7 @@ impl Visitor {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let admission = Admission {
             link: Link::of(&theirs),
+            client: None,
             encoder: Arc::new(RouteEncoder::default()),
             handling: Handling::Inbound(Rc::new(Silent)),
             groups: groups.to_vec(),

@@ -4,12 +4,18 @@ use super::{Key, Kind, Section, key, milliseconds};
 
 const GIGABYTE: i64 = 1 << 30;
 const MOST_QUEUED: i64 = 1_000_000;
+const FASTEST: i64 = 1_000_000;
 
 pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "limits",
         doc: "",
         keys: LIMITS,
+    },
+    Section {
+        path: "limits.rate",
+        doc: "How fast one client may go. 0 is no limit.",
+        keys: RATE,
     },
     Section {
         path: "ping",
@@ -204,6 +210,52 @@ const LIMITS: &[Key] = &[
         "2_097_152",
         "bytes",
         "The body of an HTTP request. A larger body gets 413.",
+    ),
+];
+
+const RATE: &[Key] = &[
+    key(
+        "messages_per_second",
+        Kind::Number(0, FASTEST),
+        "5000",
+        "messages",
+        "Messages and pings of one session in a second. The server does not read a session that \
+         sends more until it may send the next one. Nothing is lost and the session stays open.",
+    ),
+    key(
+        "bytes_per_second",
+        Kind::Number(0, GIGABYTE),
+        "262_144",
+        "bytes",
+        "Bytes of one session in a second, in the same way. The bytes of one second may come at \
+         once, and a message is always read to its end.",
+    ),
+    key(
+        "burst",
+        Kind::Number(1, FASTEST),
+        "500",
+        "messages",
+        "Messages of one session that may come at once, and handshakes of one address that may \
+         come at once. If it is more than `limits.outbox_frames`, one burst of a member can fill \
+         the outboxes of its group.",
+    ),
+    key(
+        "handshakes_per_second_per_address",
+        Kind::Number(0, FASTEST),
+        "500",
+        "handshakes",
+        "WebSocket handshakes of one address in a second. One more gets 429 with `Retry-After`. \
+         IPv6 addresses count by their first 64 bits. Behind a proxy set `http.trusted_proxies`; \
+         without it all clients of the proxy are one address. A process on a Unix socket that \
+         names no client is not limited.",
+    ),
+    key(
+        "sessions_per_address",
+        Kind::Number(0, 10_000_000),
+        "10_000",
+        "sessions",
+        "WebSockets of one address that are open on this node at the same time. One more gets 403 \
+         `too_many_sessions`.",
     ),
 ];
 
