@@ -15,6 +15,7 @@ mod docs;
 mod drain;
 mod flush;
 mod format;
+mod forwarded;
 mod frames;
 mod handshake;
 mod health_checks;

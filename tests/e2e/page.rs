@@ -24,11 +24,9 @@ async fn two_tabs_on_two_nodes_chat_and_push_and_the_console_stays_clean() -> Re
 async fn chat(cluster: &Cluster) -> Result<()> {
     let mut chromium = Chromium::start().await?;
     let ann = chromium
-        .tab(&at(&cluster[0], "/?room=lobby&name=ann&user=ann"))
+        .tab(&at(&cluster[0], "/?room=lobby&name=ann"))
         .await?;
-    let bob = chromium
-        .tab(&at(&cluster[1], "/?name=bob&user=bob"))
-        .await?;
+    let bob = chromium.tab(&at(&cluster[1], "/?name=bob")).await?;
 
     bob.fill("room", "lobby").await?;
     bob.click("join").await?;

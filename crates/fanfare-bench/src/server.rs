@@ -87,6 +87,7 @@ impl Program {
                     "layer.backend=redis".to_owned(),
                     format!("layer.redis.hosts=[\"{redis}\"]"),
                     USER_ROUTE.to_owned(),
+                    "development=true".to_owned(),
                 ],
             },
             Self::Consumers(path) => Self::ConsumersOnRedis { path, url: redis },

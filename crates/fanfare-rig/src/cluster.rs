@@ -86,8 +86,10 @@ impl ClusterOptions {
             Turn::shared().await
         };
         raise_descriptor_limit();
+        // Routes whose users the clients name.
+        let development = self.config.contains("\nuser = {");
         let config = format!(
-            "http.bind = \"127.0.0.1:0\"\napi.keys = [\"{API_KEY}\"]\n{}",
+            "development = {development}\nhttp.bind = \"127.0.0.1:0\"\napi.keys = [\"{API_KEY}\"]\n{}",
             self.config
         );
         let mut nodes = Vec::with_capacity(self.nodes);

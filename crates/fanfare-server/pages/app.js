@@ -2,13 +2,13 @@
 //
 // Every element that a browser test may rely on has the same `id` and `data-testid`:
 //   chat       name room join message send chat-log chat-status second-tab
-//   notify     user notify-connect notify-status own-channel own-copy notify-list
+//   notify     notify-connect notify-status own-channel own-copy notify-list
 //   push       push-kind push-target push-text push-key push-send push-result curl curl-copy
 //   live view  live-list live-pause live-clear count-received count-sent count-reconnects
 // A status badge carries its state in `data-state`: idle, connecting, open, waiting, closed.
 // `push-result` carries `data-state` good or bad. One `li` per message; in `live-list` its
 // children have the classes `when`, `from` and `raw`; in `chat-log` what was said is `li.said`.
-// The query prefills: `?room=..&name=..&user=..`; with a room the page joins by itself.
+// The query prefills: `?room=..&name=..`; with a room the page joins by itself.
 "use strict";
 
 const ROWS = 200;
@@ -300,7 +300,7 @@ chat.room.addEventListener("input", chatControls);
 
 // ---- notifications: the first frame is the welcome with this session's channel
 
-const notify = { list: element("notify-list"), user: element("user"), own: element("own-channel"), channel: "" };
+const notify = { list: element("notify-list"), own: element("own-channel"), channel: "" };
 
 notify.connection = new Connection(element("notify-status"), {
   opened: notifyControls,
@@ -331,12 +331,10 @@ function setChannel(channel) {
 function notifyControls() {
   const { wanted } = notify.connection;
   element("notify-connect").textContent = wanted ? "Disconnect" : "Connect";
-  notify.user.readOnly = wanted;
 }
 
 function startNotifications() {
-  const user = notify.user.value.trim();
-  notify.connection.start(user ? `/ws/notifications?${new URLSearchParams({ user })}` : "/ws/notifications");
+  notify.connection.start("/ws/notifications");
   notifyControls();
 }
 
@@ -346,7 +344,6 @@ element("notify-form").addEventListener("submit", (event) => {
     notify.connection.stop();
     setChannel("");
     notifyControls();
-    notify.user.focus();
   } else {
     startNotifications();
   }
@@ -358,8 +355,8 @@ const push = { kind: element("push-kind"), target: element("push-target"), text:
 
 const TARGETS = {
   channel: { label: "Channel of another tab", hint: "paste it here", path: (name) => `/channels/${name}/events` },
-  user: { label: "User id", hint: "ada", path: (name) => `/users/${name}/events` },
-  group: { label: "Group", hint: "chat_lobby", path: (name) => `/groups/${name}/events` },
+  user: { label: "User id, where auth.url names users", hint: "42", path: (name) => `/users/${name}/events` },
+  group: { label: "Group, such as chat_lobby or notifications", hint: "notifications", path: (name) => `/groups/${name}/events` },
   all: { label: "Everyone on every node", hint: "", path: () => "/broadcast" },
 };
 
@@ -434,7 +431,6 @@ copyButton("curl-copy", () => curlCommand(push.key.value || "$FANFARE_API_KEY"),
 const query = new URLSearchParams(window.location.search);
 chat.name.value = query.get("name") || `guest-${Math.random().toString(36).slice(2, 6)}`;
 chat.room.value = query.get("room") || "lobby";
-notify.user.value = query.get("user") || "";
 chatControls();
 pushControls();
 startNotifications();

@@ -68,6 +68,8 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
+    tell_hosts(settings);
+    tell_claimed(settings);
     tell_layer(settings);
     banner::print(settings, &addresses);
 
@@ -87,6 +89,28 @@ pub(crate) async fn run(settings: Settings, logging: &Logging) -> anyhow::Result
         .await?;
     audit::drain("end", node.sessions());
     Ok(())
+}
+
+/// A server that others reach answers to every name until somebody says which ones are its own.
+fn tell_hosts(settings: &Settings) {
+    if http::hosts::is_open(&settings.http) {
+        tracing::warn!(
+            "http.hosts is not set, and other machines can reach this server: it answers to every \
+             host, also to a name in DNS that a page has made to lead here"
+        );
+    }
+}
+
+/// Whoever serves routes on which anyone can be any user hears of it at every start.
+fn tell_claimed(settings: &Settings) {
+    let routes = settings.claimed_routes();
+    if !routes.is_empty() {
+        tracing::warn!(
+            routes = routes.join(" "),
+            production = settings.signs_of_production().join(", "),
+            "development = true: on these routes ANYONE CAN BE ANY USER"
+        );
+    }
 }
 
 /// Two sides that speak differently hear nothing of each other: the log has what is spoken here.
@@ -128,6 +152,7 @@ fn app(
         .configure(http::configure(shared.clone(), routes))
         // Refusals that no handler answered have it already.
         .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
+        .wrap(from_fn(http::hosts::check))
         .wrap(from_fn(http::catch_panic))
         .wrap(from_fn(http::access::log))
 }

@@ -108,6 +108,11 @@ impl TrustedProxies {
         self.named(peer(request), request.headers())
     }
 
+    /// Whether what the peer of a request says about its client is believed.
+    pub fn trust_peer_of(&self, request: &HttpRequest) -> bool {
+        peer(request).is_none_or(|peer| self.trusts(peer.ip()))
+    }
+
     fn named(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
         let mut client = peer.map_or(Client::Unix, Client::Peer);
         if peer.is_some_and(|peer| !self.trusts(peer.ip())) {
@@ -129,6 +134,11 @@ impl TrustedProxies {
             }
         }
         client
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

@@ -40,6 +40,7 @@ async fn python_reaches_everyone_and_all_sessions_of_a_user() -> Result<()> {
 async fn node(redis: &RedisServer) -> Result<Node> {
     let config = format!("{GROUP_ROUTE}{TWO_GROUPS_ROUTE}");
     let sets = [
+        "development=true".to_owned(),
         "http.bind=127.0.0.1:0".to_owned(),
         format!("api.keys=[\"{API_KEY}\"]"),
         "layer.format=core".to_owned(),

@@ -162,7 +162,7 @@ fn forwarded(request: &HttpRequest, client: &Client, headers: &mut HeaderMap) {
         headers.insert(FORWARDED_FOR, ip);
     }
     let told = |name: &HeaderName| match client {
-        Client::Forwarded(_) | Client::Unix => values(request, name).next(),
+        Client::Forwarded(_) | Client::Unix => values(request, name).next().and_then(nearest),
         Client::Peer(_) => None,
     };
     let host = || values(request, &http::header::HOST).next();
@@ -171,6 +171,12 @@ fn forwarded(request: &HttpRequest, client: &Client, headers: &mut HeaderMap) {
     }
     let proto = told(&FORWARDED_PROTO).unwrap_or(HeaderValue::from_static("http"));
     headers.insert(FORWARDED_PROTO, proto);
+}
+
+/// What the nearest proxy says, if each has added its own.
+fn nearest(value: HeaderValue) -> Option<HeaderValue> {
+    let last = value.as_bytes().rsplit(|byte| *byte == b',').next()?;
+    HeaderValue::from_bytes(last.trim_ascii()).ok()
 }
 
 /// All cookies in one header, as clients must send them (RFC 6265 §5.4).
@@ -293,8 +299,8 @@ mod tests {
     fn a_trusted_proxy_says_what_its_client_talks_to() {
         let request = request(&[
             ("host", "inner"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-host", "a.com"),
+            ("x-forwarded-proto", "evil, https"),
+            ("x-forwarded-host", "evil.example,a.com"),
         ]);
         let client = Client::Forwarded(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let question = asking(&request, &client);

@@ -5,6 +5,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::api_keys;
 use super::auth;
+use super::claimed;
 use super::groups;
 use super::layer;
 use super::listen;
@@ -48,7 +49,7 @@ pub(super) fn settings(
         groups: groups::read(&mut reader),
     };
     routes::settle_auth(&mut settings);
-    routes::check_users(&settings, &mut reader);
+    claimed::check(&settings, &mut reader);
     auth::check(&settings, &mut reader);
     settings
 }
@@ -64,6 +65,7 @@ fn http(reader: &mut Reader<'_>) -> Http {
         bind: listen::addresses(reader),
         workers,
         origins: listen::origins(reader),
+        hosts: listen::hosts(reader),
         trusted_proxies: listen::trusted_proxies(reader),
         keep_alive: reader.milliseconds("http.keep_alive_ms"),
         write: reader.milliseconds("http.write_ms"),

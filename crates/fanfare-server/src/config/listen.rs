@@ -65,7 +65,7 @@ pub(super) fn socket_mode(reader: &mut Reader<'_>) -> u32 {
 }
 
 /// Whether only programs of this machine reach an address.
-pub(super) fn is_local(bind: &Bind) -> bool {
+pub(crate) fn is_local(bind: &Bind) -> bool {
     match bind {
         Bind::Tcp(address) => address.ip().to_canonical().is_loopback(),
         Bind::Unix(_) => true,
@@ -126,6 +126,27 @@ pub(super) fn origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         }
     }
     Some(origins)
+}
+
+/// `http.hosts`.
+pub(super) fn hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    const FORM: &str = "must be a host without a port, such as example.com or .example.com";
+    let mut hosts = Vec::new();
+    for (key, node) in reader.entries("http.hosts") {
+        let text = node.text().unwrap_or_default();
+        match if text == "*" {
+            Ok(())
+        } else {
+            check_host(text)
+        } {
+            Ok(()) => hosts.push(text.to_owned()),
+            Err(reason) => {
+                let reason = reason.unwrap_or_else(|| FORM.to_owned());
+                reader.problems.push(&key, node, reason);
+            }
+        }
+    }
+    hosts
 }
 
 /// Refuses patterns that could never match, rather than refusing every visitor without a word.

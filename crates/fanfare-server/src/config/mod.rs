@@ -7,6 +7,7 @@
 mod api_keys;
 mod auth;
 mod build;
+mod claimed;
 mod groups;
 mod hosts;
 mod keys;
@@ -25,7 +26,7 @@ pub(crate) mod settings;
 mod tests;
 mod tree;
 
-pub(crate) use listen::reachable;
+pub(crate) use listen::{is_local, reachable};
 pub(crate) use problem::ConfigError;
 pub(crate) use secret::masked_url;
 pub(crate) use settings::{Backend, LogFormat, Settings};

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use fanfare_protocol::{GroupName, event_rules};
 use fanfare_web::template::{GroupTemplate, PathTemplate, TemplateError};
 
-use super::listen;
 use super::reader::Reader;
 use super::schema::join;
 use super::settings::{DeliverSettings, OnReceive, RouteSettings, Settings, UserSource};
@@ -76,28 +75,6 @@ pub(super) fn settle_auth(settings: &mut Settings) {
         if route.auth {
             route.user = None;
         }
-    }
-}
-
-/// Refuses users that clients name themselves where other machines can connect.
-pub(super) fn check_users(settings: &Settings, reader: &mut Reader<'_>) {
-    if settings.development || settings.http.bind.iter().all(listen::is_local) {
-        return;
-    }
-    let paths: Vec<&str> = settings
-        .routes
-        .iter()
-        .filter(|route| route.user.is_some())
-        .map(|route| route.path.as_str())
-        .collect();
-    if !paths.is_empty() {
-        let reason = format!(
-            "other machines can reach this address, and these routes let anyone be any user: {}; \
-             configure routes without `user`, let auth.url say who they are, or set \
-             development = true to accept that",
-            paths.join(", ")
-        );
-        reader.refuse("http.bind", reason);
     }
 }
 

@@ -16,7 +16,7 @@ use http::Uri;
 /// at twice.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Allows what must never face the internet, such as users named by the client.
+    /// Allows users that clients name themselves.
     pub(crate) development: bool,
     /// The listener.
     pub(crate) http: Http,
@@ -53,6 +53,8 @@ pub(crate) struct Http {
     pub(crate) workers: usize,
     /// Origins that may open a WebSocket; `None` is the default rule (none sent, or the same host).
     pub(crate) origins: Option<Vec<String>>,
+    /// Patterns of the hosts that it answers to; empty: what the addresses and origins imply.
+    pub(crate) hosts: Vec<String>,
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: TrustedProxies,
     /// How long an unused HTTP connection stays open; zero closes it behind each answer.

@@ -9,6 +9,7 @@ mod body;
 mod guard;
 mod guesses;
 mod health;
+pub(crate) mod hosts;
 mod pages;
 mod publish;
 mod shared;

@@ -8,6 +8,7 @@ use fanfare_web::middleware::OriginRule;
 use prometheus::Registry;
 
 use super::guesses::Guesses;
+use super::hosts::Hosts;
 use crate::auth::Authenticator;
 use crate::config::settings::Settings;
 use crate::metrics::HttpMetrics;
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     pub(crate) node: Node,
     pub(crate) settings: Settings,
     pub(crate) origins: OriginRule,
+    pub(crate) hosts: Hosts,
     /// Asks the application who a client is; `None` when nobody is asked.
     pub(crate) auth: Option<Authenticator>,
     /// Whether access lines are written.
@@ -45,6 +47,7 @@ impl Shared {
                 None => OriginRule::same_host(),
                 Some(patterns) => OriginRule::patterns(patterns),
             },
+            hosts: Hosts::new(&settings.http),
             auth,
             access: settings.log.access,
             names_sessions: settings.log.access || settings.log.audit,

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::dev::{ServiceRequest, ServiceResponse, fn_service};
+use actix_web::http::header::HeaderName;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
+use fanfare_layer::Throttle;
 use fanfare_node::{Handling, Identity};
 use fanfare_protocol::GroupName;
 use fanfare_web::{Accept, Code, Opening, Refusal, Request, SessionSpec};
@@ -84,8 +86,24 @@ async fn identity(
     }
 }
 
-/// The user that the client says it is.
+/// The user that the client says it is. Behind a proxy there are strangers, whatever the
+/// configuration says.
 fn claimed(request: &HttpRequest, source: &UserSource) -> Result<Option<Arc<Identity>>, Refusal> {
+    if let Some(header) = forwarded(request) {
+        static TOLD: Throttle = Throttle::new();
+        if let Some(times) = TOLD.admit(1) {
+            tracing::error!(
+                header,
+                times,
+                "refused a websocket: the route has `user`, for development alone, and the request \
+                 came through a proxy"
+            );
+        }
+        return Err(Refusal::new(
+            Code::DevelopmentOnly,
+            "this route believes any user, for development, and the request came through a proxy",
+        ));
+    }
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let Some((_, user)) = query.find(|(key, _)| *key == source.query) else {
         return Ok(None);
@@ -94,6 +112,15 @@ fn claimed(request: &HttpRequest, source: &UserSource) -> Result<Option<Arc<Iden
         Ok(identity) => Ok(Some(Arc::new(identity))),
         Err(error) => Err(Refusal::name(Code::InvalidUser, &source.query, &error)),
     }
+}
+
+/// A header that a proxy has put there.
+fn forwarded(request: &HttpRequest) -> Option<&str> {
+    let names = request.headers().keys().map(HeaderName::as_str);
+    let of_proxy = |name: &&str| {
+        name.starts_with("x-forwarded-") || matches!(*name, "forwarded" | "x-real-ip" | "via")
+    };
+    names.into_iter().find(of_proxy)
 }
 
 impl From<Denied> for Refusal {

@@ -52,7 +52,7 @@ async fn a_process_on_a_unix_socket_names_the_client() -> Result<()> {
     ] {
         let mut stream = UnixStream::connect(&socket).await?;
         let request = format!(
-            "GET /from-{client} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{forwarded}\r\n"
+            "GET /from-{client} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{forwarded}\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();

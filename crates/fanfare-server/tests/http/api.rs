@@ -7,7 +7,7 @@ use fanfare_rig::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{error, node};
+use crate::{error, node, node_with_users};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -17,7 +17,7 @@ fn message(text: &str) -> Value {
 
 #[tokio::test]
 async fn an_event_reaches_a_group_a_channel_a_user_and_everyone() -> Result<()> {
-    let node = node(&[]).await?;
+    let node = node_with_users(&[]).await?;
     let mut chat = node.connect("/ws/chat/lobby/?user=ann").await?;
     let mut other = node.connect("/ws/chat/other/").await?;
     let channel = chat.channel().to_owned();
@@ -45,7 +45,7 @@ async fn an_event_reaches_a_group_a_channel_a_user_and_everyone() -> Result<()> 
 
 #[tokio::test]
 async fn a_channel_is_answered_with_its_session_and_user_and_no_other_name_is() -> Result<()> {
-    let node = node(&[]).await?;
+    let node = node_with_users(&[]).await?;
     let ann = node.connect("/ws/chat/lobby/?user=ann%40a.com").await?;
     let nobody = node.connect("/ws/chat/lobby/").await?;
     for (socket, user) in [(&ann, json!("ann@a.com")), (&nobody, Value::Null)] {
@@ -270,7 +270,7 @@ async fn a_body_that_does_not_arrive_is_answered_408() -> Result<()> {
     let node = node(&["limits.handshake_ms=300"]).await?;
     let mut raw = fanfare_rig::RawConnection::open(node.address()).await?;
     let request = format!(
-        "POST /api/v1/broadcast HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+        "POST /api/v1/broadcast HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
          Content-Length: 100\r\n\r\n{{\"a\"",
         fanfare_rig::API_KEY
     );
@@ -291,7 +291,7 @@ async fn a_chunked_body_over_the_limit_is_refused() -> Result<()> {
     let mut raw = fanfare_rig::RawConnection::open(node.address()).await?;
     let chunk = "x".repeat(800);
     let request = format!(
-        "POST /api/v1/broadcast HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+        "POST /api/v1/broadcast HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
          Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
          320\r\n{chunk}\r\n320\r\n{chunk}\r\n0\r\n\r\n",
         fanfare_rig::API_KEY

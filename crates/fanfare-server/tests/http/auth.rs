@@ -263,6 +263,8 @@ async fn an_application_that_hangs_up_is_asked_once_more_and_again_for_the_next_
 #[tokio::test]
 async fn a_public_route_asks_nobody() -> Result<()> {
     let config = r#"
+        development = true
+
         [[routes]]
         path = "/public"
         auth = false

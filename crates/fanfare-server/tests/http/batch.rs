@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{error, node};
+use crate::{error, node, node_with_users};
 
 fn event(text: &str) -> Value {
     json!({ "type": "chat.message", "message": text })
@@ -11,7 +11,7 @@ fn event(text: &str) -> Value {
 
 #[tokio::test]
 async fn a_batch_is_published_in_order_and_every_event_has_its_result() -> Result<()> {
-    let node = node(&[]).await?;
+    let node = node_with_users(&[]).await?;
     let mut socket = node.connect("/ws/chat/lobby/?user=ann").await?;
     let mut other = node.connect("/ws/chat/lobby/").await?;
     let channel = socket.channel().to_owned();

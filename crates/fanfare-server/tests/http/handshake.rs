@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use fanfare_rig::{Node, RawConnection, RawResponse, Socket, SocketOptions};
 
-use crate::{error, node, node_with_config, shape};
+use crate::{error, node, node_with_config, node_with_users, shape};
 
 /// A correct handshake with more header lines, read to the end of the connection.
 pub(crate) async fn refused(node: &Node, path: &str, more: &str) -> Result<RawResponse> {
@@ -83,7 +83,7 @@ async fn routes_match_with_and_without_their_final_slash() -> Result<()> {
 
 #[tokio::test]
 async fn a_group_name_that_a_parameter_makes_illegal_is_400() -> Result<()> {
-    let node = node(&[]).await?;
+    let node = node_with_users(&[]).await?;
     let path = format!("/ws/chat/{}/", "a".repeat(251));
     expect(&refused(&node, &path, "").await?, 400, "invalid_group")?;
     expect(
@@ -122,7 +122,7 @@ async fn configured_origins_replace_the_default_rule() -> Result<()> {
 
 #[tokio::test]
 async fn a_full_node_and_too_many_groups_are_refused() -> Result<()> {
-    let node = node(&["limits.sessions=1", "limits.groups_per_session=1"]).await?;
+    let node = node_with_users(&["limits.sessions=1", "limits.groups_per_session=1"]).await?;
     let open = node.connect("/ws/echo").await?;
     let response = refused(&node, "/ws/echo", "").await?;
     expect(&response, 503, "node_full")?;
@@ -175,6 +175,8 @@ async fn a_broken_handshake_and_connect_are_refused() -> Result<()> {
 #[tokio::test]
 async fn a_route_publishes_to_all_its_groups_and_to_no_other() -> Result<()> {
     let config = r#"
+        development = true
+
         [[routes]]
         path = "/two/{a}/{b}"
         groups = ["x_{a}", "x_{b}"]
@@ -235,5 +237,31 @@ async fn the_shipped_routes_echo_reply_and_welcome() -> Result<()> {
         welcome == serde_json::json!({ "type": "welcome", "channel": channel }),
         "{welcome}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_of_the_query_is_not_believed_through_a_proxy() -> Result<()> {
+    let node = node_with_users(&[]).await?;
+    node.logged("ANYONE CAN BE ANY USER").await?;
+    node.connect("/ws/notifications?user=ann").await?;
+    for header in [
+        "X-Forwarded-For: 203.0.113.9",
+        "X-Forwarded-Proto: https",
+        "Forwarded: for=203.0.113.9",
+        "X-Real-IP: 203.0.113.9",
+        "Via: 1.1 proxy",
+    ] {
+        let path = "/ws/notifications?user=ann";
+        let response = refused(&node, path, &format!("{header}\r\n")).await?;
+        expect(&response, 403, "development_only")?;
+    }
+    let log = node.logged("came through a proxy").await?;
+    ensure!(log.matches("came through a proxy").count() == 1, "{log}");
+    // A route without users is not concerned.
+    let mut raw = RawConnection::open(node.address()).await?;
+    let request = raw.handshake("/ws/echo", "X-Forwarded-For: 203.0.113.9\r\n");
+    raw.write(request.as_bytes()).await?;
+    ensure!(raw.head().await?.status == 101);
     Ok(())
 }

@@ -14,7 +14,7 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 fn post() -> String {
     let body = r#"{"type":"n"}"#;
     format!(
-        "POST /api/v1/broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_KEY}\r\n\
+        "POST /api/v1/broadcast HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {API_KEY}\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )

@@ -16,6 +16,7 @@ mod guesses;
 mod handshake;
 mod heads;
 mod health;
+mod hosts;
 mod keep_alive;
 mod pages;
 mod rate;
@@ -38,6 +39,35 @@ async fn node(sets: &[&str]) -> Result<Node> {
 /// A node with a configuration file of its own.
 async fn node_with_config(config: &str, sets: &[&str]) -> Result<Node> {
     node_in(&[], config, sets).await
+}
+
+/// The shipped chat and notifications, with the user of the query.
+const CLAIMED: &str = r#"
+development = true
+
+[[routes]]
+path = "/ws/chat/{room}/"
+groups = ["chat_{room}"]
+on_receive = "group_send"
+event_type = "chat.message"
+user = { query = "user" }
+[routes.deliver."chat.message"]
+send = "message"
+
+[[routes]]
+path = "/ws/notifications"
+groups = ["notifications"]
+welcome = true
+user = { query = "user" }
+
+[[routes]]
+path = "/ws/echo"
+on_receive = "echo"
+"#;
+
+/// A node on which clients name their users.
+async fn node_with_users(sets: &[&str]) -> Result<Node> {
+    node_with_config(CLAIMED, sets).await
 }
 
 /// The same with variables of the environment.

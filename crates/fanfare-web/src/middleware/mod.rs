@@ -1,6 +1,7 @@
 //! Middleware for handshakes and all other requests. A handshake is an HTTP request, so any
 //! middleware for `App::wrap` works for both.
 //!
+//! - [`Hosts`]: which hosts the server answers to,
 //! - [`Origins`]: which web pages may open a WebSocket,
 //! - [`Authenticate`]: which user a request has,
 //! - [`RateLimit`]: how many requests a client may send.
@@ -28,12 +29,17 @@
 //! ```
 
 mod authenticate;
+mod authority;
 mod gate;
+mod host_rule;
+mod hosts;
 mod origin;
 mod origin_rule;
 mod rate_limit;
 
 pub use authenticate::Authenticate;
+pub use host_rule::{HostRefused, HostRule};
+pub use hosts::Hosts;
 pub use origin::Origins;
 pub use origin_rule::{OriginDenied, OriginRule};
 pub use rate_limit::RateLimit;

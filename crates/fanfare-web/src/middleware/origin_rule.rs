@@ -3,6 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+use super::authority::{Port, is_in_domain, latin1, split_authority};
+use super::host_rule::host;
 use crate::refusal::{Code, Refusal};
 
 /// The values of the header `Origin` that are allowed. The default allows a request without an
@@ -69,16 +71,19 @@ impl OriginRule {
         })
     }
 
-    /// Checks the headers of a request. If there are several `Origin` headers, the last one is
-    /// used.
+    /// Checks the headers of a request. Of several `Origin` headers, and where a request names
+    /// several hosts, none is believed.
     ///
     /// # Errors
     /// [`OriginDenied`], which is logged with the path of the request.
     pub fn check(&self, request: &HttpRequest) -> Result<(), OriginDenied> {
         // Neither need be ASCII.
-        let origin = request.headers().get_all(header::ORIGIN).last();
-        let origin = origin.map(|value| latin1(value.as_bytes()));
-        if self.allows(origin.as_deref(), host(request).as_deref()) {
+        let mut origins = request.headers().get_all(header::ORIGIN);
+        let origin = origins.next().map(|value| latin1(value.as_bytes()));
+        let is_one = origins.next().is_none();
+        if let (true, Ok(host)) = (is_one, host(request))
+            && self.allows(origin.as_deref(), host.as_deref())
+        {
             return Ok(());
         }
         let origin = origin.unwrap_or_else(|| "none".into());
@@ -94,16 +99,6 @@ impl From<OriginDenied> for Refusal {
     }
 }
 
-fn host(request: &HttpRequest) -> Option<String> {
-    let header = request.headers().get(header::HOST);
-    let host = header.map(|value| latin1(value.as_bytes()));
-    host.or_else(|| request.uri().authority().map(ToString::to_string))
-}
-
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
-}
-
 /// A URL as far as the rules look at it.
 #[derive(Debug, PartialEq, Eq)]
 struct Parts {
@@ -111,14 +106,6 @@ struct Parts {
     /// Lowercase, without brackets; never empty.
     host: Option<String>,
     port: Port,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Port {
-    Absent,
-    Number(u16),
-    /// No number of a port: equal to no port.
-    Broken,
 }
 
 impl Parts {
@@ -184,39 +171,4 @@ fn is_same_host(origin: &str, host: Option<&str>) -> bool {
         && origin.host == host.host
         && origin.effective_port() != Port::Broken
         && origin.effective_port() == host.effective_port()
-}
-
-fn is_in_domain(host: &str, domain: &str) -> bool {
-    match domain.strip_prefix('.') {
-        Some(parent) => host == parent || host.ends_with(domain),
-        None => host == domain,
-    }
-}
-
-/// Host, without user information and brackets, and port.
-fn split_authority(authority: &str) -> (Option<String>, Port) {
-    let authority = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    let (host, port) = match authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
-    };
-    let port = match port {
-        None | Some("") => Port::Absent,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().map_or(Port::Broken, Port::Number)
-        }
-        Some(_) => Port::Broken,
-    };
-    (
-        Some(host.to_lowercase()).filter(|host| !host.is_empty()),
-        port,
-    )
 }

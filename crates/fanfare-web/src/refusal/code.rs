@@ -14,6 +14,8 @@ pub enum Code {
     AuthenticationRequired,
     /// A broken WebSocket handshake.
     BadHandshake,
+    /// A header that names one thing is there twice, or names nothing.
+    BadHeader,
     /// The query string.
     BadQuery,
     /// The body ended early.
@@ -26,12 +28,16 @@ pub enum Code {
     ChannelFull,
     /// The HTTP connection was not used for too long.
     ConnectionIdle,
+    /// The route is for development, and the request came through a proxy.
+    DevelopmentOnly,
     /// The node shuts down.
     Draining,
     /// The handshake was not answered in time.
     HandshakeTimeout,
     /// The head of the request is over the limit.
     HeadTooLarge,
+    /// The server does not answer to this host.
+    HostDenied,
     /// A fault of the server, which its log explains.
     Internal,
     /// The shape of a batch.
@@ -95,6 +101,8 @@ impl Code {
     fn row(self) -> (StatusCode, &'static str) {
         match self {
             Self::BadHandshake => (StatusCode::BAD_REQUEST, "bad_handshake"),
+            Self::BadHeader => (StatusCode::BAD_REQUEST, "bad_header"),
+            Self::HostDenied => (StatusCode::MISDIRECTED_REQUEST, "host_denied"),
             Self::BadQuery => (StatusCode::BAD_REQUEST, "bad_query"),
             Self::BodyIncomplete => (StatusCode::BAD_REQUEST, "body_incomplete"),
             Self::InvalidBatch => (StatusCode::BAD_REQUEST, "invalid_batch"),
@@ -107,6 +115,7 @@ impl Code {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::AuthenticationRequired => (StatusCode::UNAUTHORIZED, "authentication_required"),
             Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
+            Self::DevelopmentOnly => (StatusCode::FORBIDDEN, "development_only"),
             Self::OriginDenied => (StatusCode::FORBIDDEN, "origin_denied"),
             Self::TooManySessions => (StatusCode::FORBIDDEN, "too_many_sessions"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),

@@ -23,6 +23,11 @@ impl Host {
         reason
     }
 
+    /// Whether it, or one of its sentinels, asks for a password.
+    pub fn has_password(&self) -> bool {
+        self.passwords().next().is_some()
+    }
+
     fn passwords(&self) -> impl Iterator<Item = &str> {
         let sentinels = match &self.address {
             Address::Master(master) => master.sentinels.as_slice(),

@@ -16,9 +16,9 @@ pub(super) const SECTIONS: &[Section] = &[
             Kind::Text,
             "none",
             "",
-            "For development: the name of the query parameter that contains the user. It has no \
-             effect on a route that asks the application. If the key is missing, the sessions have \
-             no user.",
+            "For development, with `development = true` alone: the name of the query parameter that \
+             contains the user. A handshake that came through a proxy gets 403. It has no effect on \
+             a route that asks the application. If the key is missing, the sessions have no user.",
         )],
     },
     Section {

@@ -17,8 +17,9 @@ pub(super) const SECTIONS: &[Section] = &[
             Kind::Flag,
             "false",
             "",
-            "Allows routes with `user` on an address that other machines can reach. Never set it \
-             on the internet: anyone can then be any user.",
+            "Allows routes with `user`, on which anyone can be any user. Without it the server does \
+             not start with such a route. Never set it where strangers can connect, also not behind \
+             a proxy. The server warns at every start.",
         )],
     },
     Section {
@@ -140,6 +141,19 @@ const HTTP: &[Key] = &[
          that are not browsers. A list replaces that rule: \
          `[\"https://a.com\", \".a.com\", \"a.com:8080\", \"*\"]`. See \
          [docs/ROUTES.md](ROUTES.md#origins).",
+    ),
+    key(
+        "hosts",
+        Kind::Words,
+        "[]",
+        "",
+        "The hosts that the server answers to: `[\"example.com\", \".example.org\", \"203.0.113.7\"]`, \
+         without ports. `\".example.org\"` is that host and all below it, `\"*\"` is every host. Names \
+         of this machine (`localhost`, names below it, loopback addresses) always count. Any other \
+         host gets 421 `host_denied`, but not on `/health/live` and `/health/ready`. Empty: if \
+         `http.bind` has loopback addresses alone, the names of this machine and the hosts of \
+         `http.origins`; otherwise every host, and a warning at the start. See \
+         [docs/OPERATIONS.md](OPERATIONS.md#hosts).",
     ),
     key(
         "trusted_proxies",

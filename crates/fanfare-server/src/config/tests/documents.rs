@@ -29,14 +29,13 @@ const HEAD: &str = "\
 /// What the routes of the file say; the first one shows every key.
 const ROUTES: &str = "
 # WebSocket routes. These four are examples: one [[routes]] in your own file replaces all of them.
-# The first one shows every key of a route.
+# The first one shows every key of a route but `user`.
 ";
 const CHAT: &[(&str, &str)] = &[
     ("path", "\"/ws/chat/{room}/\""),
     ("groups", "[\"chat_{room}\"]"),
     ("on_receive", "\"group_send\""),
     ("event_type", "\"chat.message\""),
-    ("query", "\"user\""),
     ("send", "\"message\""),
 ];
 const OTHERS: &str = r#"
@@ -45,7 +44,6 @@ path = "/ws/notifications"
 groups = ["notifications"]
 on_receive = "ignore"
 welcome = true
-user = { query = "user" }
 
 [[routes]]
 path = "/ws/echo"
@@ -84,6 +82,10 @@ fn repository(path: &str) -> PathBuf {
 fn toml() -> String {
     let mut out = HEAD.to_owned();
     for section in keys::sections().filter(|section| !section.path.starts_with("groups")) {
+        if section.path == "routes[].user" {
+            // No shipped route has it.
+            continue;
+        }
         heading(&mut out, section);
         for key in section.keys {
             comment(&mut out, &described(key));
@@ -96,17 +98,24 @@ fn toml() -> String {
         }
     }
     out.push_str(OTHERS);
+    out.push_str("\n# Below a route of your own, with `development = true` alone.\n");
+    commented(&mut out, "routes[].user", "# [routes.user]\n", "\"user\"");
     out.push_str(
         "\n# Rules of groups, none by default. The first rule whose pattern matches a group counts.\n",
     );
-    for section in keys::sections().filter(|section| section.path == "groups[]") {
-        out.push_str("# [[groups]]\n");
+    commented(&mut out, "groups[]", "# [[groups]]\n", "\"chat_*\"");
+    out
+}
+
+/// A section that is not set, with an example of its keys.
+fn commented(out: &mut String, path: &str, heading: &str, example: &str) {
+    for section in keys::sections().filter(|section| section.path == path) {
+        out.push_str(heading);
         for key in section.keys {
-            comment(&mut out, &described(key));
-            writeln!(out, "# {} = \"chat_*\"", key.name).expect("a String");
+            comment(out, &described(key));
+            writeln!(out, "# {} = {example}", key.name).expect("a String");
         }
     }
-    out
 }
 
 fn heading(out: &mut String, section: &Section) {

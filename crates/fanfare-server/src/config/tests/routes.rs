@@ -30,12 +30,7 @@ fn the_shipped_routes_are_those_of_the_documentation() {
     let notifications = &routes[1];
     assert_eq!(notifications.on_receive, OnReceive::Ignore);
     assert!(notifications.welcome);
-    assert_eq!(
-        notifications.user,
-        Some(UserSource {
-            query: "user".to_owned()
-        })
-    );
+    assert!(routes.iter().all(|route| route.user.is_none()));
     assert_eq!(
         (routes[2].on_receive, routes[2].groups.len()),
         (OnReceive::Echo, 0)
@@ -61,17 +56,51 @@ fn routes_of_a_file_replace_the_shipped_ones() {
     assert!(route.user.is_none() && route.deliver.is_empty() && !route.welcome);
 }
 
+const CLAIMED: &str = "[[routes]]\npath = '/a'\nuser = { query = 'user' }";
+
 #[test]
-fn users_named_by_the_client_stay_on_this_machine() {
-    let line = refusal(&["http.bind=0.0.0.0:8000"]);
-    assert!(
-        line.contains("/ws/chat/{room}/, /ws/notifications"),
-        "{line}"
-    );
-    assert!(line.contains("development = true"), "{line}");
-    settings("", &[], &["http.bind=0.0.0.0:8000", "development=true"]);
-    settings("[[routes]]\npath = '/a'", &[], &["http.bind=0.0.0.0:8000"]);
-    settings("", &[], &["http.bind=unix:/run/f.sock"]);
+fn users_named_by_the_client_are_for_development_alone() {
+    let lines = errors(CLAIMED, &[], &[]);
+    let [line] = lines.as_slice() else {
+        panic!("{lines:#?}");
+    };
+    assert!(line.starts_with("development = false"), "{line}");
+    assert!(line.contains("any user: /a;"), "{line}");
+    assert!(!line.contains("production"), "{line}");
+    let user = settings(CLAIMED, &[], &["development=true"]).routes[0]
+        .user
+        .clone();
+    let query = "user".to_owned();
+    assert_eq!(user, Some(UserSource { query }));
+}
+
+#[test]
+fn what_looks_like_production_is_named_with_such_a_route() {
+    for (set, sign) in [
+        ("http.bind=0.0.0.0:8000", "reach http.bind"),
+        ("http.trusted_proxies=127.0.0.1", "http.trusted_proxies"),
+        ("http.origins=https://a.com", "http.origins"),
+        ("http.origins='*'", "http.origins"),
+        ("layer.redis.hosts=['redis://:p@h']", "has a password"),
+    ] {
+        let lines = errors(CLAIMED, &[], &[set]);
+        let named = lines
+            .iter()
+            .any(|line| line.contains("looks like production") && line.contains(sign));
+        assert!(named, "{set}: {lines:#?}");
+        let settings = settings(CLAIMED, &[], &[set, "development=true"]);
+        assert_eq!(settings.signs_of_production().len(), 1, "{set}");
+        // The shipped routes believe nobody.
+        self::settings("", &[], &[set]);
+    }
+    for set in [
+        "http.bind=unix:/run/f.sock",
+        "http.origins=http://localhost:3000",
+        "layer.redis.hosts=['redis://h']",
+    ] {
+        let settings = settings(CLAIMED, &[], &[set, "development=true"]);
+        assert!(settings.signs_of_production().is_empty(), "{set}");
+    }
 }
 
 fn route_errors(route: &str) -> Vec<String> {
@@ -185,11 +214,10 @@ fn where_the_application_is_asked_the_client_is_not() {
             .map(|route| (route.auth, route.user.is_some()));
         facts.collect::<Vec<_>>()
     };
-    assert_eq!(of(&[]), [(false, true), (false, true)]);
-    assert_eq!(of(&["auth.url=http://h/"]), [(true, false), (false, true)]);
-    // With the shipped routes nobody can claim to be somebody.
-    settings("", &[], &["http.bind=0.0.0.0:8000", "auth.url=http://h/"]);
-    let everywhere = ["http.bind=0.0.0.0:8000", "auth.url=http://h/"];
-    let lines = errors(routes, &[], &everywhere);
+    let development = "development=true";
+    assert_eq!(of(&[development]), [(false, true), (false, true)]);
+    let asked = "auth.url=http://h/";
+    assert_eq!(of(&[development, asked]), [(true, false), (false, true)]);
+    let lines = errors(routes, &[], &[asked]);
     assert!(lines[0].contains("any user: /b;"), "{lines:?}");
 }
