@@ -254,14 +254,20 @@ impl Lane {
         front.map_or(0, |batch| batch.events())
     }
 
-    /// Serves members until `budget` sends are spent, of which a large one counts as several; answers
-    /// a batch that reached its end.
+    /// Serves members until `budget` sends are spent, of which one of large frames counts as several;
+    /// answers a batch that reached its end.
     pub(crate) fn run(&mut self, slots: &mut Slots, budget: &mut u32) -> Option<Batch> {
         let traffic = self.traffic.as_mut()?;
         let members = self.members.as_slice();
         traffic.seal(self.group, members.len());
         let batch = traffic.queue.front_mut()?;
-        let cost = 1 + u32::try_from(batch.bytes() / LARGE).unwrap_or(u32::MAX - 1);
+        let cost = match self.mode {
+            DeliveryMode::Frames => {
+                1 + u32::try_from(batch.bytes() / LARGE).unwrap_or(u32::MAX - 1)
+            }
+            // Members share the events, whatever their size.
+            DeliveryMode::Events => 1,
+        };
         while batch.cursor < batch.end {
             if *budget == 0 {
                 return None;
