@@ -19,6 +19,7 @@ use crate::browser::Browser;
 use crate::connecting::Connecting;
 use crate::listener::Listener;
 use crate::settled::settled;
+use crate::unlimited;
 
 /// An actix-web App on the test's thread, with a cluster of one node.
 pub struct Application(App);
@@ -38,7 +39,7 @@ impl Application {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        match Cluster::memory() {
+        match unlimited::cluster() {
             Ok(cluster) => Self::with(cluster, factory).await,
             Err(error) => panic!("no cluster can be made: {error}"),
         }

@@ -61,6 +61,7 @@ mod message;
 mod nodes;
 mod pump;
 mod settled;
+mod unlimited;
 mod websocket;
 
 pub use answer::{Answer, Response};

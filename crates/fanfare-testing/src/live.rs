@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::answer::Answer;
 use crate::connecting::Connecting;
+use crate::unlimited;
 
 /// A server on a free port of 127.0.0.1. When it is dropped, it drains: it closes its sessions with
 /// 1001 and runs `disconnect` of their consumers before the drop returns.
@@ -74,7 +75,7 @@ impl LiveOptions {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let cluster = self.cluster.map_or_else(Cluster::memory, Ok);
+        let cluster = self.cluster.map_or_else(unlimited::cluster, Ok);
         let cluster = cluster.unwrap_or_else(|error| panic!("no cluster can be made: {error}"));
         let server = Server::new(cluster.clone(), factory).workers(self.workers.unwrap_or(1));
         let (listening, listens) = mpsc::sync_channel(1);

@@ -3,6 +3,8 @@
 use fanfare_consumer::{Cluster, ClusterOptions, Layer};
 use fanfare_layer::MemoryBus;
 
+use crate::unlimited;
+
 /// The clusters of `N` nodes that reach each other without Redis: what one of them publishes
 /// reaches the sessions of all. Each runs its App with [`Application::with`](crate::Application::with).
 ///
@@ -13,7 +15,7 @@ pub fn nodes<const N: usize>() -> [Cluster; N] {
     std::array::from_fn(|_| {
         let options = ClusterOptions {
             layer: Layer::Bus(bus.clone()),
-            ..ClusterOptions::default()
+            ..unlimited::options()
         };
         match Cluster::new(options) {
             Ok(cluster) => cluster,
