@@ -77,8 +77,8 @@ impl Default for RateLimits {
         Self {
             messages_per_second: 5000,
             bytes_per_second: 256 * 1024,
-            burst: 500,
-            handshakes_per_second_per_address: 500,
+            burst: 1000,
+            handshakes_per_second_per_address: 2000,
             sessions_per_address: 10_000,
         }
     }

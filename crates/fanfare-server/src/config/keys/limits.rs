@@ -233,7 +233,7 @@ const RATE: &[Key] = &[
     key(
         "burst",
         Kind::Number(1, FASTEST),
-        "500",
+        "1000",
         "messages",
         "Messages of one session that may come at once, and handshakes of one address that may \
          come at once. If it is more than `limits.outbox_frames`, one burst of a member can fill \
@@ -242,7 +242,7 @@ const RATE: &[Key] = &[
     key(
         "handshakes_per_second_per_address",
         Kind::Number(0, FASTEST),
-        "500",
+        "2000",
         "handshakes",
         "WebSocket handshakes of one address in a second. One more gets 429 with `Retry-After`. \
          IPv6 addresses count by their first 64 bits. Behind a proxy set `http.trusted_proxies`; \
