@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::socket::{Socket, SocketOptions};
 
 /// The API key every node of the rig knows.
-pub const API_KEY: &str = "test-key";
+pub const API_KEY: &str = "test-key-of-the-rig";
 
 const START: Duration = Duration::from_secs(20);
 const LOG: Duration = Duration::from_secs(10);

@@ -313,7 +313,7 @@ async fn without_a_known_key_everything_below_the_api_is_401() -> Result<()> {
         for authorization in [
             None,
             Some("Bearer wrong"),
-            Some("Basic test-key"),
+            Some("Basic test-key-of-the-rig"),
             Some("Bearer"),
         ] {
             let mut request = node.api().anonymous(Method::GET, path);

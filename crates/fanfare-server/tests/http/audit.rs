@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{node, node_with_config};
 
 /// The first 8 digits of the SHA-256 of the rig's key.
-const FINGERPRINT: &str = "62af8704";
+const FINGERPRINT: &str = "87397991";
 
 const ON: &str = "log.audit=true";
 
@@ -89,10 +89,10 @@ async fn a_refusal_names_client_path_status_and_code() -> Result<()> {
     raw.write(handshake.as_bytes()).await?;
     ensure!(raw.response().await?.status == 403);
     let due = "path=\"/ws/echo\" status=403 code=\"origin_denied\"";
-    ensure!(node.log().contains(due), "{}", node.log());
+    node.logged(due).await?;
     node.api().get("/nowhere").await?;
     let due = "path=\"/nowhere\" status=404 code=\"not_found\"";
-    ensure!(node.log().contains(due), "{}", node.log());
+    node.logged(due).await?;
     ensure!(!node.log().contains("s3cret"), "{}", node.log());
     Ok(())
 }
