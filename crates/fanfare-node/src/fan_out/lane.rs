@@ -344,3 +344,50 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use fanfare_protocol::{DeliverTable, Envelope, Event, GroupName, RouteEncoder, Target};
+
+    use super::*;
+    use crate::fan_out::Tab;
+    use crate::fan_out::slot_ref::Bounds;
+
+    const MEMBERS: u32 = 32;
+
+    /// Whether as many sends as there are members serve all of them with a large event.
+    fn is_done_in_one_go(mode: DeliveryMode) -> bool {
+        let bounds = Bounds {
+            bytes: 1 << 20,
+            frames: 1 << 10,
+        };
+        let mut slots = Slots::new(bounds, 0, Tab::unlimited());
+        let options = SubscribeOptions {
+            encoder: Arc::new(RouteEncoder(DeliverTable::default())),
+            mode,
+            tag: 0,
+        };
+        let mut lane = Lane::new(0, &options);
+        for slot in 0..MEMBERS {
+            lane.join(SlotRef { slot, ..GONE });
+        }
+        let event = Event::new("large").with("text", "x".repeat(4 * LARGE));
+        let group = GroupName::parse("group").expect("a legal name");
+        let delivery = Delivery {
+            target: Target::Group(group),
+            envelope: Arc::new(Envelope::new(event)),
+            arrived: Instant::now(),
+        };
+        let appended = lane.append(&delivery, &[], &mut Spare::default());
+        assert!(appended.is_ok_and(|bytes| bytes > 4 * LARGE));
+        lane.run(&mut slots, &mut MEMBERS.clone()).is_some()
+    }
+
+    #[test]
+    fn large_frames_count_as_several_sends_and_shared_events_as_one() {
+        assert!(!is_done_in_one_go(DeliveryMode::Frames));
+        assert!(is_done_in_one_go(DeliveryMode::Events));
+    }
+}

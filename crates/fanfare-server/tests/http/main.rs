@@ -11,6 +11,7 @@ mod auth_socket;
 mod auth_tls;
 mod batch;
 mod broken_outputs;
+mod channels;
 mod drain;
 mod guesses;
 mod handshake;
